@@ -1,0 +1,1 @@
+"""Cases and their tables, the adapters that find them, phantoms, and downloads."""

@@ -1,0 +1,142 @@
+"""A folder in nnU-Net layout: dataset.json, imagesTr/<id>_0000.nii.gz, labelsTr/<id>.nii.gz."""
+
+import csv
+import json
+from functools import partial
+from pathlib import Path
+
+from dicegrad.data.adapter import Adapter, Case, Scan, existing_root
+from dicegrad.errors import InputError
+
+HOLDS = "dataset.json, imagesTr/<id>_0000.nii.gz and labelsTr/<id>.nii.gz"
+ONE_GROUP = "all"
+
+
+def nnunet_adapter(root: Path) -> Adapter:
+    """Build the adapter of one nnU-Net folder from its dataset.json and groups.tsv.
+
+    Args:
+        root: The folder that holds dataset.json. A table ``groups.tsv`` beside it (columns case,
+            subject, group) names the groups; without it each case is its own subject in the one
+            group ``all``.
+
+    Raises:
+        InputError: The folder or dataset.json is missing or cannot be used.
+    """
+    root = existing_root(root, HOLDS)
+    about = _read_dataset_json(root / "dataset.json")
+    rows = _read_groups(root / "groups.tsv")
+    groups = tuple(sorted({group for _, group in rows.values()})) or (ONE_GROUP,)
+    ending = str(about.get("file_ending", ".nii.gz"))
+    channels = _channels(about, root / "dataset.json")
+    return Adapter(
+        name="nnunet",
+        channels=channels,
+        groups=groups,
+        class_values=_class_values(about, root / "dataset.json"),
+        scan=partial(_scan, ending=ending, count=len(channels), rows=rows),
+        files=partial(_files, ending=ending, count=len(channels), rows=rows),
+    )
+
+
+def _read_dataset_json(path: Path) -> dict:
+    if not path.is_file():
+        raise InputError(f"{path}: missing; an nnU-Net folder names its channels and labels there")
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error}); mend it") from None
+    if not isinstance(about, dict):
+        raise InputError(f"{path}: holds a {type(about).__name__}; it must hold an object {{...}}")
+    return about
+
+
+def _channels(about: dict, path: Path) -> tuple[str, ...]:
+    # nnU-Net 1 and the Medical Segmentation Decathlon say `modality`, nnU-Net 2 `channel_names`.
+    named = about.get("channel_names", about.get("modality"))
+    if not isinstance(named, dict) or sorted(named) != sorted(str(i) for i in range(len(named))):
+        raise InputError(
+            f'{path}: channel_names is {named!r}; write it as {{"0": "flair", "1": "t1"}}'
+        )
+    channels = tuple(str(named[str(i)]) for i in range(len(named)))
+    if not channels or len(set(channels)) != len(channels):
+        raise InputError(f"{path}: channel_names are {list(channels)}; give each its own name")
+    return channels
+
+
+def _class_values(about: dict, path: Path) -> dict[str, tuple[int, ...]]:
+    labels = about.get("labels")
+    if not isinstance(labels, dict) or not labels:
+        raise InputError(
+            f'{path}: labels is {labels!r}; write it as {{"background": 0, "tumor": 1}}'
+        )
+    if "ignore" in labels:
+        raise InputError(f"{path}: the label `ignore` is not supported; leave it out")
+    # The Medical Segmentation Decathlon writes it the other way round, {"1": "tumor"}.
+    if all(str(key).isdigit() and isinstance(value, str) for key, value in labels.items()):
+        labels = {value: int(key) for key, value in labels.items()}
+    classes = {}
+    for name, given in labels.items():
+        values = given if isinstance(given, list) else [given]
+        if not values or any(type(value) is not int or not 0 <= value <= 255 for value in values):
+            raise InputError(
+                f"{path}: label {name} is {given!r}; write whole numbers from 0 to 255"
+            )
+        if values != [0]:
+            classes[str(name)] = tuple(values)
+    return classes
+
+
+def _read_groups(path: Path) -> dict[str, tuple[str, str]]:
+    """Return {case: (subject, group)}; empty where the table does not exist."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream, delimiter="\t")
+        columns = reader.fieldnames or []
+        if not {"case", "subject", "group"} <= set(columns):
+            raise InputError(f"{path}: columns are {columns}; it needs case, subject and group")
+        rows = {}
+        for row in reader:
+            if not (row["case"] and row["subject"] and row["group"]):
+                raise InputError(f"{path}: line {reader.line_num} has an empty field; fill it")
+            if row["case"] in rows:
+                raise InputError(f"{path}: case {row['case']} comes twice; keep one line of it")
+            rows[row["case"]] = (row["subject"], row["group"])
+    return rows
+
+
+def _case_ids(root: Path, ending: str) -> list[str]:
+    images = {
+        path.name[: -len(ending) - 5]
+        for path in (root / "imagesTr").glob(f"*_[0-9][0-9][0-9][0-9]{ending}")
+    }
+    labels = {path.name[: -len(ending)] for path in (root / "labelsTr").glob(f"*{ending}")}
+    return sorted(name for name in images | labels if not name.startswith("."))
+
+
+def _scan(root: Path, ending: str, count: int, rows: dict[str, tuple[str, str]]) -> Scan:
+    root = existing_root(root, HOLDS)
+    ids = _case_ids(root, ending)
+    if not ids:
+        raise InputError(f"root {root}: no case in it; it should hold {HOLDS}")
+    cases, problems = [], []
+    for name in ids:
+        if rows and name not in rows:
+            problems.append(f"{root / 'groups.tsv'}: no line for case {name}; add one")
+            continue
+        subject, group = rows.get(name, (name, ONE_GROUP))
+        images = tuple(root / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(count))
+        cases.append(Case(name, subject, group, images, root / "labelsTr" / f"{name}{ending}"))
+    problems += [
+        f"{root / 'groups.tsv'}: case {name} has no file in imagesTr or labelsTr; drop the line"
+        for name in sorted(set(rows) - set(ids))
+    ]
+    return Scan(tuple(cases), tuple(problems))
+
+
+def _files(root: Path, ending: str, count: int, rows: dict[str, tuple[str, str]]) -> list[Path]:
+    cases = _scan(root, ending, count, rows).cases
+    named = [path for case in cases for path in (*case.images, case.label)]
+    named += [Path(root) / "dataset.json", Path(root) / "groups.tsv"]
+    return sorted(path for path in named if path.is_file())
