@@ -1,0 +1,166 @@
+"""What every loss accepts, checked in one place so that a mistake is named before arithmetic."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from dicegrad.errors import InputError
+
+Phi = Literal["I", "CI", "BI", "BCI"]
+Activation = Literal["sigmoid", "softmax"]
+Norm = Literal["l1", "l2"]
+PerClass = float | Sequence[float] | Tensor
+
+
+def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
+    """Raise an ``InputError`` unless ``value`` is one of ``allowed``; the message names both."""
+    if value not in allowed:
+        listed = ", ".join(repr(choice) for choice in allowed)
+        raise InputError(f"{name} is {value!r}; allowed are {listed}")
+
+
+def check_settings(phi: object, activation: object, norm: object) -> None:
+    """Check the three settings that are words: phi, activation and norm."""
+    check_choice("phi", phi, get_args(Phi))
+    check_choice("activation", activation, (None, *get_args(Activation)))
+    check_choice("norm", norm, get_args(Norm))
+
+
+def check_epsilon(epsilon: PerClass, phi: str) -> float | tuple[float, ...]:
+    """Return epsilon as a float, or as one float per class.
+
+    Args:
+        epsilon: The smoothing term, finite and above 0, in voxels; a number or one per class.
+        phi: The reduction. ``CI`` and ``BCI`` pool the classes, so they take one number only.
+
+    Raises:
+        InputError: If a value is not finite and above 0, or if classes are pooled and several came.
+    """
+    values = _numbers("epsilon", epsilon)
+    for value in values if isinstance(values, tuple) else (values,):
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"epsilon is {epsilon!r}; it must be finite and above 0")
+    if isinstance(values, tuple) and "C" in phi:
+        raise InputError(
+            f"epsilon has {len(values)} values, but phi {phi!r} pools the classes: give one number"
+        )
+    return values
+
+
+def check_weight(weight: PerClass | None, phi: str) -> tuple[float, ...] | None:
+    """Return the class weights as floats, or None.
+
+    Args:
+        weight: One finite weight of at least 0 per reduced class, or None for equal weights.
+        phi: The reduction. ``CI`` and ``BCI`` pool the classes, so nothing is left to weight.
+
+    Raises:
+        InputError: If a weight is negative or not finite, or if phi pools the classes.
+    """
+    if weight is None:
+        return None
+    if "C" in phi:
+        raise InputError(
+            f"weight was given, but phi {phi!r} pools the classes: use phi 'I' or 'BI', "
+            "or GeneralizedDiceLoss"
+        )
+    values = _numbers("weight", weight)
+    values = values if isinstance(values, tuple) else (values,)
+    if not all(math.isfinite(value) and value >= 0 for value in values):
+        raise InputError(f"weight is {weight!r}; every weight must be finite and at least 0")
+    return values
+
+
+def check_length(name: str, values: object, classes: int, channels: int) -> None:
+    """Raise unless a per-class setting has one value per class that the loss reduces over."""
+    if isinstance(values, tuple) and len(values) != classes:
+        left_out = " (channel 0, the background, is left out)" if classes < channels else ""
+        raise InputError(
+            f"{name} has {len(values)} values for {classes} classes: y_pred has {channels} "
+            f"channels{left_out}; give a single number or {classes}"
+        )
+
+
+def first_channel(y_pred: Tensor, activation: str | None, include_background: bool) -> int:
+    """Check y_pred by itself and return the first channel that the loss reduces over (0 or 1)."""
+    if y_pred.ndim < 3:
+        raise InputError(
+            f"y_pred has shape {tuple(y_pred.shape)}; it must be (B, C, *spatial), "
+            "such as (B, C, X, Y) or (B, C, X, Y, Z)"
+        )
+    if not y_pred.is_floating_point():
+        raise InputError(f"y_pred has dtype {y_pred.dtype}; it must be a floating-point tensor")
+    if y_pred.numel() == 0:
+        raise InputError(f"y_pred has shape {tuple(y_pred.shape)}: it holds no voxel")
+    if y_pred.shape[1] == 1:
+        if activation == "softmax":
+            raise InputError(
+                "activation is 'softmax', but y_pred has 1 channel, whose softmax is 1 "
+                "everywhere: use 'sigmoid'"
+            )
+        if not include_background:
+            raise InputError(
+                "include_background is False, but y_pred has 1 channel, so no class is left: "
+                "a single channel is the foreground already, use include_background=True"
+            )
+    return 0 if include_background else 1
+
+
+def as_truth(y_pred: Tensor, y: Tensor) -> Tensor:
+    """Bring y to one of two forms that the kernels read.
+
+    Args:
+        y_pred: The prediction, shape (B, C, *spatial).
+        y: Either a label map of shape (B, *spatial) or (B, 1, *spatial), or one map per class of
+            shape (B, C, *spatial).
+
+    Returns:
+        A label map of shape (B, *spatial) and an integer or boolean dtype, or maps per class of
+        shape (B, C, *spatial). Which one it is shows in the number of dimensions.
+
+    Raises:
+        InputError: If the shapes do not fit, the devices differ, or a label map of a
+            floating-point dtype holds values that are not whole.
+    """
+    if y.device != y_pred.device:
+        raise InputError(f"y is on {y.device} and y_pred on {y_pred.device}: move y")
+    if y.is_complex():
+        raise InputError(f"y has dtype {y.dtype}; it must be integer, boolean or floating-point")
+    batch, channels, *spatial = y_pred.shape
+    whole = not y.is_floating_point()
+    if list(y.shape) == [batch, *spatial]:
+        return y if whole else _whole_labels(y)
+    if list(y.shape) == [batch, 1, *spatial] and (channels > 1 or whole):
+        return y[:, 0] if whole else _whole_labels(y[:, 0])
+    if y.shape == y_pred.shape:
+        return y
+    raise InputError(
+        f"y has shape {tuple(y.shape)} and y_pred {tuple(y_pred.shape)}; y must be a label map "
+        f"{(batch, *spatial)} or {(batch, 1, *spatial)}, or one map per class {tuple(y_pred.shape)}"
+    )
+
+
+def _whole_labels(y: Tensor) -> Tensor:
+    labels = y.to(torch.int64)
+    if not torch.equal(labels.to(y.dtype), y):
+        raise InputError(
+            f"y has the shape of a label map, {tuple(y.shape)}, but dtype {y.dtype} with values "
+            "that are not whole: give whole labels, or one map per class (B, C, *spatial)"
+        )
+    return labels
+
+
+def _numbers(name: str, value: PerClass) -> float | tuple[float, ...]:
+    try:
+        if isinstance(value, Tensor):
+            value = value.tolist()
+        if isinstance(value, int | float):
+            return float(value)
+        return tuple(float(item) for item in value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name} is {value!r}; it must be a number or one number per class"
+        ) from None
