@@ -1,0 +1,1 @@
+"""Preprocessing: from files to the network's grid; labelings, folds, epsilon."""

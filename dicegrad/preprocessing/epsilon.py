@@ -1,0 +1,64 @@
+"""The heuristic epsilon: the mean volume of a class over the training cases."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dicegrad.errors import InputError
+
+
+def class_volumes(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Number of voxels of each class in each case.
+
+    Args:
+        labels: (N, X, Y, Z) uint8, 0 background, 1 .. K classes; it may be memory-mapped.
+        classes: K.
+
+    Returns:
+        (N, K) int64.
+    """
+    counts = [np.bincount(label.ravel(), minlength=classes + 1)[1:] for label in labels]
+    return np.stack(counts)
+
+
+def heuristic_epsilon(
+    volumes: np.ndarray, groups: Sequence[str], sampling: Mapping[str, int] | None = None
+) -> np.ndarray:
+    """The mean class volume over a training list, empty maps counted as 0.
+
+    With it, an empty map's gradient is as large as it can be: eps / (v + eps)^2 has its maximum
+    over eps, 1 / (4 v), at eps = v.
+
+    Args:
+        volumes: (N, K) voxels per class of the training cases, under the labeling trained on.
+        groups: The group of each case.
+        sampling: How often the cases of a group are listed; once where it is not named.
+
+    Returns:
+        (K,) float64, in voxels.
+
+    Raises:
+        InputError: ``sampling`` names a group that no case is of, or there is no case.
+
+    Example:
+        >>> heuristic_epsilon(np.array([[100], [0]]), ["ED", "ES"], {"ED": 3})
+        array([75.])
+    """
+    sampling = sampling or {}
+    if len(volumes) == 0:
+        raise InputError("epsilon: heuristic needs training cases; the fold has none")
+    for group in sampling:
+        if group not in groups:
+            known = ", ".join(sorted(set(groups)))
+            raise InputError(f"sampling: no case is of group {group!r}; the groups are {known}")
+    times = np.array([sampling.get(group, 1) for group in groups])
+    return times @ np.asarray(volumes) / times.sum()
+
+
+def write_epsilon(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write epsilon.tsv: one row per dataset, labeling, fold and class; epsilon in voxels."""
+    columns = ("dataset", "labeling", "fold", "class", "epsilon")
+    lines = ["\t".join(columns)]
+    lines += ["\t".join(str(row[column]) for column in columns) for row in rows]
+    path.write_text("\n".join(lines) + "\n")

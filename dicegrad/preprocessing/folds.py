@@ -1,0 +1,106 @@
+"""Folds: which subject is held out when."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from dicegrad.errors import InputError
+
+
+class HasSubject(Protocol):
+    """What folds need to know of a case."""
+
+    @property
+    def subject(self) -> str: ...  # noqa: D102
+
+    @property
+    def group(self) -> str: ...  # noqa: D102
+
+
+def make_folds(
+    cases: Sequence[HasSubject], count: int, method: str = "stratified", seed: int = 0
+) -> dict[str, int]:
+    """Deal subjects to folds, so that all cases of a subject are in one.
+
+    - ``modulo``: the i-th subject in sorted order goes to fold i mod ``count`` (ACDC).
+    - ``legacy_shuffle``: subjects sorted by group, then name, shuffled by NumPy's legacy generator,
+      cut into consecutive slices of equal length (BRATS).
+    - ``stratified``: subjects of the same groups are shuffled and dealt out in turn, so that every
+      fold has its share of each group.
+
+    Args:
+        cases: The cases of the dataset.
+        count: Number of folds, 2 or more.
+        method: One of the three.
+        seed: Seed of the shuffles.
+
+    Returns:
+        subject -> fold (0-based), in sorted order of subjects.
+
+    Raises:
+        InputError: There are fewer subjects than folds.
+    """
+    groups: dict[str, tuple[str, ...]] = {}
+    for case in cases:
+        groups[case.subject] = tuple(sorted({*groups.get(case.subject, ()), case.group}))
+    subjects = sorted(groups)
+    if len(subjects) < count:
+        raise InputError(f"folds: count is {count}, but there are only {len(subjects)} subjects")
+    if method == "modulo":
+        return {subject: i % count for i, subject in enumerate(subjects)}
+    if method == "legacy_shuffle":
+        order = sorted(subjects, key=lambda subject: (groups[subject], subject))
+        np.random.RandomState(seed).shuffle(order)  # noqa: NPY002, the authors' generator
+        slices = np.array_split(np.array(order), count)
+        folds = {str(s): fold for fold, part in enumerate(slices) for s in part}
+    else:
+        generator = np.random.default_rng(seed)
+        order = []
+        for stratum in sorted(set(groups.values())):
+            members = [subject for subject in subjects if groups[subject] == stratum]
+            order += [members[i] for i in generator.permutation(len(members))]
+        folds = {subject: i % count for i, subject in enumerate(order)}
+    return {subject: folds[subject] for subject in subjects}
+
+
+def write_folds(path: Path, folds: dict[str, int]) -> None:
+    """Write folds.tsv (subject, fold), which a user may edit."""
+    lines = ["subject\tfold", *(f"{subject}\t{fold}" for subject, fold in folds.items())]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def read_folds(path: Path, subjects: Collection[str], count: int) -> dict[str, int]:
+    """Read folds.tsv, perhaps edited by hand.
+
+    Args:
+        path: The table, with columns subject and fold.
+        subjects: The dataset's subjects.
+        count: Number of folds; folds are 0 .. count - 1.
+
+    Raises:
+        InputError: A subject is in two folds, unknown, or missing; a fold is out of range or empty.
+    """
+    lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
+    if not lines or lines[0] != ["subject", "fold"]:
+        raise InputError(f"{path}: the first line must be `subject<TAB>fold`")
+    known, folds = set(subjects), {}
+    for number, cells in enumerate(lines[1:], start=2):
+        if len(cells) != 2:
+            raise InputError(f"{path}: line {number} has {len(cells)} cells; give subject and fold")
+        subject, text = cells[0].strip(), cells[1].strip()
+        if subject not in known:
+            raise InputError(f"{path}: subject {subject!r} is not in the dataset; remove the line")
+        if subject in folds:
+            raise InputError(f"{path}: subject {subject!r} is listed twice; keep it in one fold")
+        if not text.isdecimal() or int(text) >= count:
+            raise InputError(f"{path}: fold of {subject} is {text!r}; give 0 to {count - 1}")
+        folds[subject] = int(text)
+    absent = sorted(known - set(folds))
+    if absent:
+        raise InputError(f"{path}: subject {absent[0]!r} has no fold; add a line for it")
+    idle = sorted(set(range(count)) - set(folds.values()))
+    if idle:
+        raise InputError(f"{path}: fold {idle[0]} has no subject; give it one")
+    return folds

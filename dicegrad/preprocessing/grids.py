@@ -1,0 +1,149 @@
+"""Voxel grids in space, and the network's grid of a case."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import SimpleITK as sitk
+
+from dicegrad.errors import InputError
+from dicegrad.preprocessing.settings import Preprocessing
+
+# A position this close to a voxel centre, in voxels, is on it: spacings read from a header are
+# rounded to single precision.
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular grid of voxels in patient space (LPS, as in SimpleITK).
+
+    Attributes:
+        size: Number of voxels along (x, y, z).
+        spacing: Distance between voxel centres along each axis, in mm.
+        origin: Where the centre of voxel (0, 0, 0) lies, in mm.
+        direction: The axes' unit vectors as the columns of a 3 x 3 matrix, row by row.
+    """
+
+    size: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    origin: tuple[float, float, float]
+    direction: tuple[float, ...]
+
+    @classmethod
+    def of_image(cls, image: sitk.Image) -> Self:
+        """The grid that a three-dimensional image lies on."""
+        return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The grid that `to_json` wrote."""
+        return cls(**{key: tuple(value) for key, value in values.items()})
+
+    def to_json(self) -> dict[str, list]:
+        """Plain lists, ready for a JSON file."""
+        return {key: list(value) for key, value in asdict(self).items()}
+
+    def reference(self) -> sitk.Image:
+        """An empty image on this grid."""
+        image = sitk.Image(list(self.size), sitk.sitkUInt8)
+        image.SetSpacing(self.spacing)
+        image.SetOrigin(self.origin)
+        image.SetDirection(self.direction)
+        return image
+
+    def point(self, index: Sequence[float]) -> tuple[float, ...]:
+        """Where a continuous voxel index lies, in mm."""
+        axes = np.reshape(self.direction, (3, 3))
+        return tuple((self.origin + axes @ (np.asarray(index) * self.spacing)).tolist())
+
+    def positions(self, other: "Grid") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where the voxels of an aligned grid lie on this one.
+
+        Args:
+            other: A grid with the same direction.
+
+        Returns:
+            For each axis, the continuous indices on this grid of ``other``'s voxel centres.
+
+        Raises:
+            ValueError: The two grids' axes differ.
+        """
+        if not np.allclose(self.direction, other.direction, atol=1e-5):
+            message = f"the grids' axes differ: {self.direction} and {other.direction}"
+            raise ValueError(message)
+        axes = np.reshape(self.direction, (3, 3))
+        start = axes.T @ np.subtract(other.origin, self.origin)
+        exact = (
+            (start[a] + np.arange(other.size[a]) * other.spacing[a]) / self.spacing[a]
+            for a in range(3)
+        )
+        return tuple(np.where(abs(p - p.round()) < TOLERANCE, p.round(), p) for p in exact)
+
+
+def centre_of_mass(mask: np.ndarray) -> tuple[int, int, int]:
+    """The mean index of the voxels that are not 0, rounded down.
+
+    Args:
+        mask: (X, Y, Z), with at least one voxel that is not 0.
+    """
+    hits = mask != 0
+    total = np.count_nonzero(hits)
+    counts = (np.count_nonzero(hits, axis=tuple({0, 1, 2} - {a})) for a in range(3))
+    return tuple(int(count @ np.arange(len(count)) // total) for count in counts)
+
+
+def network_grid(
+    image: sitk.Image, settings: Preprocessing, label: sitk.Image | None = None
+) -> Grid:
+    """The network's grid for one case, aligned with the image's axes.
+
+    With ``crop: center`` the two grids share their centre. Otherwise voxel ``size // 2`` of the
+    network grid lies on the voxel that is the centre of mass of what is cropped to.
+
+    Args:
+        image: The (first) image of the case.
+        settings: Spacing, size and crop.
+        label: The true label map on the image's grid; only ``crop: label`` looks at it.
+
+    Raises:
+        InputError: What the crop is to be centred on is empty or not there.
+    """
+    original = Grid.of_image(image)
+    if settings.crop == "center":
+        middle = [(n - 1) / 2 for n in original.size]
+        first = [(n - 1) / 2 for n in settings.size]
+    else:
+        target = label if settings.crop == "label" else image
+        if target is None:
+            raise InputError("crop: label needs a label map; set `crop: foreground` or `center`")
+        mask = sitk.GetArrayViewFromImage(target).T
+        if not mask.any():
+            raise InputError(
+                f"crop: {settings.crop} finds no voxel that is not 0; set `crop: center`"
+            )
+        middle = centre_of_mass(mask)
+        first = [n // 2 for n in settings.size]
+    offset = [
+        m - f * new / old
+        for m, f, new, old in zip(middle, first, settings.spacing, original.spacing, strict=True)
+    ]
+    return Grid(settings.size, settings.spacing, original.point(offset), original.direction)
+
+
+def covering_grid(original: Grid, grid: Grid) -> tuple[Grid, tuple[int, int, int]]:
+    """The grid in step with ``grid`` that has all voxels whose centres lie inside ``original``.
+
+    Returns:
+        That grid, and the index of its first voxel on ``grid`` (negative where it starts earlier).
+    """
+    starts, sizes = [], []
+    for axis, positions in enumerate(original.positions(grid)):
+        step = grid.spacing[axis] / original.spacing[axis]
+        first = int(np.ceil(-positions[0] / step - TOLERANCE))
+        last = int(np.floor((original.size[axis] - 1 - positions[0]) / step + TOLERANCE))
+        starts.append(first)
+        sizes.append(max(last - first + 1, 1))
+    covering = Grid(tuple(sizes), grid.spacing, grid.point(starts), grid.direction)
+    return covering, tuple(starts)

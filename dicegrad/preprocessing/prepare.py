@@ -1,0 +1,208 @@
+"""Cases as the network wants them: resampled, normalised, and stacked in a few large files."""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from dicegrad.data.adapter import Adapter, Case
+from dicegrad.errors import InputError
+from dicegrad.preprocessing.arrays import atomic_path, new_array
+from dicegrad.preprocessing.grids import Grid, covering_grid, network_grid
+from dicegrad.preprocessing.normalisation import normalise
+from dicegrad.preprocessing.resampling import resample_image, resample_label
+from dicegrad.preprocessing.settings import Preprocessing
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One case on the network's grid.
+
+    Attributes:
+        image: (C, X, Y, Z) float16.
+        label: (X, Y, Z) uint8, 0 background, k for the k-th class.
+        grid: Where those voxels lie.
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+    grid: Grid
+
+
+def read_volume(path: Path) -> sitk.Image:
+    """Read a three-dimensional volume in the number type of its file.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f"{path}: cannot be read as an image; is the file complete?") from error
+
+
+def voxels(image: sitk.Image) -> np.ndarray:
+    """(X, Y, Z) view of an image's voxels; valid as long as the image is."""
+    return sitk.GetArrayViewFromImage(image).T
+
+
+def encode_label(raw: np.ndarray, adapter: Adapter, classes: Sequence[str]) -> np.ndarray:
+    """Bring a dataset's own label values to the network's.
+
+    Args:
+        raw: (X, Y, Z) label values of the dataset.
+        adapter: Says which values each class has.
+        classes: Names of the classes, in network order.
+
+    Returns:
+        (X, Y, Z) uint8, k where the value is one of ``classes[k - 1]``, else 0.
+
+    Raises:
+        InputError: The dataset has no such class.
+    """
+    values: dict[int, int] = {}
+    for k, name in enumerate(classes, start=1):
+        if name not in adapter.class_values:
+            known = ", ".join(adapter.class_values)
+            raise InputError(f"classes: {name!r} is not a class of {adapter.name}; it has {known}")
+        values |= dict.fromkeys(adapter.class_values[name], k)
+    table = np.zeros(max([*adapter.raw_values, *values]) + 1, np.uint8)
+    table[list(values)] = list(values.values())
+    return table[raw if raw.dtype.kind in "iu" else raw.astype(np.intp)]
+
+
+def prepare_case(
+    case: Case, adapter: Adapter, classes: Sequence[str], settings: Preprocessing
+) -> Prepared:
+    """Read, check, resample and normalise one case.
+
+    Args:
+        case: Its files.
+        adapter: The dataset's channels and label values.
+        classes: Names of the classes, in network order.
+        settings: Grid, crop, resampling and normalisation.
+
+    Raises:
+        InputError: A file cannot be read, or its content cannot be used.
+    """
+    images = [read_volume(path) for path in case.images]
+    raw = read_volume(case.label)
+    label = encode_label(voxels(raw), adapter, classes)
+    try:
+        grid = network_grid(images[0], settings, raw)
+    except InputError as error:
+        raise InputError(f"{case.case}: {error}") from error
+    original = Grid.of_image(images[0])
+    channels = np.stack([_prepare_channel(voxels(i), original, grid, settings) for i in images])
+    resampled = resample_label(
+        label, original, grid, len(classes), settings.label, settings.antialias
+    )
+    return Prepared(channels, resampled, grid)
+
+
+def _prepare_channel(
+    volume: np.ndarray, original: Grid, grid: Grid, settings: Preprocessing
+) -> np.ndarray:
+    """Resample and normalise one image: (X, Y, Z) float16 on the network's grid."""
+    # Where the mean is that of the non-zero voxels, it is that of the whole head, not of the crop.
+    whole = settings.normalisation.over == "nonzero"
+    field, start = covering_grid(original, grid) if whole else (grid, (0, 0, 0))
+    image, mask = resample_image(volume, original, field, settings.antialias)
+    image = normalise(image, mask, settings.normalisation)
+    return cut(image, start, grid.size).astype(np.float16)
+
+
+def cut(volume: np.ndarray, start: Sequence[int], size: Sequence[int]) -> np.ndarray:
+    """The block of ``size`` voxels whose first one lies ``-start`` into the volume; 0 off it."""
+    block = np.zeros(size, volume.dtype)
+    source, target = [], []
+    for first, length, wanted in zip(start, volume.shape, size, strict=True):
+        low, high = max(first, 0), min(first + length, wanted)
+        target.append(slice(low, max(high, low)))
+        source.append(slice(low - first, max(high, low) - first))
+    block[tuple(target)] = volume[tuple(source)]
+    return block
+
+
+def prepare_dataset(
+    cases: Sequence[Case],
+    adapter: Adapter,
+    classes: Sequence[str],
+    settings: Preprocessing,
+    out_images: Path,
+    out_labels: Path,
+    out_grids: Path,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> None:
+    """Prepare all cases of a dataset and write them as three files, all or none.
+
+    Args:
+        cases: N cases, in the order of the case table.
+        adapter: The dataset's channels and label values.
+        classes: Names of the classes, in network order.
+        settings: Grid, crop, resampling and normalisation.
+        out_images: (N, C, X, Y, Z) float16 .npy.
+        out_labels: (N, X, Y, Z) uint8 .npy, full labels.
+        out_grids: JSON, case -> network grid.
+        workers: Number of processes.
+        progress: Called after each case with (cases done, cases in all, case).
+
+    Raises:
+        InputError: One line for each case that cannot be used.
+    """
+    work = partial(_try_case, adapter=adapter, classes=tuple(classes), settings=settings)
+    shape = (len(cases), len(adapter.channels), *settings.size)
+    grids, problems = {}, []
+    with (
+        new_array(out_images, shape, np.float16) as images,
+        new_array(out_labels, (shape[0], *shape[2:]), np.uint8) as labels,
+        atomic_path(out_grids) as grids_file,
+    ):
+        for i, result in enumerate(_map(work, cases, workers)):
+            if isinstance(result, InputError):
+                problems.append(str(result))
+            else:
+                images[i], labels[i] = result.image, result.label
+                grids[cases[i].case] = result.grid.to_json()
+            if progress is not None:
+                progress(i + 1, len(cases), cases[i].case)
+        if problems:
+            raise InputError("\n".join(problems))
+        grids_file.write_text(json.dumps(grids, indent=1) + "\n")
+
+
+def _try_case(
+    case: Case, adapter: Adapter, classes: tuple[str, ...], settings: Preprocessing
+) -> Prepared | InputError:
+    """Prepare a case, or return what is wrong with it, so that the others go on."""
+    try:
+        return prepare_case(case, adapter, classes, settings)
+    except InputError as error:
+        return error
+
+
+def _map(work: Callable, cases: Sequence[Case], workers: int) -> Iterator[Prepared | InputError]:
+    """Do the work on each case, in order, in as many processes as asked for."""
+    workers = min(workers, len(cases))
+    if workers <= 1:
+        yield from map(work, cases)
+        return
+    # Forked processes need no importable main module, which a workflow's script is not.
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if "fork" in methods else None)
+    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
+        yield from pool.map(work, cases)
+
+
+def _one_thread() -> None:
+    """One thread per process: the processes share the cores among themselves."""
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
