@@ -1,0 +1,155 @@
+"""Random deformations and intensities, on whole batches, on the device that holds them.
+
+Affine, elastic and flip are composed into one sampling grid, so an image is interpolated once.
+"""
+
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Triple = tuple[float, float, float]
+
+# The elastic field of the paper's code: white noise on 30 knots an axis, padded by 5 zeros at
+# both ends and smoothed with a Gaussian of 6 knots.
+_KNOTS, _PADDING, _SIGMA = 30, 5, 6.0
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """How strongly a training case is varied; zero everywhere means not at all.
+
+    Attributes:
+        distribution: What widths mean: `normal` (a standard deviation) or `uniform` (a half-width).
+        rotation: Width of the rotation about the x, y and z axis in radians.
+        translation: Width of the shift along x, y and z in voxels.
+        scaling: Width of the change of size along x, y and z as a fraction.
+        elastic: Standard deviation of the elastic shift along x, y and z in voxels.
+        flip: Probability of mirroring x, y and z.
+        intensity_shift: Standard deviation of the number added to a whole image.
+        intensity_scale: Standard deviation around 1 of the factor on a whole image.
+        noise: Standard deviation of the noise added to every voxel.
+    """
+
+    distribution: str = "normal"
+    rotation: Triple = (0.0, 0.0, 0.0)
+    translation: Triple = (0.0, 0.0, 0.0)
+    scaling: Triple = (0.0, 0.0, 0.0)
+    elastic: Triple = (0.0, 0.0, 0.0)
+    flip: Triple = (0.0, 0.0, 0.0)
+    intensity_shift: float = 0.0
+    intensity_scale: float = 0.0
+    noise: float = 0.0
+    moves: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        if self.distribution not in ("normal", "uniform"):
+            raise ValueError(
+                f"augmentation: distribution is {self.distribution!r}; allowed: normal, uniform"
+            )
+        moving = (self.rotation, self.translation, self.scaling, self.elastic, self.flip)
+        object.__setattr__(self, "moves", any(any(triple) for triple in moving))
+
+    @classmethod
+    def from_dict(cls, settings: dict) -> "AugmentationSettings":
+        """Settings from the `training.augmentation` block of a dataset file."""
+        known = {f.name for f in fields(cls) if f.init}
+        if unknown := sorted(set(settings) - known):
+            raise ValueError(f"augmentation: unknown key {unknown[0]!r}; allowed: {sorted(known)}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+
+
+def augment(
+    image: Tensor, label: Tensor, settings: AugmentationSettings, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """A random variation of a batch.
+
+    Args:
+        image: (B, C, X, Y, Z) float32. What a deformation brings in from outside is 0.
+        label: (B, X, Y, Z) uint8, sampled at the nearest voxel; outside is 0 (background).
+        settings: How strongly to vary.
+        generator: Source of randomness, on the device of the image.
+
+    Returns:
+        Image and label of the same shapes and types.
+    """
+    if settings.moves:
+        grid = _sampling_grid(image, settings, generator)
+        image = functional.grid_sample(image, grid, mode="bilinear", align_corners=True)
+        moved = functional.grid_sample(
+            label[:, None].to(image.dtype), grid, mode="nearest", align_corners=True
+        )
+        label = moved[:, 0].to(label.dtype)
+    shape = (len(image), 1, 1, 1, 1)
+    if settings.intensity_shift:
+        image = image + settings.intensity_shift * _normal(shape, image, generator)
+    if settings.intensity_scale:
+        image = image * (1 + settings.intensity_scale * _normal(shape, image, generator))
+    if settings.noise:
+        image = image + settings.noise * _normal(image.shape, image, generator)
+    return image, label
+
+
+def _sampling_grid(
+    image: Tensor, settings: AugmentationSettings, generator: torch.Generator
+) -> Tensor:
+    """Where each output voxel looks, (B, X, Y, Z, 3), in grid_sample's z, y, x and [-1, 1]."""
+    batch, size = len(image), image.shape[2:]
+    extent = torch.tensor([n - 1 for n in size], dtype=image.dtype, device=image.device)
+    axes = [torch.arange(n, dtype=image.dtype, device=image.device) for n in size]
+    centred = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1) - extent / 2
+
+    def draw(widths: Triple) -> Tensor:
+        width = image.new_tensor(widths)
+        if settings.distribution == "normal":
+            return width * _normal((batch, 3), image, generator)
+        return width * (2 * torch.rand((batch, 3), generator=generator, device=image.device) - 1)
+
+    rotation = _rotation(draw(settings.rotation))
+    matrix = rotation / (1 + draw(settings.scaling))[:, None, :]
+    shift = draw(settings.translation)
+    mirror = torch.rand((batch, 3), generator=generator, device=image.device)
+    matrix = torch.where(mirror < image.new_tensor(settings.flip), -1.0, 1.0)[:, :, None] * matrix
+    where = torch.einsum("bij,xyzj->bxyzi", matrix, centred) - shift[:, None, None, None]
+    if any(settings.elastic):
+        where = where - _elastic_field(image, settings.elastic, generator)
+    return (where / (extent / 2).clamp(min=0.5)).flip(-1)
+
+
+def _rotation(angles: Tensor) -> Tensor:
+    """Rotation matrices (B, 3, 3) about x, then y, then z, of angles (B, 3) in radians."""
+    cos, sin = angles.cos(), angles.sin()
+    result = torch.eye(3, dtype=angles.dtype, device=angles.device).expand(len(angles), 3, 3)
+    for axis in range(3):
+        i, j = [(1, 2), (2, 0), (0, 1)][axis]
+        turn = torch.eye(3, dtype=angles.dtype, device=angles.device).repeat(len(angles), 1, 1)
+        turn[:, i, i] = turn[:, j, j] = cos[:, axis]
+        turn[:, j, i], turn[:, i, j] = sin[:, axis], -sin[:, axis]
+        result = turn @ result
+    return result
+
+
+def _elastic_field(image: Tensor, std: Triple, generator: torch.Generator) -> Tensor:
+    """A smooth displacement (B, X, Y, Z, 3) in voxels with the given standard deviations."""
+    batch, size = len(image), image.shape[2:]
+    smooth = [_knots_to_voxels(n, image) for n in size]
+    knots = _normal((batch, 3, _KNOTS, _KNOTS, _KNOTS), image, generator)
+    shift = torch.einsum("bdijk,xi,yj,zk->bxyzd", knots, *smooth)
+    spread = shift.std(dim=(1, 2, 3), keepdim=True)
+    return shift / spread * image.new_tensor(std)
+
+
+def _knots_to_voxels(size: int, like: Tensor) -> Tensor:
+    """Smoothing and linear interpolation of one axis as one matrix, (size, knots)."""
+    padded = _KNOTS + 2 * _PADDING
+    at = torch.arange(padded, dtype=like.dtype, device=like.device)
+    gauss = torch.exp(-0.5 * ((at[:, None] - at[None, _PADDING:-_PADDING]) / _SIGMA) ** 2)
+    resized = functional.interpolate(
+        gauss.T[None], size=size, mode="linear", align_corners=True
+    )
+    return resized[0].T
+
+
+def _normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)

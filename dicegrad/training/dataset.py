@@ -1,0 +1,63 @@
+"""Prepared arrays as a training sees them: on the device, drawn by case number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The cases of one dataset under one labeling.
+
+    Attributes:
+        images: (N, C, X, Y, Z) float16.
+        labels: (N, X, Y, Z) uint8; value k is `classes[k - 1]`, 0 background.
+        cases: Name of each case, for messages.
+        classes: Names of the foreground classes.
+    """
+
+    images: Tensor
+    labels: Tensor
+    cases: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n, size = len(self.cases), tuple(self.images.shape[2:])
+        if self.images.shape[0] != n or tuple(self.labels.shape) != (n, *size):
+            raise ValueError(
+                f"{n} cases, but images are {tuple(self.images.shape)} and labels "
+                f"{tuple(self.labels.shape)}; expected ({n}, C, X, Y, Z) and ({n}, X, Y, Z)"
+            )
+
+    def batch(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Image (B, C, X, Y, Z) float32 and label (B, X, Y, Z) uint8 of some cases."""
+        index = torch.as_tensor(numbers, device=self.images.device)
+        return self.images[index].float(), self.labels[index]
+
+
+def load_prepared(
+    images: Path,
+    labels: Path,
+    cases: Sequence[str],
+    classes: Sequence[str],
+    device: torch.device | str = "cpu",
+) -> PreparedData:
+    """Prepared arrays from disk, once, onto a device.
+
+    On the CPU the arrays stay memory-mapped: a fold touches its own cases only.
+
+    Args:
+        images: `.npy` of (N, C, X, Y, Z).
+        labels: `.npy` of (N, X, Y, Z).
+        cases: N names.
+        classes: Foreground classes.
+        device: Where the arrays shall live.
+    """
+    # Copy-on-write pages: torch wants writable memory, the file stays as it is.
+    arrays = (np.load(path, mmap_mode="c") for path in (images, labels))
+    tensors = [torch.from_numpy(array).to(device) for array in arrays]
+    return PreparedData(*tensors, tuple(cases), tuple(classes))

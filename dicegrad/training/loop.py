@@ -1,0 +1,311 @@
+"""The training of one network, top to bottom.
+
+Randomness has no history: the order of an epoch and the variation of a batch derive from
+(seed, epoch) and (seed, step) alone, so a training that was cut off goes on exactly where it was.
+"""
+
+import hashlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dicegrad.errors import InputError
+from dicegrad.training.augmentation import augment
+from dicegrad.training.checkpoint import load_checkpoint, save_atomically
+from dicegrad.training.dataset import PreparedData
+from dicegrad.training.history import Row, write_history
+from dicegrad.training.network import NetworkSettings, UNet, kernels_of
+from dicegrad.training.objective import Objective
+from dicegrad.training.schedule import Schedule
+from dicegrad.training.settings import TrainingSettings
+
+Report = Callable[[str], None]
+
+
+class Interrupted(Exception):
+    """A signal asked the training to stop; its checkpoint is written."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which cases, by number, a training learns from and is validated on.
+
+    A case that is listed three times is seen three times an epoch.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+
+
+def derive_seed(*parts: object) -> int:
+    """A 63-bit seed from names and numbers, the same on every machine."""
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def train(
+    data: PreparedData,
+    split: Split,
+    network_settings: NetworkSettings,
+    settings: TrainingSettings,
+    objective: Objective,
+    batch_size: int,
+    seed: int,
+    out: Path,
+    report: Report = lambda line: None,
+    identity: dict | None = None,
+) -> UNet:
+    """Train a network, or go on with a training that was cut off.
+
+    Args:
+        data: The prepared cases, on the device to train on.
+        split: Training and validation cases.
+        network_settings: The network.
+        settings: Optimiser, schedule, augmentation.
+        objective: Loss of logits (B, K, X, Y, Z) and labels (B, X, Y, Z).
+        batch_size: Cases in a batch; the last batch of an epoch may be smaller and is kept.
+        seed: Of initialisation, order and augmentation.
+        out: Folder for `weights.pt`, `history.tsv` and, while it runs, `checkpoint.pt`.
+        report: Takes one line an epoch.
+        identity: What else tells this training from another, for the checkpoint.
+
+    Returns:
+        The network with the weights that were kept.
+
+    Raises:
+        InputError: The loss stopped being a number; the checkpoint is of another training.
+        Interrupted: SIGTERM, SIGINT or SIGUSR1 came; the checkpoint is written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    configuration = {
+        "network": str(network_settings),
+        "training": str(settings),
+        "batch_size": batch_size,
+        "seed": seed,
+        "split": str(split),
+        **(identity or {}),
+    }
+    run = _Run(data, split, network_settings, settings, objective, batch_size, seed)
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.exists():
+        run.restore(load_checkpoint(checkpoint, configuration))
+        report(f"goes on from {checkpoint} at epoch {run.epoch + 1}, step {run.step}")
+    saved = time.monotonic()
+    with _signals() as caught:
+        while run.epoch < settings.epochs and not run.schedule.stops(settings):
+            started = time.monotonic()
+            for _ in run.steps():
+                due = time.monotonic() - saved > 60 * settings.checkpoint_minutes
+                if due or caught:
+                    save_atomically(run.state(configuration), checkpoint)
+                    saved = time.monotonic()
+                if caught:
+                    raise Interrupted(f"stopped by {caught[0]} at step {run.step}; {checkpoint}")
+            row = run.finish_epoch()
+            write_history(run.history, out / "history.tsv")
+            report(_line(row, settings, time.monotonic() - started, len(split.train)))
+    save_atomically(run.kept, out / "weights.pt")
+    checkpoint.unlink(missing_ok=True)
+    run.network.load_state_dict(run.kept)
+    return run.network
+
+
+class _Run:
+    """The state of one training; `state` and `restore` are its whole memory."""
+
+    def __init__(
+        self,
+        data: PreparedData,
+        split: Split,
+        network_settings: NetworkSettings,
+        settings: TrainingSettings,
+        objective: Objective,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.data, self.split, self.settings = data, split, settings
+        self.objective, self.batch_size, self.seed = objective, batch_size, seed
+        self.device = data.images.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "weights"))
+            self.network = UNet(network_settings)
+        self.network.to(self.device)
+        self.optimizer = _adam(self.network, settings)
+        self.schedule = Schedule()
+        self.history: list[Row] = []
+        self.kept: dict[str, Tensor] = {}
+        self.losses: list[Tensor] = []  # of the batches of this epoch, left on the device
+        self.epoch = self.step = 0
+        order_length = len(split.train) * settings.passes
+        self.steps_per_epoch = -(-order_length // batch_size)
+
+    def steps(self) -> Iterator[None]:
+        """Go through what is left of this epoch, one optimiser step at a time."""
+        order = self._order()
+        self.network.train()
+        for number in range(len(self.losses), self.steps_per_epoch):
+            cases = order[number * self.batch_size : (number + 1) * self.batch_size]
+            image, label = self.data.batch(cases)
+            generator = self._generator("augmentation", self.step, self.device)
+            image, label = augment(image, label, self.settings.augmentation, generator)
+            self._set_learning_rate()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self.objective(self.network(image), label)
+            loss.backward()
+            self.optimizer.step()
+            self.losses.append(loss.detach())
+            self.step += 1
+            yield
+
+    def finish_epoch(self) -> Row:
+        """Validate, decide on learning rate and end, and write the epoch's row."""
+        losses = torch.stack(self.losses).cpu()
+        self._check_finite(losses)
+        rate = self.optimizer.param_groups[0]["lr"]
+        val_loss, dice = validate(self.network, self.data, self.split, self.objective, self.batch_size)
+        val_loss += self.settings.l2 * sum(float(k.detach().square().sum()) for k in kernels_of(self.network))
+        self.epoch += 1
+        self.losses = []
+        self.schedule.update(val_loss, self.settings)
+        if self.epoch % self.settings.keep_every == 0 or self.epoch < self.settings.keep_every:
+            self.kept = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
+        row = {"epoch": self.epoch, "step": self.step, "learning_rate": rate}
+        row |= {"train_loss": float(losses.mean()), "val_loss": val_loss}
+        row |= {f"dsc_{name}": value for name, value in zip(self.data.classes, dice, strict=True)}
+        self.history.append(row)
+        return row
+
+    def state(self, configuration: dict) -> dict:
+        """Everything that a resumed training needs, as tensors and plain values."""
+        return {
+            "configuration": configuration,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.to_dict(),
+            "history": self.history,
+            "kept": self.kept,
+            "losses": [float(loss) for loss in self.losses],
+            "epoch": self.epoch,
+            "step": self.step,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Take up a saved state."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule = Schedule(**state["schedule"])
+        self.history, self.kept = state["history"], state["kept"]
+        self.losses = [torch.tensor(loss, device=self.device) for loss in state["losses"]]
+        self.epoch, self.step = state["epoch"], state["step"]
+
+    def _order(self) -> list[int]:
+        train, passes = torch.tensor(self.split.train), []
+        for number in range(self.settings.passes):
+            generator = self._generator("order", f"{self.epoch}/{number}", "cpu")
+            passes.append(train[torch.randperm(len(train), generator=generator)])
+        return torch.cat(passes).tolist()
+
+    def _generator(self, use: str, count: object, device: torch.device | str) -> torch.Generator:
+        return torch.Generator(device).manual_seed(derive_seed(self.seed, use, count))
+
+    def _set_learning_rate(self) -> None:
+        progress = self.step / (self.steps_per_epoch * self.settings.epochs)
+        rate = self.schedule.learning_rate(progress, self.settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _check_finite(self, losses: Tensor) -> None:
+        if bool(losses.isfinite().all()):
+            return
+        number = int((~losses.isfinite()).nonzero()[0])
+        cases = self._order()[number * self.batch_size : (number + 1) * self.batch_size]
+        names = ", ".join(self.data.cases[case] for case in cases)
+        raise InputError(
+            f"the loss is {losses[number]} in epoch {self.epoch + 1} at batch {number + 1} "
+            f"({names}); look at those cases, or lower training.learning_rate "
+            f"(now {self.settings.learning_rate:g})"
+        )
+
+
+def validate(
+    network: nn.Module, data: PreparedData, split: Split, objective: Objective, batch_size: int
+) -> tuple[float, list[float]]:
+    """Loss and hard DSC on the validation cases, under the labeling of the training.
+
+    The order and the batches are fixed, since a batch-wise loss depends on who shares a batch.
+
+    Returns:
+        Mean loss, weighted by batch size, and the mean DSC of each class over the cases that
+        have it (nan if none has).
+    """
+    network.eval()
+    losses, scores = [], []
+    with torch.inference_mode():
+        for start in range(0, len(split.validation), batch_size):
+            image, label = data.batch(split.validation[start : start + batch_size])
+            logits = network(image)
+            losses.append(objective(logits, label) * len(label))
+            scores.append(_dice_per_case(harden(logits), label, len(data.classes)))
+    dice = torch.cat(scores).nanmean(dim=0)
+    return float(torch.stack(losses).sum()) / len(split.validation), dice.tolist()
+
+
+def harden(logits: Tensor) -> Tensor:
+    """Label maps (B, X, Y, Z) uint8 of logits (B, K, X, Y, Z)."""
+    if logits.shape[1] == 1:
+        return (logits[:, 0] > 0).to(torch.uint8)
+    return logits.argmax(dim=1).to(torch.uint8)
+
+
+def _dice_per_case(prediction: Tensor, label: Tensor, classes: int) -> Tensor:
+    """(B, classes); nan where the truth is empty."""
+    values = torch.arange(1, classes + 1, device=label.device, dtype=label.dtype)
+    axes = (2, 3, 4)
+    p, y = (volume[:, None] == values[:, None, None, None] for volume in (prediction, label))
+    truth = y.sum(axes)
+    dice = 2 * (p & y).sum(axes) / (p.sum(axes) + truth)
+    return dice.where(truth > 0, torch.nan)
+
+
+def _adam(network: UNet, settings: TrainingSettings) -> torch.optim.Adam:
+    """Adam as in Keras; the gradient of l2 * ||W||^2 is a weight decay of twice l2."""
+    kernels = kernels_of(network)
+    chosen = {id(kernel) for kernel in kernels}
+    rest = [p for p in network.parameters() if id(p) not in chosen]
+    groups = [{"params": kernels, "weight_decay": 2 * settings.l2}, {"params": rest}]
+    return torch.optim.Adam(groups, lr=settings.learning_rate, eps=1e-7, fused=True)
+
+
+@contextmanager
+def _signals() -> Iterator[list[str]]:
+    """Collect the signals that ask to stop, instead of dying of them."""
+    caught: list[str] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = {
+        number: signal.signal(number, lambda n, _: caught.append(signal.Signals(n).name))
+        for number in wanted
+    }
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _line(row: Row, settings: TrainingSettings, seconds: float, cases: int) -> str:
+    dice = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k.startswith("dsc_"))
+    return (
+        f"epoch {row['epoch']:.0f}/{settings.epochs}  loss {row['train_loss']:.4f}  "
+        f"val_loss {row['val_loss']:.4f}  {dice}  lr {row['learning_rate']:.2g}  "
+        f"{cases * settings.passes / seconds:.1f} cases/s"
+    )

@@ -1,0 +1,61 @@
+"""What a training is told: the `training` block of a dataset file."""
+
+from dataclasses import asdict, dataclass, field, fields
+
+from dicegrad.training.augmentation import AugmentationSettings
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How one network is trained.
+
+    Attributes:
+        epochs: At most this many.
+        passes: How often an epoch goes through the training cases.
+        learning_rate: Of Adam; the highest one under `one_cycle`.
+        schedule: `plateau` (times `factor` after `patience` epochs without a better validation
+            loss), `one_cycle` (up over the first tenth, then down to nothing) or `constant`.
+        patience: Epochs without improvement before `plateau` lowers the learning rate.
+        factor: What `plateau` multiplies the learning rate with.
+        stop_patience: Epochs without improvement before training stops; 0 never stops early.
+        min_delta: What counts as an improvement of the validation loss.
+        l2: Penalty on the squared convolution kernels, added to the loss.
+        keep_every: Keep the weights of the last epoch that is a multiple of this; 1 is the last.
+        checkpoint_minutes: How often a checkpoint is written.
+        augmentation: How training cases are varied.
+    """
+
+    epochs: int = 1000
+    passes: int = 1
+    learning_rate: float = 1e-3
+    schedule: str = "plateau"
+    patience: int = 30
+    factor: float = 0.2
+    stop_patience: int = 60
+    min_delta: float = 1e-4
+    l2: float = 1e-5
+    keep_every: int = 1
+    checkpoint_minutes: float = 10.0
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("plateau", "one_cycle", "constant"):
+            raise ValueError(
+                f"training: schedule is {self.schedule!r}; allowed: plateau, one_cycle, constant"
+            )
+        for name in ("epochs", "passes", "keep_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"training: {name} is {getattr(self, name)}; it starts at 1")
+
+    @classmethod
+    def from_dict(cls, settings: dict) -> "TrainingSettings":
+        """Settings from a mapping; what it leaves out keeps its default."""
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(settings) - known):
+            raise ValueError(f"training: unknown key {unknown[0]!r}; allowed: {sorted(known)}")
+        augmentation = AugmentationSettings.from_dict(settings.get("augmentation", {}))
+        return cls(**{**settings, "augmentation": augmentation})
+
+    def to_dict(self) -> dict:
+        """The settings as plain values, for a checkpoint."""
+        return asdict(self)
