@@ -1,0 +1,137 @@
+"""Which results differ: `comparisons.tsv`, one row per pair of trainings that answer a question.
+
+Two questions are asked of a study (facts that are not in it give no row):
+
+- `labeling`: side a is partial, side b full, same setup and batch size: what do missing labels do?
+- `loss`: I, marginal and leaf on partial labels, ranked jointly and tested pairwise.
+
+Each is asked per dataset, batch size, group and class, of the DSC and of the absolute volume error.
+Cases are pooled over folds and paired: a case counts where every compared training has a value.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.ranks import DRAWS, holm, rank_methods, sign_flip_test
+from dicegrad.evaluation.setups import add_setup
+
+# Metric -> whether larger is better.
+METRICS: Mapping[str, bool] = {"dsc": True, "volume_error_ml": False}
+LOSSES = ("I", "marginal", "leaf")
+# The family within which Holm's correction counts the tests.
+FAMILY = ["dataset", "question", "metric"]
+PANEL = ["dataset", "batch_size", "group", "class"]
+COMPARISON_COLUMNS = (
+    *("dataset", "question", "batch_size", "group", "class", "metric"),
+    *("labeling_a", "setup_a", "labeling_b", "setup_b", "n", "subjects"),
+    *("mean_a", "mean_a_low", "mean_a_high", "mean_b", "mean_b_low", "mean_b_high"),
+    *("difference", "ci_low", "ci_high", "mean_rank_a", "mean_rank_b"),
+    *("p_value", "p_holm", "p_inclusive", "method", "p_raw", "method_raw"),
+    *("effect_dz", "effect_wins"),
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the trainings that are compared."""
+
+    labeling: str
+    setup: str
+
+
+def compare(scores: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+    """Test every pair of trainings that answers one of the two questions.
+
+    Args:
+        scores: scores.tsv.
+        draws: Of the Monte Carlo test, where the exact one does not fit.
+        seed: Of the Monte Carlo test and the bootstrap.
+
+    Returns:
+        Table with `COMPARISON_COLUMNS` (described in docs/statistics.md); no rows where the study
+        answers neither question. `difference` is a - b.
+    """
+    named = add_setup(scores)
+    named["volume_error_ml"] = (named["volume_pred_ml"] - named["volume_true_ml"]).abs()
+    rows = []
+    for keys, panel in named.groupby(PANEL, sort=False):
+        where = dict(zip(PANEL, keys, strict=True))
+        subjects = panel.drop_duplicates("case").set_index("case")["subject"]
+        for metric, larger in METRICS.items():
+            wide = panel.pivot_table(index="case", columns=["labeling", "setup"], values=metric)
+            for question, sides in _questions(list(wide.columns)):
+                values = wide[[(side.labeling, side.setup) for side in sides]].dropna()
+                if len(values):
+                    about = {**where, "question": question, "metric": metric}
+                    owners = subjects.loc[values.index].to_numpy()
+                    rows += _rows(about, sides, values.to_numpy(), owners, larger, draws, seed)
+    table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
+    if len(table):
+        table["p_holm"] = table.groupby(FAMILY)["p_value"].transform(holm)
+    return table.sort_values(["dataset", "question"], kind="stable", ignore_index=True)
+
+
+def _questions(columns: list[tuple[str, str]]) -> Iterator[tuple[str, list[Side]]]:
+    """The sets of trainings to rank together, among those that a panel holds."""
+    for setup in dict.fromkeys(setup for _, setup in columns):
+        if ("partial", setup) in columns and ("full", setup) in columns:
+            yield "labeling", [Side("partial", setup), Side("full", setup)]
+    losses = [Side("partial", loss) for loss in reversed(LOSSES) if ("partial", loss) in columns]
+    if len(losses) > 1:
+        yield "loss", losses
+
+
+def _rows(
+    about: Mapping[str, object],
+    sides: list[Side],
+    values: npt.NDArray[np.float64],
+    subjects: npt.NDArray,
+    larger: bool,
+    draws: int,
+    seed: int,
+) -> list[dict[str, object]]:
+    """Pairwise rows of one jointly ranked set of trainings."""
+    ranks = rank_methods(values, larger_is_better=larger)
+    means = [mean_interval(column, subjects, seed=seed) for column in values.T]
+    rows = []
+    for a, b in combinations(range(len(sides)), 2):
+        raw = values[:, a] - values[:, b]
+        interval = mean_interval(raw, subjects, seed=seed)
+        rank_test = sign_flip_test(ranks[:, a] - ranks[:, b], subjects, draws=draws, seed=seed)
+        raw_test = sign_flip_test(raw, subjects, draws=draws, seed=seed)
+        rows.append(
+            {
+                **about,
+                **{"labeling_a": sides[a].labeling, "setup_a": sides[a].setup},
+                **{"labeling_b": sides[b].labeling, "setup_b": sides[b].setup},
+                **{"n": len(values), "subjects": len(np.unique(subjects))},
+                **{"mean_a": means[a].mean, "mean_b": means[b].mean},
+                **{"mean_a_low": means[a].low, "mean_a_high": means[a].high},
+                **{"mean_b_low": means[b].low, "mean_b_high": means[b].high},
+                **{"difference": interval.mean, "ci_low": interval.low, "ci_high": interval.high},
+                **{"mean_rank_a": ranks[:, a].mean(), "mean_rank_b": ranks[:, b].mean()},
+                **{"p_value": rank_test.p_value, "p_inclusive": rank_test.p_inclusive},
+                **{"method": rank_test.method},
+                **{"p_raw": raw_test.p_value, "method_raw": raw_test.method},
+                **{"effect_dz": _dz(raw), "effect_wins": _wins(raw, larger)},
+            }
+        )
+    return rows
+
+
+def _dz(differences: npt.NDArray[np.float64]) -> float:
+    """Cohen's d of paired differences: mean / standard deviation; NaN where all are equal."""
+    spread = differences.std(ddof=1) if len(differences) > 1 else 0.0
+    return float(differences.mean() / spread) if spread > 1e-12 else float("nan")
+
+
+def _wins(differences: npt.NDArray[np.float64], larger: bool) -> float:
+    """Share of cases where side a is better minus the share where side b is, in [-1, 1]."""
+    better = np.sign(differences) if larger else -np.sign(differences)
+    return float(better.mean())

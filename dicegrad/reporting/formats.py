@@ -1,0 +1,139 @@
+"""Tables as the paper prints them: TSV, Markdown, HTML and LaTeX.
+
+Columns are DSC and volume difference, each for the always-labelled group(s) and then the missing
+one, each for every setup. Italic: significantly inferior to the reference. Highlighted: theory
+expects empty maps there.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape as escape_html
+from pathlib import Path
+
+import pandas as pd
+
+from dicegrad.errors import InputError
+from dicegrad.reporting.latex import to_latex
+from dicegrad.reporting.layout import Cell, Wide, widen
+from dicegrad.reporting.setups import look
+from dicegrad.reporting.tables import Datasets
+
+
+def to_markdown(table: pd.DataFrame, datasets: Datasets, caption: str) -> str:
+    """The wide table as a Markdown pipe table; bold stands for highlighting."""
+    wide = widen(table, datasets)
+    heads = ["Dataset", "Labeling", "B"]
+    heads += [
+        f"{metric} {group}<br>{look(setup).html}"
+        for metric in ("DSC", "ΔV [ml]")
+        for group in wide.groups
+        for setup in wide.setups
+    ]
+    lines = [f"{caption}\n", _pipe(heads), _pipe(["---"] * 2 + ["---:"] * (len(heads) - 2))]
+    lines += [_pipe([*keys, *map(_markdown_cell, cells)]) for keys, cells in wide.rows]
+    note = "**Bold**: theory expects empty maps. *Italic*: significantly inferior to the reference."
+    return "\n".join([*lines, "", note, ""])
+
+
+def _pipe(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    mark = "*" * (cell.italic + 2 * cell.highlighted)
+    return f"{mark}{cell.text}{mark}"
+
+
+_STYLE = """
+body { font: 15px/1.4 system-ui, sans-serif; margin: 2em; color: #222; }
+table { border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; }
+caption { text-align: left; max-width: 60em; padding-bottom: .8em; }
+th, td { padding: .2em .7em; text-align: right; font-variant-numeric: tabular-nums; }
+th { font-weight: 600; text-align: center; }
+.text { text-align: left; }
+.start { padding-left: 1.6em; }
+thead tr:last-child th { border-bottom: 1px solid; }
+tr.dataset td { border-top: 1px solid #999; }
+.empty { background: #ffe3a8; }
+""".strip()
+
+
+def to_html(table: pd.DataFrame, datasets: Datasets, caption: str) -> str:
+    """The wide table as a page of its own (no script, nothing fetched)."""
+    wide = widen(table, datasets)
+    body, last = [], None
+    for keys, cells in wide.rows:
+        row_class = ' class="dataset"' if keys[0] != last else ""
+        shown = ("" if keys[0] == last else keys[0], *keys[1:])
+        last = keys[0]
+        heads = "".join(f'<td class="text">{escape_html(key)}</td>' for key in shown)
+        row = "".join(_html_cell(c, i % len(wide.setups) == 0) for i, c in enumerate(cells))
+        body.append(f"<tr{row_class}>{heads}{row}</tr>")
+    note = (
+        '<span class="empty">Highlighted</span>: theory expects empty maps. '
+        "<i>Italic</i>: significantly inferior to the reference."
+    )
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            f"<title>{escape_html(caption.split('.')[0])}</title>",
+            f"<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<table>",
+            f"<caption>{escape_html(caption)}<br>{note}</caption>",
+            f"<thead>\n{_html_head(wide)}\n</thead>\n<tbody>",
+            *body,
+            "</tbody>\n</table>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def _html_head(wide: Wide) -> str:
+    span, each = len(wide.setups), len(wide.groups) * len(wide.setups)
+    metrics = "".join(f'<th colspan="{each}" class="start">{m}</th>' for m in ("DSC", "ΔV [ml]"))
+    groups = 2 * "".join(
+        f'<th colspan="{span}" class="start">{escape_html(g)}</th>' for g in wide.groups
+    )
+    setups = "".join(
+        f"<th{' class=start' if i == 0 else ''}>{look(setup).html}</th>"
+        for _ in range(2 * len(wide.groups))
+        for i, setup in enumerate(wide.setups)
+    )
+    keys = '<th class="text">Dataset</th><th class="text">Labeling</th><th class="text">B</th>'
+    blank = '<th colspan="3"></th>'
+    return "\n".join(f"<tr>{row}</tr>" for row in (blank + metrics, blank + groups, keys + setups))
+
+
+def _html_cell(cell: Cell, starts: bool) -> str:
+    classes = " ".join(["start"] * starts + ["empty"] * cell.highlighted)
+    attribute = f' class="{classes}"' if classes else ""
+    text = f"<i>{cell.text}</i>" if cell.italic else cell.text
+    return f"<td{attribute}>{text}</td>"
+
+
+FORMATS: Mapping[str, Callable[[pd.DataFrame, Datasets, str], str]] = {
+    "md": to_markdown,
+    "html": to_html,
+    "tex": to_latex,
+}
+
+
+def write_table(
+    table: pd.DataFrame, datasets: Datasets, paths: Sequence[Path | str], caption: str
+) -> None:
+    """Write a long table to each path, in the format of its suffix.
+
+    Args:
+        table: From `table1` or `table_losses`.
+        datasets: As for `table1`.
+        paths: Files ending in .tsv (long), .md, .html or .tex (the paper's layout).
+        caption: Plain text; its first sentence is the title.
+
+    Raises:
+        InputError: Another suffix.
+    """
+    for path in map(Path, paths):
+        kind = path.suffix.removeprefix(".")
+        if kind == "tsv":
+            table.to_csv(path, sep="\t", index=False, na_rep="nan", float_format="%.6g")
+        elif kind in FORMATS:
+            path.write_text(FORMATS[kind](table, datasets, caption), encoding="utf-8")
+        else:
+            raise InputError(f"{path}: no table format .{kind}; take tsv, {', '.join(FORMATS)}")

@@ -1,0 +1,192 @@
+"""Table 1 of the paper and the comparison of losses, as long tables.
+
+Both are computed from scores.tsv and comparisons.tsv; `formats` writes them as the paper prints
+them.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.setups import HEURISTIC, add_setup
+from dicegrad.reporting.setups import sort_setups
+
+Datasets = Mapping[str, Mapping[str, Any]]
+
+ALPHA = 0.05
+COMPARATORS = ("marginal", "leaf")
+TABLE1_COLUMNS = (
+    *("dataset", "labeling", "batch_size", "setup", "group", "class", "n"),
+    *("dsc", "delta_volume_ml", "p_value", "reference", "learns_empty"),
+    *("dsc_low", "dsc_high", "delta_volume_low", "delta_volume_high"),
+    *("p_holm", "p_value_volume", "inferior_dsc", "inferior_volume"),
+)
+
+
+def table1(
+    scores: pd.DataFrame, comparisons: pd.DataFrame, datasets: Datasets, *, alpha: float = ALPHA
+) -> pd.DataFrame:
+    """Mean DSC and volume difference of the missing classes, per training and group.
+
+    Args:
+        scores: scores.tsv.
+        comparisons: comparisons.tsv of the same scores.
+        datasets: {name: {"missing": {"group": str, "classes": [...]}, "groups": [...],
+            "classes": [...]}}, in the order to print.
+        alpha: Level below which a worse result counts as inferior.
+
+    Returns:
+        Table with `TABLE1_COLUMNS`, one row per training x group x missing class. `p_value` is
+        the paper's rank test of the DSC against `reference` (labeling/setup): the same setup on
+        full labels, or for marginal and leaf setup I on the same labels; NaN where that is not in
+        the study. `inferior_*` is p < alpha and a worse mean. `learns_empty` says what theory
+        expects of the missing group, not what was seen.
+    """
+    named = add_setup(scores)
+    rows = []
+    for name, about in datasets.items():
+        missing = about["missing"]
+        chosen = named[(named["dataset"] == name) & named["class"].isin(missing["classes"])]
+        rows += [
+            _row(cases, where, comparisons, about, alpha) for where, cases in _cells(chosen, about)
+        ]
+    return pd.DataFrame(rows, columns=list(TABLE1_COLUMNS))
+
+
+def table_losses(
+    scores: pd.DataFrame, comparisons: pd.DataFrame, datasets: Datasets, *, alpha: float = ALPHA
+) -> pd.DataFrame:
+    """I beside marginal and leaf on partial labels: all classes and groups.
+
+    Args:
+        scores: scores.tsv.
+        comparisons: comparisons.tsv of the same scores.
+        datasets: As for `table1`.
+        alpha: As for `table1`.
+
+    Returns:
+        Table with `TABLE1_COLUMNS` for the datasets that hold I and at least one comparator; the
+        reference of every comparator is `partial/I`.
+    """
+    named = add_setup(scores)
+    named = named[(named["labeling"] == "partial") & named["setup"].isin(["I", *COMPARATORS])]
+    rows = []
+    for name, about in datasets.items():
+        chosen = named[named["dataset"] == name]
+        setups = set(chosen["setup"])
+        if "I" not in setups or not setups & set(COMPARATORS):
+            continue
+        every = {**about, "missing": {**about["missing"], "classes": list(about["classes"])}}
+        sizes = chosen.loc[chosen["setup"] != "I", "batch_size"].unique()
+        for where, cases in _cells(chosen[chosen["batch_size"].isin(sizes)], every):
+            rows.append(_row(cases, where, comparisons, about, alpha, question="loss"))
+    return pd.DataFrame(rows, columns=list(TABLE1_COLUMNS))
+
+
+def learns_empty(
+    row: Mapping[str, Any], group: str, class_name: str, about: Mapping[str, Any]
+) -> bool:
+    """Whether theory expects empty maps of a class in a group (Sect. 2.2 and 2.3).
+
+    Args:
+        row: labeling, loss, phi, epsilon, batch_size.
+        group: The group that is segmented.
+        class_name: The class that is segmented.
+        about: The dataset's `missing`, `classes`.
+
+    Returns:
+        True for the missing class of the missing group after training on partial labels with the
+        Dice loss, where the gradient of its empty maps is not negligible: the reduction reaches
+        labelled voxels of other batch elements (B in phi and batch_size > 1) or of other classes
+        (C in phi and another class that keeps its labels), or epsilon is the heuristic.
+    """
+    missing = about["missing"]
+    if group != missing["group"] or class_name not in missing["classes"]:
+        return False
+    if row["labeling"] != "partial" or row["loss"] != "dice":
+        return False
+    others = set(about["classes"]) - set(missing["classes"])
+    return bool(
+        ("B" in row["phi"] and int(row["batch_size"]) > 1)
+        or ("C" in row["phi"] and others)
+        or str(row["epsilon"]) == HEURISTIC
+    )
+
+
+def _cells(
+    named: pd.DataFrame, about: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Cases per training x group x class, in the order in which the paper prints them."""
+    classes = [c for c in about["classes"] if c in about["missing"]["classes"]]
+    groups = group_order(about, named)
+    keys = ["labeling", "batch_size", "setup", "class", "group"]
+    parts = dict(list(named.groupby(keys)))
+    for labeling in ("full", "partial"):
+        for batch_size in sorted(named["batch_size"].unique()):
+            for setup in sort_setups(named["setup"]):
+                for class_name in classes:
+                    for group in groups:
+                        key = (labeling, batch_size, setup, class_name, group)
+                        if key in parts:
+                            yield dict(zip(keys, key, strict=True)), parts[key]
+
+
+def group_order(about: Mapping[str, Any], named: pd.DataFrame) -> list[str]:
+    """Groups with the always-labelled ones first and the missing one last."""
+    listed = list(about.get("groups") or dict.fromkeys(named["group"]))
+    missing = about["missing"]["group"]
+    return [group for group in listed if group != missing] + [missing]
+
+
+def _row(
+    cases: pd.DataFrame,
+    where: dict[str, Any],
+    comparisons: pd.DataFrame,
+    about: Mapping[str, Any],
+    alpha: float,
+    question: str | None = None,
+) -> dict[str, Any]:
+    subjects = cases["subject"].to_numpy()
+    first = cases.iloc[0]
+    dsc = mean_interval(cases["dsc"], subjects)
+    delta = mean_interval(cases["volume_pred_ml"] - cases["volume_true_ml"], subjects)
+    row = {
+        **{"dataset": first["dataset"], **where, "batch_size": int(where["batch_size"])},
+        **{"n": dsc.n, "dsc": dsc.mean, "delta_volume_ml": delta.mean},
+        **{"dsc_low": dsc.low, "dsc_high": dsc.high},
+        **{"delta_volume_low": delta.low, "delta_volume_high": delta.high},
+        "learns_empty": learns_empty(first, where["group"], where["class"], about),
+    }
+    return {**row, **_significance(row, comparisons, alpha, question)}
+
+
+def _significance(
+    row: Mapping[str, Any], comparisons: pd.DataFrame, alpha: float, question: str | None
+) -> dict[str, Any]:
+    """The p values of one row against its reference."""
+    question = question or ("loss" if row["setup"] in COMPARATORS else "labeling")
+    reference = ("partial", "I") if question == "loss" else ("full", row["setup"])
+    here = comparisons[
+        (comparisons["question"] == question)
+        & (comparisons["labeling_a"] == row["labeling"])
+        & (comparisons["setup_a"] == row["setup"])
+        & (comparisons["labeling_b"] == reference[0])
+        & (comparisons["setup_b"] == reference[1])
+    ]
+    for key in ("dataset", "batch_size", "group", "class"):
+        here = here[here[key] == row[key]]
+    found = {test["metric"]: test for _, test in here.iterrows()}
+    dsc, volume = found.get("dsc"), found.get("volume_error_ml")
+    nan = float("nan")
+    return {
+        "reference": "/".join(reference) if found else "",
+        "p_value": nan if dsc is None else dsc["p_value"],
+        "p_holm": nan if dsc is None else dsc["p_holm"],
+        "p_value_volume": nan if volume is None else volume["p_value"],
+        "inferior_dsc": dsc is not None and dsc["p_value"] < alpha and dsc["difference"] < 0,
+        "inferior_volume": volume is not None
+        and volume["p_value"] < alpha
+        and volume["difference"] > 0,
+    }
