@@ -62,3 +62,26 @@ def write_epsilon(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     lines = ["\t".join(columns)]
     lines += ["\t".join(str(row[column]) for column in columns) for row in rows]
     path.write_text("\n".join(lines) + "\n")
+
+
+def read_epsilon(path: Path, fold: int, classes: Sequence[str]) -> list[float]:
+    """Read the epsilons of one fold from an epsilon.tsv of one dataset and labeling.
+
+    Args:
+        path: Written by `write_epsilon`.
+        fold: 0-based.
+        classes: Classes whose epsilons are wanted, in network order.
+
+    Returns:
+        One epsilon per class, in voxels.
+
+    Raises:
+        InputError: The table has no such fold or class.
+    """
+    header, *lines = (line.split("\t") for line in path.read_text().splitlines())
+    rows = [dict(zip(header, line, strict=True)) for line in lines]
+    found = {row["class"]: float(row["epsilon"]) for row in rows if row["fold"] == str(fold)}
+    for name in classes:
+        if name not in found:
+            raise InputError(f"{path}: no epsilon of class {name!r} in fold {fold}; make it anew")
+    return [found[name] for name in classes]

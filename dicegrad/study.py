@@ -1,0 +1,213 @@
+"""A study as its user writes it: a config, a table of experiments, a file per dataset.
+
+Everything is checked here, before anything is planned, and a fault is one line that names the
+file, the key and the value.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dicegrad.errors import InputError
+
+Settings = dict[str, Any]
+COLUMNS = ("dataset", "labeling", "loss", "phi", "epsilon", "batch_size")
+
+
+def read_yaml(path: Path) -> Settings:
+    """A YAML mapping.
+
+    Raises:
+        InputError: The file is missing, is not YAML or holds no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}: not valid YAML{where}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds {content!r}; it should hold keys and values")
+    return content
+
+
+def check(value: Any, schema: Settings, where: str) -> None:  # noqa: ANN401
+    """Hold a value against a JSON schema.
+
+    Args:
+        value: Anything YAML can hold.
+        schema: JSON schema, draft 2020-12.
+        where: File (and row) for the message.
+
+    Raises:
+        InputError: One line: where, which key, what came and what is allowed.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    if error is None:
+        return
+    key = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties":
+        known = ", ".join(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(error.schema.get("properties", {})))[0]
+        name = f"{key}.{unknown}" if key else unknown
+        raise InputError(f"{where}: unknown key {name}; the keys there are {known}")
+    if error.validator == "required":
+        absent = next(name for name in error.validator_value if name not in error.instance)
+        raise InputError(f"{where}: {f'{key}.' if key else ''}{absent} is missing; add it")
+    allowed = error.message
+    if error.validator == "enum":
+        allowed = f"allowed: {', '.join(map(str, error.validator_value))}"
+    elif "description" in error.schema:
+        allowed = f"it should be {error.schema['description']}"
+    raise InputError(f"{where}: {key} is {error.instance!r}; {allowed}")
+
+
+def with_defaults(config: Settings, schema: Settings, where: str) -> Settings:
+    """The study's config, checked, with the schema's defaults filled in."""
+    check(config, schema, where)
+    defaults = {k: v["default"] for k, v in schema["properties"].items() if "default" in v}
+    return {**defaults, **config}
+
+
+def read_experiments(path: Path, schema: Settings) -> list[dict[str, str]]:
+    """The experiment table, one dictionary of text a row.
+
+    Values stay as they are written, since the row is the path of its results.
+
+    Raises:
+        InputError: The table is missing or empty, a row is wrong, or a row comes twice.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such experiment table; set `experiments` to one")
+    with path.open(newline="") as file:
+        lines = (line for line in file if line.strip() and not line.startswith("#"))
+        reader = csv.DictReader(lines, delimiter="\t", restval="", restkey="more")
+        rows = list(reader)
+    header = list(reader.fieldnames or [])
+    if header != list(COLUMNS):
+        raise InputError(
+            f"{path}: the columns are {', '.join(header) or 'none'}; they should be, separated "
+            f"by tabs: {', '.join(COLUMNS)}"
+        )
+    if not rows:
+        raise InputError(f"{path}: no experiment in it; add a row")
+    seen: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(rows, start=1):
+        where = f"{path}: experiment {number}"
+        check(row, schema, where)
+        if (key := tuple(row.values())) in seen:
+            raise InputError(f"{where} repeats experiment {seen[key]}; remove one")
+        seen[key] = number
+    return rows
+
+
+def check_experiment(row: Mapping[str, str], dataset: Settings, path: Path) -> None:
+    """Whether a loss makes sense for a dataset.
+
+    Raises:
+        InputError: It does not; says which row of the table at `path`, and why.
+    """
+    where = f"{path}: {' '.join(row.values())}"
+    many = len(dataset["classes"]) > 1
+    if row["loss"] != "dice" and (row["phi"] != "I" or row["epsilon"] == "heuristic"):
+        raise InputError(
+            f"{where}: loss {row['loss']} is image-wise with a numeric epsilon; write phi I and, "
+            "say, epsilon 1e-7"
+        )
+    if row["loss"] == "marginal" and not many:
+        raise InputError(
+            f"{where}: marginal Dice adds a missing class to the background map, which a single "
+            f"class ({dataset['classes'][0]}) has not; use it with two classes or more"
+        )
+    if row["epsilon"] == "heuristic" and "C" in row["phi"] and many:
+        raise InputError(
+            f"{where}: the heuristic gives one epsilon per class, but phi {row['phi']} sums over "
+            "classes; write phi I or BI, or a number"
+        )
+
+
+def read_datasets(
+    names: Iterable[str],
+    folder: Path,
+    overrides: Mapping[str, Settings],
+    schema: Settings,
+    config_file: str = "config",
+) -> dict[str, Settings]:
+    """The settings of the datasets that a study uses.
+
+    Args:
+        names: Datasets of the experiment table.
+        folder: Holds `<name>.yaml`.
+        overrides: The config's `datasets`, merged over the files key by key.
+        schema: Of a dataset.
+        config_file: For messages about overrides.
+
+    Raises:
+        InputError: There is no such dataset, or a setting is wrong.
+    """
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    datasets = {}
+    for name in dict.fromkeys([*overrides, *names]):
+        if name not in known:
+            raise InputError(f"dataset {name!r}: no {folder / name}.yaml; there are {known}")
+        settings = read_yaml(folder / f"{name}.yaml")
+        check(settings, schema, str(folder / f"{name}.yaml"))
+        settings = merge(settings, overrides.get(name, {}))
+        check(settings, schema, f"{config_file}: datasets.{name}")
+        _check_sense(settings, f"dataset {name}")
+        datasets[name] = settings
+    return {name: datasets[name] for name in dict.fromkeys(names)}
+
+
+def merge(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Settings with changes laid over them; mappings merge, all else is replaced."""
+    result = dict(settings)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merge(result[key], value) if both else value
+    return result
+
+
+def folds_to_run(wanted: str | list[int], count: int, dataset: str) -> list[int]:
+    """The folds of a dataset that a study runs.
+
+    Raises:
+        InputError: A fold that the dataset does not have.
+    """
+    if wanted == "all":
+        return list(range(count))
+    if beyond := [fold for fold in wanted if fold >= count]:
+        raise InputError(f"folds: {beyond[0]} is not a fold of {dataset}; it has 0 to {count - 1}")
+    return list(wanted)
+
+
+def _check_sense(settings: Settings, where: str) -> None:
+    """What a schema cannot say: that parts of the settings fit each other."""
+    for name in settings["missing"]["classes"]:
+        if name not in settings["classes"]:
+            known = ", ".join(settings["classes"])
+            raise InputError(f"{where}: missing.classes has {name!r}; the classes are {known}")
+    network = settings["network"]
+    levels = len(network["encoder"])
+    if not len(network["decoder"]) == len(network["pools"]) == levels - 1:
+        raise InputError(
+            f"{where}: network has {levels} encoder levels, so {levels - 1} decoder levels and "
+            f"pools; got {len(network['decoder'])} and {len(network['pools'])}"
+        )
+    for axis, size in enumerate(settings["preprocessing"]["size"]):
+        divisor = 1
+        for pool in network["pools"]:
+            divisor *= pool[axis]
+        if size % divisor:
+            raise InputError(
+                f"{where}: preprocessing.size {settings['preprocessing']['size']} cannot be "
+                f"pooled; its {'xyz'[axis]} must be a multiple of {divisor}"
+            )

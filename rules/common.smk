@@ -1,0 +1,134 @@
+"""The study: its settings, checked; its paths; and what rules ask of them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import Paramspace
+
+from dicegrad import study
+from dicegrad.data.cases import get_adapter, raw_files
+from dicegrad.data.phantoms import phantom_files
+from dicegrad.errors import InputError
+
+
+def read_study():
+    """The config, the experiments and the datasets; one line where they cannot be used."""
+    folder = Path(workflow.basedir) / "config"
+    schemas = {
+        name: study.read_yaml(folder / "schemas" / f"{name}.schema.yaml")
+        for name in ("config", "experiments", "dataset")
+    }
+    where = ", ".join(map(str, workflow.configfiles)) or "config"
+    settings = study.with_defaults(config, schemas["config"], where)
+    rows = study.read_experiments(Path(settings["experiments"]), schemas["experiments"])
+    datasets = study.read_datasets(
+        (row["dataset"] for row in rows),
+        folder / "datasets",
+        settings["datasets"],
+        schemas["dataset"],
+        where,
+    )
+    for row in rows:
+        study.check_experiment(row, datasets[row["dataset"]], Path(settings["experiments"]))
+    for name, dataset in datasets.items():
+        study.folds_to_run(settings["folds"], dataset["folds"].get("count", 5), name)
+    return settings, rows, datasets
+
+
+try:
+    SETTINGS, ROWS, DATASETS = read_study()
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+STUDY = SETTINGS["study"]
+RESULTS = f"results/{STUDY}"
+EXPERIMENTS = Paramspace(pd.DataFrame(ROWS), filename_params=[])
+EXPERIMENT = f"{RESULTS}/{EXPERIMENTS.wildcard_pattern}"
+FOLD = f"{EXPERIMENT}/fold~{{fold}}"
+FORMATS = ["png", "svg"]
+# A training asks for a GPU where the study or the machine has one; the profile says how many.
+GPU = {"cpu": 0, "cuda": 1, "auto": int(shutil.which("nvidia-smi") is not None)}[SETTINGS["device"]]
+
+
+wildcard_constraints:
+    dataset="|".join(map(re.escape, DATASETS)),
+    labeling="full|partial",
+    fold=r"\d+",
+    loss="dice|marginal|leaf",
+    phi="I|CI|BI|BCI",
+
+
+def dataset_setting(*keys, default=None):
+    """An input or params function: one slice of the dataset's settings, and no more.
+
+    A rule that takes only what it uses runs again only when that changes.
+    """
+
+    def get(wildcards):
+        value = DATASETS[wildcards.dataset]
+        for key in keys:
+            value = value.get(key, default)
+        return value
+
+    return get
+
+
+def folds_of(dataset):
+    """Numbers of the folds that the study runs."""
+    return study.folds_to_run(SETTINGS["folds"], DATASETS[dataset]["folds"].get("count", 5), dataset)
+
+
+def original_files(wildcards):
+    """The data set as it was downloaded, or generated."""
+    settings = DATASETS[wildcards.dataset]
+    if "phantom" in settings:
+        phantom = settings["phantom"]
+        return phantom_files(phantom["kind"], Path(settings["root"]), phantom["subjects"])
+    try:
+        return raw_files(settings["adapter"], Path(settings["root"]))
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def experiments(**wanted):
+    """Rows of the experiment table that have these values."""
+    return [row for row in ROWS if all(row[key] == value for key, value in wanted.items())]
+
+
+def path_of(row, fold=None):
+    """The folder of an experiment, or of one of its folds."""
+    parts = [RESULTS, *(f"{key}~{value}" for key, value in row.items())]
+    return "/".join(parts if fold is None else [*parts, f"fold~{fold}"])
+
+
+def fold_paths(rows, name):
+    """One file of each fold of each experiment."""
+    return [f"{path_of(row, fold)}/{name}" for row in rows for fold in folds_of(row["dataset"])]
+
+
+def row_of(wildcards):
+    """The experiment that a job belongs to."""
+    return {key: getattr(wildcards, key) for key in ROWS[0]}
+
+
+def study_outputs():
+    """What a reader of the study wants."""
+    outputs = [f"{RESULTS}/{name}.tsv" for name in ("scores", "epsilon", "comparisons", "roc")]
+    outputs += [f"{RESULTS}/table1.{kind}" for kind in ("tsv", "md", "html", "tex")]
+    outputs += [f"{RESULTS}/figures/{name}.{kind}" for name in figures() for kind in FORMATS]
+    return [*outputs, f"{RESULTS}/summary.txt"]
+
+
+def figures():
+    """Names of the figures of the study."""
+    return [
+        "finding",
+        "roc",
+        "distributions",
+        "volumes",
+        "learning_curves",
+        *(f"examples_{dataset}" for dataset in DATASETS),
+    ]

@@ -1,0 +1,71 @@
+"""Scores per case, and which of them differ."""
+
+
+rule evaluate:
+    input:
+        originals=original_files,
+        cases="resources/{dataset}/cases.tsv",
+        folds="resources/{dataset}/folds.tsv",
+        predictions=lambda wildcards: [
+            f"{path_of(row_of(wildcards), fold)}/predictions"
+            for fold in folds_of(wildcards.dataset)
+        ],
+    output:
+        f"{EXPERIMENT}/scores.tsv",
+    params:
+        adapter=dataset_setting("adapter"),
+        root=dataset_setting("root"),
+        classes=dataset_setting("classes"),
+        count=lambda wildcards: DATASETS[wildcards.dataset]["folds"].get("count", 5),
+        folds=lambda wildcards: folds_of(wildcards.dataset),
+        experiment=row_of,
+    log:
+        f"{EXPERIMENT}/evaluate.log",
+    benchmark:
+        f"{EXPERIMENT}/evaluate.benchmark.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    message:
+        "Scoring {wildcards.dataset}, {wildcards.labeling} labels: {wildcards.loss} {wildcards.phi},"
+        " epsilon {wildcards.epsilon}, batch size {wildcards.batch_size}"
+    script:
+        "../scripts/evaluate.py"
+
+
+rule scores:
+    input:
+        [f"{path_of(row)}/scores.tsv" for row in ROWS],
+    output:
+        f"{RESULTS}/scores.tsv",
+    log:
+        f"logs/{STUDY}/scores.log",
+    benchmark:
+        f"benchmarks/results/{STUDY}/scores.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    message:
+        "Collecting the scores"
+    script:
+        "../scripts/scores.py"
+
+
+rule compare:
+    input:
+        f"{RESULTS}/scores.tsv",
+    output:
+        f"{RESULTS}/comparisons.tsv",
+    params:
+        draws=SETTINGS["draws"],
+    log:
+        f"logs/{STUDY}/compare.log",
+    benchmark:
+        f"benchmarks/results/{STUDY}/compare.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    message:
+        "Testing which results differ"
+    script:
+        "../scripts/compare.py"

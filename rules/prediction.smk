@@ -1,0 +1,34 @@
+"""Held-out cases, segmented and brought back to their original grid."""
+
+
+rule predict:
+    input:
+        originals=original_files,
+        cases="resources/{dataset}/cases.tsv",
+        folds="resources/{dataset}/folds.tsv",
+        images="resources/{dataset}/images.npy",
+        grids="resources/{dataset}/grids.json",
+        weights=f"{FOLD}/weights.pt",
+    output:
+        directory(f"{FOLD}/predictions"),
+    params:
+        adapter=dataset_setting("adapter"),
+        root=dataset_setting("root"),
+        classes=dataset_setting("classes"),
+        count=lambda wildcards: DATASETS[wildcards.dataset]["folds"].get("count", 5),
+        network=dataset_setting("network"),
+        restoration=dataset_setting("preprocessing", "restoration", default="linear"),
+    log:
+        f"{FOLD}/predict.log",
+    benchmark:
+        f"{FOLD}/predict.benchmark.tsv"
+    threads: SETTINGS["training_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        gpu=GPU,
+    message:
+        "Predicting fold {wildcards.fold} of {wildcards.dataset}, {wildcards.labeling} labels:"
+        " {wildcards.loss} {wildcards.phi}, epsilon {wildcards.epsilon}"
+    script:
+        "../scripts/predict.py"

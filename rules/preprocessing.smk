@@ -1,0 +1,129 @@
+"""From files to arrays: resampling, labelings, folds, epsilon. Shared by all studies."""
+
+
+rule resample:
+    input:
+        cases="resources/{dataset}/cases.tsv",
+        originals=original_files,
+    output:
+        images="resources/{dataset}/images.npy",
+        labels="resources/{dataset}/labels.npy",
+        grids="resources/{dataset}/grids.json",
+    params:
+        adapter=dataset_setting("adapter"),
+        root=dataset_setting("root"),
+        classes=dataset_setting("classes"),
+        preprocessing=dataset_setting("preprocessing"),
+    log:
+        "logs/{dataset}/resample.log",
+    benchmark:
+        "benchmarks/results/{dataset}/resample.tsv"
+    threads: 8
+    resources:
+        mem_mb=lambda wildcards, attempt, threads: (500 + 1500 * threads) * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    message:
+        "Resampling and normalising the cases of {wildcards.dataset}"
+    script:
+        "../scripts/resample.py"
+
+
+rule label:
+    input:
+        cases="resources/{dataset}/cases.tsv",
+        labels="resources/{dataset}/labels.npy",
+    output:
+        labels="resources/{dataset}/labels/{labeling}.npy",
+        volumes="resources/{dataset}/volumes/{labeling}.tsv",
+    params:
+        classes=dataset_setting("classes"),
+        missing=dataset_setting("missing"),
+    log:
+        "logs/{dataset}/label_{labeling}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/label_{labeling}.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    message:
+        "Making the {wildcards.labeling} labels of {wildcards.dataset}"
+    script:
+        "../scripts/label.py"
+
+
+rule folds:
+    input:
+        cases="resources/{dataset}/cases.tsv",
+    output:
+        folds="resources/{dataset}/folds.tsv",
+    params:
+        folds=dataset_setting("folds"),
+    log:
+        "logs/{dataset}/folds.log",
+    benchmark:
+        "benchmarks/results/{dataset}/folds.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 5 * attempt,
+    message:
+        "Dealing the subjects of {wildcards.dataset} to folds"
+    script:
+        "../scripts/folds.py"
+
+
+rule heuristic:
+    input:
+        cases="resources/{dataset}/cases.tsv",
+        folds="resources/{dataset}/folds.tsv",
+        volumes="resources/{dataset}/volumes/{labeling}.tsv",
+    output:
+        "resources/{dataset}/epsilon/{labeling}.tsv",
+    params:
+        count=lambda wildcards: DATASETS[wildcards.dataset]["folds"].get("count", 5),
+        sampling=lambda wildcards: DATASETS[wildcards.dataset]
+        .get("sampling", {})
+        .get(wildcards.labeling, {}),
+    log:
+        "logs/{dataset}/heuristic_{labeling}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/heuristic_{labeling}.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 5 * attempt,
+    message:
+        "Heuristic epsilon of {wildcards.dataset}, {wildcards.labeling} labels"
+    script:
+        "../scripts/heuristic.py"
+
+
+rule epsilon_table:
+    input:
+        [
+            f"resources/{dataset}/epsilon/{labeling}.tsv"
+            for dataset in DATASETS
+            for labeling in dict.fromkeys(row["labeling"] for row in experiments(dataset=dataset))
+        ],
+    output:
+        f"{RESULTS}/epsilon.tsv",
+    log:
+        f"logs/{STUDY}/epsilon_table.log",
+    benchmark:
+        f"benchmarks/results/{STUDY}/epsilon_table.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 5 * attempt,
+    message:
+        "Collecting the heuristic epsilons"
+    script:
+        "../scripts/epsilon_table.py"
+
+
+rule checked:
+    """Every data set has been read and found good: only then is an hour spent on training."""
+    input:
+        expand("resources/{dataset}/grids.json", dataset=DATASETS),
+    output:
+        touch(f"{RESULTS}/checked"),
+    log:
+        f"logs/{STUDY}/checked.log",
+    localrule: True

@@ -1,0 +1,32 @@
+"""Make the labels of one labeling, and count the voxels of every class."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dicegrad.data.cases import read_cases
+from dicegrad.logs import job
+from dicegrad.preprocessing.arrays import atomic_path
+from dicegrad.preprocessing.epsilon import class_volumes
+from dicegrad.preprocessing.labeling import apply_labeling
+from dicegrad.preprocessing.settings import Missing
+
+with job(snakemake.log[0]) as report:
+    cases = read_cases(Path(snakemake.input.cases))
+    classes = snakemake.params.classes
+    labels = apply_labeling(
+        np.load(snakemake.input.labels, mmap_mode="r"),
+        [case.group for case in cases],
+        snakemake.wildcards.labeling,
+        classes,
+        Missing.from_dict(snakemake.params.missing),
+    )
+    volumes = class_volumes(labels, len(classes))
+    with atomic_path(Path(snakemake.output.labels)) as path:
+        with path.open("wb") as file:
+            np.save(file, labels)
+    with Path(snakemake.output.volumes).open("w") as file:
+        print("case", *classes, sep="\t", file=file)
+        for case, row in zip(cases, volumes, strict=True):
+            print(case.case, *row, sep="\t", file=file)
+    report(f"mean voxels: {dict(zip(classes, volumes.mean(axis=0).round(1).tolist()))}")
