@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dicegrad.reporting.setups import sort_setups
-from dicegrad.reporting.tables import Datasets, group_order
+from dicegrad.reporting.tables import COMPARATORS, Datasets, group_order
 
 METRICS = ("dsc", "delta_volume_ml")
 
@@ -44,8 +44,12 @@ def widen(table: pd.DataFrame, datasets: Datasets) -> Wide:
         datasets: As for `table1`.
 
     Returns:
-        The layout; a training that is not in the study is a dash.
+        The layout; a training that is not in the study is a dash. Comparators (marginal, leaf)
+        are left out where other reductions than I are shown: they have a table of their own.
     """
+    plain = table[~table["setup"].isin(COMPARATORS)]
+    if plain["setup"].nunique() > 1:
+        table = plain
     names = [name for name in datasets if (table["dataset"] == name).any()]
     orders = {name: group_order(datasets[name], table) for name in names}
     # Right-aligned: the missing group is the last column of every dataset.

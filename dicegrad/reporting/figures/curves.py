@@ -1,0 +1,76 @@
+"""Learning curves of all folds: losses, and validation DSC per class."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dicegrad.reporting.figures.style import blank, label_panel, legend, panels, save, theme
+from dicegrad.reporting.setups import add_setup, line_style, look, sort_setups
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LOSSES = {"train_loss": "Training loss", "val_loss": "Validation loss"}
+
+
+def plot_learning_curves(histories: pd.DataFrame, out_stem: Path | str) -> list[Path]:
+    """Draw loss and DSC against the optimisation step, one line per training and fold.
+
+    Args:
+        histories: history.tsv of all trainings, one below the other: epoch, step, train_loss,
+            val_loss, dsc_<class> (of the labels used in training) and the experiment columns
+            with fold. Classes that a dataset lacks are NaN.
+        out_stem: Path without suffix.
+
+    Returns:
+        The PNG and the SVG; one row of panels per dataset and labeling.
+    """
+    if histories.empty:
+        return blank("No learning curves: no training has finished an epoch.", out_stem)
+    named = add_setup(histories)
+    parts = list(named.groupby(["dataset", "labeling"], sort=False))
+    quantities = [_quantities(part) for _, part in parts]
+    with theme():
+        figure, axes = panels(len(parts), max(map(len, quantities)), (2.5, 1.9), extra_height=0.4)
+        for row, (keys, part), shown in zip(axes, parts, quantities, strict=True):
+            for panel, (column, label) in zip(row, shown.items(), strict=False):
+                _draw(panel, part, column)
+                panel.set_xlabel("Step")
+                panel.set_ylabel(label)
+            label_panel(row[0], f"{keys[0]}, {keys[1]} labels")
+            for panel in row[len(shown) :]:
+                panel.axis("off")
+        legend(figure, sort_setups(named["setup"]), named["batch_size"].unique())
+        return save(figure, out_stem)
+
+
+def _quantities(part: pd.DataFrame) -> dict[str, str]:
+    """Columns to draw for a dataset and their axis labels."""
+    classes = {
+        column: f"Validation DSC, {column.removeprefix('dsc_')}"
+        for column in part
+        if str(column).startswith("dsc_")
+    }
+    return {
+        column: label
+        for column, label in {**LOSSES, **classes}.items()
+        if column in part and part[column].notna().any()
+    }
+
+
+def _draw(panel: "Axes", part: pd.DataFrame, column: str) -> None:
+    for setup in sort_setups(part["setup"]):
+        chosen = part[part["setup"] == setup].dropna(subset=column)
+        for (size, _), line in chosen.groupby(["batch_size", "fold"]):
+            line = line.sort_values("step")
+            style = {"color": look(setup).colour, "linestyle": _style(part, size)}
+            panel.plot(line["step"], line[column], linewidth=1, alpha=0.8, **style)
+    if column.startswith("dsc_"):
+        panel.set_ylim(-0.03, 1.03)
+    panel.margins(x=0.02)
+
+
+def _style(part: pd.DataFrame, batch_size: int) -> str:
+    """Solid where the study has one batch size; dashes would only cost legibility."""
+    return line_style(batch_size) if part["batch_size"].nunique() > 1 else "-"

@@ -1,0 +1,143 @@
+"""What all figures share: fonts, saving, legends."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+from dicegrad.reporting.setups import line_style, look
+
+DPI = 200
+_SETTINGS = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8.5,
+    "figure.titlesize": 10,
+    "font.size": 8.5,
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "mathtext.default": "regular",
+    "svg.fonttype": "path",  # looks the same on a machine without our fonts
+    "svg.hashsalt": "dicegrad",  # the same figure gives the same file
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+
+
+@contextmanager
+def theme() -> Iterator[Any]:
+    """Draw without a display, in the project's style; yields seaborn."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import seaborn as sns
+
+    with sns.axes_style("whitegrid"), mpl.rc_context(_SETTINGS):
+        yield sns
+
+
+def panels(
+    rows: int,
+    columns: int,
+    size: tuple[float, float],
+    *,
+    extra_height: float = 0.0,
+    sharey: bool = False,
+) -> tuple["Figure", np.ndarray]:
+    """Make a figure of rows x columns axes.
+
+    Args:
+        rows: Of axes.
+        columns: Of axes.
+        size: Width and height of each, inches.
+        extra_height: For the legend, inches.
+        sharey: Whether all share one y axis.
+
+    Returns:
+        The figure and its axes, always as a 2-D array.
+    """
+    from matplotlib.figure import Figure
+
+    figsize = (columns * size[0], rows * size[1] + extra_height)
+    figure = Figure(figsize=figsize, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+
+
+def save(figure: "Figure", out_stem: Path | str) -> list[Path]:
+    """Write `out_stem`.png and .svg, the same bytes for the same figure.
+
+    Args:
+        figure: What to write.
+        out_stem: Path without suffix (a dot in its name is kept); its folder is made.
+
+    Returns:
+        Both paths.
+    """
+    stem = Path(out_stem)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    png, svg = (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg"))
+    figure.savefig(png, dpi=DPI, metadata={"Software": None})
+    figure.savefig(svg, metadata={"Date": None})
+    return [png, svg]
+
+
+def blank(message: str, out_stem: Path | str) -> list[Path]:
+    """A figure that says why there is nothing to draw."""
+    with theme():
+        figure, axes = panels(1, 1, (4.5, 1.2))
+        axes[0, 0].axis("off")
+        axes[0, 0].text(0.5, 0.5, message, ha="center", va="center", wrap=True)
+        return save(figure, out_stem)
+
+
+def legend(
+    figure: "Figure",
+    setups: Sequence[str],
+    batch_sizes: Sequence[int] = (),
+    *,
+    lines: bool = True,
+    extra: Sequence[tuple[Any, str]] = (),
+) -> None:
+    """One legend above the panels: colours and markers of setups, line styles of batch sizes.
+
+    Args:
+        figure: Drawn with the constrained layout, which makes room.
+        setups: To explain.
+        batch_sizes: To explain; a single one goes without saying.
+        lines: Whether setups are drawn as lines (else as markers).
+        extra: Further (handle, label) pairs.
+    """
+    from matplotlib.lines import Line2D
+
+    entries: list[tuple[Any, str]] = []
+    for setup in setups:
+        seen = look(setup)
+        style = {"color": seen.colour, "linestyle": "-" if lines else "none", "markersize": 5}
+        entries.append((Line2D([], [], marker="" if lines else seen.marker, **style), seen.text))
+    if len(set(batch_sizes)) > 1:
+        for size in sorted(set(batch_sizes)):
+            handle = Line2D([], [], color="0.2", linestyle=line_style(size))
+            entries.append((handle, f"B = {size}"))
+    entries += list(extra)
+    if entries:
+        handles, labels = zip(*entries, strict=True)
+        columns = min(len(entries), max(3, int(figure.get_figwidth() / 1.15)))
+        figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+
+
+def subject_of(dataset: str, class_name: str) -> str:
+    """What a panel shows, `heart MYO`; said once where both have the same name."""
+    return dataset if dataset == class_name else f"{dataset} {class_name}"
+
+
+def label_panel(axes: "Axes", title: str) -> None:
+    """Title of one panel, left-aligned and clear of the data."""
+    axes.set_title(title, loc="left")

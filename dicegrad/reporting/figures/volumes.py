@@ -1,0 +1,96 @@
+"""Predicted against true volume, and their Bland-Altman plot."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from dicegrad.reporting.figures.style import (
+    blank,
+    label_panel,
+    legend,
+    panels,
+    save,
+    subject_of,
+    theme,
+)
+from dicegrad.reporting.setups import add_setup, look, sort_setups
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_volumes(
+    scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]], out_stem: Path | str
+) -> list[Path]:
+    """Draw volumes of the missing class after training on partial labels, one column per group.
+
+    Args:
+        scores: scores.tsv.
+        datasets: {name: {"missing": {"group", "classes"}, "groups", "classes"}}.
+        out_stem: Path without suffix.
+
+    Returns:
+        The PNG and the SVG. Above: predicted against true volume with the line of identity.
+        Below: their difference against their mean, with each setup's mean difference.
+    """
+    named = add_setup(scores[scores["labeling"] == "partial"])
+    columns = [
+        (name, class_name, group)
+        for name, about in datasets.items()
+        for class_name in about["missing"]["classes"]
+        for group in about["groups"]
+    ]
+    parts = {
+        key: part for key, part in named.groupby(["dataset", "class", "group"]) if key in columns
+    }
+    columns = [key for key in columns if key in parts]
+    if not columns:
+        return blank("No volumes: there is no training on partial labels.", out_stem)
+    with theme():
+        figure, axes = panels(2, len(columns), (2.3, 2.3), extra_height=0.4)
+        for i, (name, class_name, group) in enumerate(columns):
+            part = parts[name, class_name, group]
+            _scatter(axes[0, i], part)
+            _bland_altman(axes[1, i], part)
+            without = group == datasets[name]["missing"]["group"]
+            label_panel(axes[0, i], f"{subject_of(name, class_name)}, {group}\n" + _state(without))
+        axes[0, 0].set_ylabel("Predicted volume [ml]")
+        axes[1, 0].set_ylabel("Predicted − true [ml]")
+        legend(figure, sort_setups(named["setup"]), lines=False)
+        return save(figure, out_stem)
+
+
+def _state(without: bool) -> str:
+    return "labels missing in training" if without else "labels in training"
+
+
+def _points(panel: "Axes", part: pd.DataFrame, x: pd.Series, y: pd.Series) -> None:
+    for setup in sort_setups(part["setup"]):
+        chosen = part["setup"] == setup
+        seen = look(setup)
+        panel.scatter(
+            x[chosen], y[chosen], s=14, marker=seen.marker, facecolor=seen.colour + "80",
+            edgecolor=seen.colour, linewidth=0.6, zorder=3,
+        )  # fmt: skip
+
+
+def _scatter(panel: "Axes", part: pd.DataFrame) -> None:
+    top = 1.06 * float(np.nanmax(part[["volume_true_ml", "volume_pred_ml"]].to_numpy()))
+    panel.plot([0, top], [0, top], color="0.6", linewidth=0.8, zorder=1)
+    _points(panel, part, part["volume_true_ml"], part["volume_pred_ml"])
+    low = -0.04 * top
+    panel.set(xlim=(low, top), ylim=(low, top), aspect="equal", xlabel="True volume [ml]")
+
+
+def _bland_altman(panel: "Axes", part: pd.DataFrame) -> None:
+    difference = part["volume_pred_ml"] - part["volume_true_ml"]
+    mean = (part["volume_pred_ml"] + part["volume_true_ml"]) / 2
+    panel.axhline(0, color="0.6", linewidth=0.8, zorder=1)
+    _points(panel, part, mean, difference)
+    for setup in sort_setups(part["setup"]):
+        bias = difference[part["setup"] == setup].mean()
+        panel.axhline(bias, color=look(setup).colour, linewidth=1, linestyle="--", zorder=2)
+    panel.set_xlabel("Mean of predicted and true [ml]")
