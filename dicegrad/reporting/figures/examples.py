@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dicegrad.errors import InputError
-from dicegrad.reporting.figures.style import blank, panels, save, theme
+from dicegrad.reporting.figures.style import blank, save, theme
 from dicegrad.reporting.setups import look, sort_setups
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def plot_examples(
         cases: One per group and batch size.
         class_values: For each class, the label values that belong to it in the files.
         out_stem: Path without suffix.
-        title: Above the figure, e.g. the dataset.
+        title: Of the legend, e.g. the dataset.
 
     Returns:
         The PNG and the SVG. Columns of a block: training truth, then each setup's prediction
@@ -87,32 +87,35 @@ def plot_examples(
     columns = len(setups) + 1
     colours = dict(zip(class_values, CLASS_COLOURS * len(class_values), strict=False))
     with theme():
-        figure, axes = panels(len(sizes), len(groups) * columns, (1.35, 1.55), extra_height=0.75)
-        for panel in axes.flat:
-            panel.set_axis_off()
-        for case in cases:
-            first = groups.index(case.group) * columns
-            block = axes[sizes.index(case.batch_size), first : first + columns]
-            _draw_case(block, case, setups, class_values, colours)
-        for i, group in enumerate(groups):
-            shown = next(case for case in cases if case.group == group)
-            gone = f", {', '.join(shown.emptied)} missing" if shown.emptied else ""
-            _head(axes[0, i * columns], f"{group} example: {shown.case}{gone}")
-        if len(sizes) > 1:
-            for size, panel in zip(sizes, axes[:, 0], strict=True):
-                panel.text(
-                    -0.12, 0.5, f"B = {size}", transform=panel.transAxes, rotation=90, va="center",
-                    ha="right",
-                )  # fmt: skip
-        if title:
-            figure.suptitle(title, x=0.01, ha="left")
-        _legend(figure, colours, any(case.emptied for case in cases))
+        from matplotlib.figure import Figure
+
+        width, height = 1.35 * columns * len(groups) + 0.2, 1.4 * len(sizes) + 0.75
+        figure = Figure(figsize=(width, height), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
+        blocks = figure.subfigures(1, len(groups), squeeze=False)[0]
+        for group, block in zip(groups, blocks, strict=True):
+            here = [case for case in cases if case.group == group]
+            gone = f", {', '.join(here[0].emptied)} missing" if here[0].emptied else ""
+            block.suptitle(f"{group} example: {here[0].case}{gone}", weight="bold", fontsize=9)
+            axes = block.subplots(len(sizes), columns, squeeze=False)
+            _name_panels(axes, setups, sizes)
+            for case in here:
+                _draw_case(axes[sizes.index(case.batch_size)], case, setups, class_values, colours)
+        _legend(figure, colours, any(case.emptied for case in cases), title)
         return save(figure, out_stem)
 
 
-def _head(panel: "Axes", text: str) -> None:
-    """Name of a block, above the titles of its columns."""
-    panel.text(0, 1.22, text, transform=panel.transAxes, ha="left", va="bottom", weight="bold")
+def _name_panels(axes: npt.NDArray, setups: Sequence[str], sizes: Sequence[int]) -> None:
+    """Column titles above the first row, the batch size beside each row if there are several."""
+    for panel in axes.flat:
+        panel.set(xticks=[], yticks=[])
+        for spine in panel.spines.values():
+            spine.set_visible(False)
+    for panel, name in zip(axes[0], ["Training truth", *setups], strict=True):
+        panel.set_title(name if name == "Training truth" else look(name).text)
+    if len(sizes) > 1:
+        for panel, size in zip(axes[:, 0], sizes, strict=True):
+            panel.set_ylabel(f"B = {size}")
 
 
 def _draw_case(
@@ -132,14 +135,27 @@ def _draw_case(
         height, width = view.image.shape
         extent = (0, width * view.pixel_mm[1], height * view.pixel_mm[0], 0)
         panel.imshow(view.image, cmap="gray", extent=extent, interpolation="nearest")
-        panel.set_title("Training truth" if name == "truth" else look(name).text)
-        for class_name, values in class_values.items():
-            solid = np.isin(view.labels[name], values)
+        for class_name in _outer_first(view.labels[name], class_values):
+            solid = np.isin(view.labels[name], class_values[class_name])
             gone = name == "truth" and class_name in case.emptied
             _outline(panel, solid, extent, colours[class_name], ":" if gone else "-", 1.2)
-            if name != "truth":
+        if name != "truth":
+            for values in class_values.values():
                 _outline(panel, np.isin(truth, values), extent, "white", "--", 0.6)
     _mark(block[0], view)
+
+
+def _outer_first(
+    label: npt.NDArray[np.int64], class_values: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """Classes by the area they enclose: the outline of a cavity is drawn over its wall's."""
+    from scipy import ndimage
+
+    enclosed = {
+        name: int(ndimage.binary_fill_holes(np.isin(label, values)).sum())
+        for name, values in class_values.items()
+    }
+    return sorted(enclosed, key=lambda name: -enclosed[name])
 
 
 def _outline(
@@ -161,25 +177,30 @@ def _outline(
 
 def _mark(panel: "Axes", view: View) -> None:
     """Scale bar and patient directions, on the first panel of a block."""
+    from matplotlib.patheffects import withStroke
+
     height, width = view.image.shape
     wide, high = width * view.pixel_mm[1], height * view.pixel_mm[0]
     bar = max([size for size in SCALE_MM if size <= 0.4 * wide], default=SCALE_MM[0])
     left, low = 0.05 * wide, 0.94 * high
     panel.plot([left, left + bar], [low, low], color="white", linewidth=2, solid_capstyle="butt")
-    text: dict[str, Any] = {"color": "white", "fontsize": 6}
+    shade = [withStroke(linewidth=1.5, foreground="black")]
+    text: dict[str, Any] = {"color": "white", "fontsize": 6, "path_effects": shade}
     panel.text(left, low - 0.03 * high, f"{bar} mm", va="bottom", ha="left", **text)
     panel.text(0.02 * wide, high / 2, view.marks[0], va="center", ha="left", **text)
     panel.text(wide / 2, 0.02 * high, view.marks[1], va="top", ha="center", **text)
 
 
-def _legend(figure: "Figure", colours: Mapping[str, str], emptied: bool) -> None:
+def _legend(figure: "Figure", colours: Mapping[str, str], emptied: bool, title: str) -> None:
     from matplotlib.lines import Line2D
 
     entries = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
     entries.append(Line2D([], [], color="0.6", linewidth=0.8, linestyle="--", label="full truth"))
     if emptied:
         entries.append(Line2D([], [], color="0.3", linestyle=":", label="removed for training"))
-    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries))
+    figure.legend(
+        handles=entries, loc="outside lower center", ncols=len(entries), title=title or None
+    )
 
 
 def view_case(case: Example, class_values: Mapping[str, tuple[int, ...]]) -> View:

@@ -30,30 +30,30 @@ def plot_roc(roc: pd.DataFrame, out_stem: Path | str) -> list[Path]:
     with theme():
         parts = list(roc.groupby(PANEL, sort=False))
         longest = max(part.groupby(["setup", "batch_size"]).ngroups for _, part in parts)
-        lines = longest if longest < 4 else -(-longest // 2)
-        figure, axes = panels(1, len(parts), (3.6, 3.5), extra_height=0.3 + 0.13 * lines)
-        for panel, (keys, part) in zip(axes[0], parts, strict=True):
-            _draw(panel, part)
+        foot = 0.25 + 0.16 * (longest if longest < 4 else -(-longest // 2))
+        figure, axes = panels(1, len(parts), (3.4, 3.5), foot=foot)
+        for (panel, key), (keys, part) in zip(axes.T, parts, strict=True):
+            _draw(panel, key, part)
             first = part.iloc[0]
             label_panel(panel, f"{keys[0]}: {first['positive']} by predicted {keys[1]} volume")
         return save(figure, out_stem)
 
 
-def _draw(panel: "Axes", part: pd.DataFrame) -> None:
+def _draw(panel: "Axes", key: "Axes", part: pd.DataFrame) -> None:
     panel.plot([0, 1], [0, 1], color="0.75", linewidth=0.8, zorder=1)
     curves = dict(list(part.groupby(["setup", "batch_size"])))
     order = [key for s in sort_setups(part["setup"]) for key in sorted(curves) if key[0] == s]
     # Curves that coincide (all perfect) stay visible: the first is the widest and lies below.
     widths = np.linspace(2.8, 1.2, len(order)) if len(order) > 1 else [1.6]
     several = part["batch_size"].nunique() > 1
-    for key, width in zip(order, widths, strict=True):
-        _draw_curve(panel, curves[key], width, several)
+    for training, width in zip(order, widths, strict=True):
+        _draw_curve(panel, curves[training], width, several)
     panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     first = part.iloc[0]
     panel.set_xlabel(f"1 − specificity ({first['negative']}, n = {first['n_negative']:.0f})")
     panel.set_ylabel(f"Sensitivity ({first['positive']}, n = {first['n_positive']:.0f})")
-    panel.legend(
-        loc="upper center", bbox_to_anchor=(0.45, -0.16), fontsize=7, title_fontsize=7,
+    key.legend(
+        *panel.get_legend_handles_labels(), loc="upper center", fontsize=7, title_fontsize=7,
         title="AUC [95 % CI]", handlelength=3.2, columnspacing=1, ncols=1 if len(order) < 4 else 2,
     )  # fmt: skip
 

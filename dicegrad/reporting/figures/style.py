@@ -33,15 +33,15 @@ _SETTINGS = {
 
 
 @contextmanager
-def theme() -> Iterator[Any]:
-    """Draw without a display, in the project's style; yields seaborn."""
+def theme() -> Iterator[None]:
+    """Draw without a display, in the project's style (seaborn's white grid)."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import seaborn as sns
 
     with sns.axes_style("whitegrid"), mpl.rc_context(_SETTINGS):
-        yield sns
+        yield
 
 
 def panels(
@@ -51,6 +51,7 @@ def panels(
     *,
     extra_height: float = 0.0,
     sharey: bool = False,
+    foot: float = 0.0,
 ) -> tuple["Figure", np.ndarray]:
     """Make a figure of rows x columns axes.
 
@@ -60,15 +61,22 @@ def panels(
         size: Width and height of each, inches.
         extra_height: For the legend, inches.
         sharey: Whether all share one y axis.
+        foot: Height of a further, last row without axes lines (for keys and notes), inches.
 
     Returns:
         The figure and its axes, always as a 2-D array.
     """
     from matplotlib.figure import Figure
 
-    figsize = (columns * size[0], rows * size[1] + extra_height)
+    figsize = (columns * size[0], rows * size[1] + extra_height + foot)
     figure = Figure(figsize=figsize, layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    heights = [size[1]] * rows + [foot] * (foot > 0)
+    axes = figure.subplots(
+        len(heights), columns, squeeze=False, sharey=sharey, height_ratios=heights
+    )
+    for panel in axes[rows:].flat:
+        panel.set_axis_off()
+    return figure, axes
 
 
 def save(figure: "Figure", out_stem: Path | str) -> list[Path]:
