@@ -1,0 +1,42 @@
+"""Agreement of predicted and true volumes, after Bland and Altman."""
+
+import numpy as np
+import pandas as pd
+
+from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.setups import add_setup
+
+CELL = ["dataset", "labeling", "setup", "batch_size", "group", "class"]
+AGREEMENT_COLUMNS = (
+    *CELL,
+    *("n", "bias_ml", "bias_low", "bias_high", "limit_low", "limit_high", "correlation"),
+)
+
+
+def agreement(scores: pd.DataFrame) -> pd.DataFrame:
+    """Bias and 95 % limits of agreement of volumes.
+
+    Args:
+        scores: scores.tsv.
+
+    Returns:
+        Table with `AGREEMENT_COLUMNS`: mean of predicted - true volume with its bootstrap
+        interval (ml, by subject), mean +- 1.96 standard deviations (NaN for one case), and
+        Pearson's correlation (NaN where a volume does not vary).
+    """
+    rows = []
+    for keys, cases in add_setup(scores).groupby(CELL, sort=False):
+        true, predicted = cases["volume_true_ml"], cases["volume_pred_ml"]
+        bias = mean_interval(predicted - true, cases["subject"])
+        spread = 1.96 * (predicted - true).std(ddof=1)
+        varies = len(cases) > 1 and min(true.std(), predicted.std()) > 0
+        rows.append(
+            {
+                **dict(zip(CELL, keys, strict=True)),
+                **{"n": bias.n, "bias_ml": bias.mean},
+                **{"bias_low": bias.low, "bias_high": bias.high},
+                **{"limit_low": bias.mean - spread, "limit_high": bias.mean + spread},
+                "correlation": float(np.corrcoef(true, predicted)[0, 1]) if varies else np.nan,
+            }
+        )
+    return pd.DataFrame(rows, columns=list(AGREEMENT_COLUMNS))

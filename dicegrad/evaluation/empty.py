@@ -1,0 +1,87 @@
+"""Empty maps: how often they are output, and how three frameworks' rules would score them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from dicegrad.evaluation.metrics import EMPTY_RULES, dice_under_rule
+from dicegrad.evaluation.setups import add_setup
+
+TRAINING = ["dataset", "labeling", "setup", "batch_size"]
+CELL = [*TRAINING, "group", "class"]
+DECISION_COLUMNS = (*CELL, "n", "empty", "rate", "rate_low", "rate_high", "should_be_empty")
+RULE_COLUMNS = (*CELL, "truth", "rule", "n", "counted", "dsc")
+
+
+def empty_decisions(
+    scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]], *, at_most_ml: float = 0.0
+) -> pd.DataFrame:
+    """How often a missing class is output as an empty map.
+
+    Args:
+        scores: scores.tsv.
+        datasets: {name: {"missing": {"group", "classes"}, ...}}.
+        at_most_ml: Predicted volume up to which a map counts as empty.
+
+    Returns:
+        Table with `DECISION_COLUMNS` for the missing classes: share of empty maps with Clopper and
+        Pearson's 95 % interval. Where `should_be_empty` (the missing group, partial labels) the
+        rate is the sensitivity of the decision, elsewhere its false alarms.
+    """
+    named = add_setup(scores)
+    rows = []
+    for keys, cases in named.groupby(CELL, sort=False):
+        where = dict(zip(CELL, keys, strict=True))
+        missing = datasets.get(where["dataset"], {}).get("missing")
+        if missing is None or where["class"] not in missing["classes"]:
+            continue
+        n = len(cases)
+        empty = int((cases["volume_pred_ml"] <= at_most_ml).sum())
+        low, high = stats.binomtest(empty, n).proportion_ci()
+        target = where["labeling"] == "partial" and where["group"] == missing["group"]
+        rows.append(
+            {
+                **where,
+                **{"n": n, "empty": empty, "rate": empty / n},
+                **{"rate_low": low, "rate_high": high, "should_be_empty": target},
+            }
+        )
+    return pd.DataFrame(rows, columns=list(DECISION_COLUMNS))
+
+
+def dice_rules(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Mean DSC of the missing classes under each framework's rule for empty maps.
+
+    Args:
+        scores: scores.tsv.
+        datasets: {name: {"missing": {"group", "classes"}, ...}}.
+
+    Returns:
+        Table with `RULE_COLUMNS`. `truth` is `full` (the labels that every table uses) or
+        `training` (what the network was shown, empty for the missing group of partial labels:
+        here the rules part). `counted` is how many of the n cases enter the mean.
+    """
+    named = add_setup(scores)
+    rows = []
+    for keys, cases in named.groupby(CELL, sort=False):
+        where = dict(zip(CELL, keys, strict=True))
+        missing = datasets.get(where["dataset"], {}).get("missing")
+        if missing is None or where["class"] not in missing["classes"]:
+            continue
+        truths = {"full": cases}
+        if where["labeling"] == "partial" and where["group"] == missing["group"]:
+            empty = (cases["volume_pred_ml"] == 0).astype(float)
+            truths["training"] = cases.assign(volume_true_ml=0.0, dsc=empty)
+        for truth, seen in truths.items():
+            for rule in EMPTY_RULES:
+                dsc = dice_under_rule(
+                    seen["dsc"], seen["volume_true_ml"], seen["volume_pred_ml"], rule
+                )
+                counted = int(np.isfinite(dsc).sum())
+                mean = float(np.nanmean(dsc)) if counted else float("nan")
+                about = {"truth": truth, "rule": rule, "n": len(seen)}
+                rows.append({**where, **about, "counted": counted, "dsc": mean})
+    return pd.DataFrame(rows, columns=list(RULE_COLUMNS))

@@ -1,0 +1,96 @@
+"""What a study shows, in a few plain lines computed from Table 1."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from dicegrad.reporting.setups import sort_setups
+from dicegrad.reporting.tables import Datasets
+
+# A group counts as segmented as well as its reference if its mean DSC is at most this much lower,
+# and as empty if it keeps at most half of it: between the two lies "partly".
+SAME = 0.1
+EMPTY = 0.5
+
+
+def summarise(table1: pd.DataFrame, datasets: Datasets) -> str:
+    """Say what each setup does with missing labels, with the numbers that show it.
+
+    Args:
+        table1: From `tables.table1`.
+        datasets: As for `tables.table1`.
+
+    Returns:
+        Lines of text: per dataset and missing class, one for full labels and one per training on
+        partial labels, then whether the paper's finding was seen. A training whose outcome is
+        not what theory expects is reported as such.
+    """
+    lines: list[str] = []
+    agreed: list[bool] = []
+    for name, about in datasets.items():
+        for class_name in about["missing"]["classes"]:
+            here = table1[(table1["dataset"] == name) & (table1["class"] == class_name)]
+            if here.empty:
+                continue
+            group = about["missing"]["group"]
+            lines.append(f"{name}: {class_name} is missing in {group}")
+            lines += [f"  {line}" for line in _full(here)]
+            for line, agrees in _partial(here, group):
+                lines.append(f"  {line}")
+                agreed.append(agrees)
+    if not agreed:
+        return "\n".join([*lines, "No training on partial labels: nothing to say about missing."])
+    verdict = f"{sum(agreed)} of {len(agreed)} trainings on partial labels did as theory expects"
+    return "\n".join([*lines, verdict + ("." if all(agreed) else ": see the lines marked !")])
+
+
+def _full(here: pd.DataFrame) -> list[str]:
+    full = here[here["labeling"] == "full"]
+    if full.empty:
+        return []
+    low, high = full["dsc"].min(), full["dsc"].max()
+    setups = ", ".join(sort_setups(full["setup"]))
+    return [f"full labels: DSC {_range(low, high)} over all groups ({setups})"]
+
+
+def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
+    """One line per training on partial labels, and whether theory expected what it did."""
+    partial = here[here["labeling"] == "partial"]
+    several = partial["batch_size"].nunique() > 1
+    for setup in sort_setups(partial["setup"]):
+        for size, rows in partial[partial["setup"] == setup].groupby("batch_size"):
+            gone, kept = rows[rows["group"] == group], rows[rows["group"] != group]
+            if gone.empty:
+                continue
+            dsc, expected = float(gone["dsc"].iloc[0]), bool(gone["learns_empty"].iloc[0])
+            reference, source = _reference(here, gone.iloc[0], kept)
+            done, agrees = _judge(dsc, reference, expected)
+            name = f"{setup}, B = {size}" if several else setup
+            groups = "".join(f", {r['group']} {r['dsc']:.2f}" for _, r in kept.iterrows())
+            against = f" ({source} {reference:.2f})" if source else ""
+            mark = "" if agrees else "! "
+            yield f"{mark}{name} {done}: DSC {group} {dsc:.2f}{against}{groups}", agrees
+
+
+def _reference(here: pd.DataFrame, gone: pd.Series, kept: pd.DataFrame) -> tuple[float, str]:
+    """DSC that the missing group would have if its labels did not matter, and where it is from."""
+    full = here[(here["labeling"] == "full") & (here["group"] == gone["group"])]
+    same = full[(full["setup"] == gone["setup"]) & (full["batch_size"] == gone["batch_size"])]
+    if len(same):
+        return float(same["dsc"].iloc[0]), "full labels"
+    if len(full):
+        return float(full["dsc"].mean()), "full labels, mean of setups"
+    return (float(kept["dsc"].mean()), "") if len(kept) else (1.0, "")
+
+
+def _judge(dsc: float, reference: float, expected: bool) -> tuple[str, bool]:
+    """Words for an outcome, and whether it is the one that theory expects."""
+    if dsc >= reference - SAME:
+        return ("ignores the missing labels", not expected)
+    if dsc <= EMPTY * reference:
+        return ("learns the empty maps", expected)
+    return ("partly learns the empty maps", expected)
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
