@@ -150,7 +150,7 @@ def _read_one(path: Path) -> pd.DataFrame:
     numbers = [column for column in NUMBERS if column in table]
     try:
         return table.assign(
-            **{c: pd.to_numeric(table[c].replace("", "nan")) for c in numbers},
+            **{c: [float(text or "nan") for text in table[c]] for c in numbers},
             **{c: table[c].astype(int) for c in ("batch_size", "fold")},
         )
     except ValueError as error:

@@ -11,6 +11,8 @@ from dicegrad.reporting.tables import Datasets
 # and as empty if it keeps at most half of it: between the two lies "partly".
 SAME = 0.1
 EMPTY = 0.5
+# Below this mean DSC the labelled group itself is not segmented.
+POOR = 0.5
 
 
 def summarise(table1: pd.DataFrame, datasets: Datasets) -> str:
@@ -64,7 +66,8 @@ def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
                 continue
             dsc, expected = float(gone["dsc"].iloc[0]), bool(gone["learns_empty"].iloc[0])
             reference, source = _reference(here, gone.iloc[0], kept)
-            done, agrees = _judge(dsc, reference, expected)
+            segmented = kept.empty or float(kept["dsc"].mean()) >= POOR
+            done, agrees = _judge(dsc, reference, expected, segmented)
             name = f"{setup}, B = {size}" if several else setup
             groups = "".join(f", {r['group']} {r['dsc']:.2f}" for _, r in kept.iterrows())
             against = f" ({source} {reference:.2f})" if source else ""
@@ -83,8 +86,14 @@ def _reference(here: pd.DataFrame, gone: pd.Series, kept: pd.DataFrame) -> tuple
     return (float(kept["dsc"].mean()), "") if len(kept) else (1.0, "")
 
 
-def _judge(dsc: float, reference: float, expected: bool) -> tuple[str, bool]:
-    """Words for an outcome, and whether it is the one that theory expects."""
+def _judge(dsc: float, reference: float, expected: bool, segmented: bool) -> tuple[str, bool]:
+    """Words for an outcome, and whether it is the one that theory expects.
+
+    `segmented` says whether the labelled group is: a network that outputs nothing anywhere has
+    not learnt which maps are empty, and one that segments nothing well has not ignored anything.
+    """
+    if not segmented:
+        return ("fails in the labelled group too", False)
     if dsc >= reference - SAME:
         return ("ignores the missing labels", not expected)
     if dsc <= EMPTY * reference:

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from dicegrad.evaluation.empty import dice_rules, empty_decisions
+
+
+def test_empty_maps_are_counted_where_they_should_be_and_where_not(scores, datasets):
+    table = empty_decisions(scores, datasets)
+    assert set(table["class"]) == {"MYO"}
+    target = table[table["should_be_empty"]].set_index("setup")
+    assert set(target["group"]) == {"ES"}
+    assert set(target["labeling"]) == {"partial"}
+    assert target.loc["BI", "rate"] == 1
+    assert target.loc["I", "rate"] == 0
+    assert 0.7 < target.loc["BI", "rate_low"] < 1 == target.loc["BI", "rate_high"]
+    assert (table.loc[~table["should_be_empty"], "rate"] == 0).all()
+
+
+def test_a_few_stray_voxels_can_count_as_empty(scores, datasets):
+    scores["volume_pred_ml"] += 0.5
+    strict = empty_decisions(scores, datasets)
+    assert strict["empty"].sum() == 0
+    assert empty_decisions(scores, datasets, at_most_ml=1)["empty"].sum() == 12
+
+
+def test_rules_part_on_the_training_truth_and_agree_on_the_full_one(scores, datasets):
+    table = dice_rules(scores, datasets)
+    full = table[table["truth"] == "full"]
+    assert (full["counted"] == full["n"]).all()
+    cells = full.groupby(["labeling", "setup", "group"])["dsc"]
+    assert (cells.max() - cells.min()).max() == pytest.approx(0)
+    learnt = table[(table["truth"] == "training") & (table["setup"] == "BI")].set_index("rule")
+    assert learnt.loc["dicegrad", "dsc"] == 1
+    assert learnt.loc["monai", "counted"] == learnt.loc["nnunet", "counted"] == 0
+    assert np.isnan(learnt.loc["nnunet", "dsc"])
+    ignored = table[(table["truth"] == "training") & (table["setup"] == "I")].set_index("rule")
+    assert ignored.loc["nnunet", "dsc"] == ignored.loc["dicegrad", "dsc"] == 0

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from dicegrad.evaluation.roc import ROC_COLUMNS, auc, auc_on_grid, roc_curve, roc_table
+
+volumes = st.lists(st.integers(0, 12), min_size=1, max_size=15)
+
+
+def test_curve_by_hand():
+    curve = roc_curve([5, 3, 3, 0], [True, True, False, False])
+    np.testing.assert_array_equal(curve.threshold, [np.inf, 5, 3, 0])
+    np.testing.assert_array_equal(curve.true_positive_rate, [0, 0.5, 1, 1])
+    np.testing.assert_array_equal(curve.false_positive_rate, [0, 0, 0.5, 1])
+
+
+@given(volumes, volumes)
+def test_area_under_the_curve_is_the_share_of_won_pairs(positives, negatives):
+    cases = np.array(positives + negatives, float)
+    positive = np.arange(len(cases)) < len(positives)
+    curve = roc_curve(cases, positive)
+    area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
+    wins = stats.mannwhitneyu(positives, negatives).statistic
+    assert area == pytest.approx(wins / len(positives) / len(negatives))
+    result = auc(cases, positive, np.arange(len(cases)))
+    assert result.value == pytest.approx(area)
+    assert 0 <= result.low <= result.value <= result.high <= 1
+
+
+@given(volumes, volumes)
+def test_each_point_is_what_its_threshold_gives(positives, negatives):
+    cases = np.array(positives + negatives, float)
+    positive = np.arange(len(cases)) < len(positives)
+    curve = roc_curve(cases, positive)
+    called = cases[None] >= curve.threshold[:, None]
+    np.testing.assert_allclose(curve.true_positive_rate, called[:, positive].mean(axis=1))
+    np.testing.assert_allclose(curve.false_positive_rate, called[:, ~positive].mean(axis=1))
+
+
+def delong_by_definition(positives, negatives):
+    """DeLong's variance written out over pairs."""
+    psi = np.array([[(p > n) + 0.5 * (p == n) for n in negatives] for p in positives])
+    return psi.mean(axis=1).var(ddof=1) / len(positives) + psi.mean(axis=0).var(ddof=1) / len(
+        negatives
+    )
+
+
+def test_without_clusters_the_interval_is_delongs():
+    rng = np.random.default_rng(0)
+    positives, negatives = rng.normal(1, 1, 40), rng.normal(0, 1, 25)
+    cases = np.concatenate([positives, negatives])
+    result = auc(cases, np.arange(65) < 40, np.arange(65))
+    error = np.sqrt(delong_by_definition(positives, negatives))
+    logit = np.log(result.value / (1 - result.value))
+    half = stats.norm.ppf(0.975) * error / (result.value * (1 - result.value))
+    assert result.method == "delong"
+    assert result.low == pytest.approx(1 / (1 + np.exp(half - logit)))
+    assert result.high == pytest.approx(1 / (1 + np.exp(-half - logit)))
+
+
+def test_pairs_of_one_subject_move_together():
+    rng = np.random.default_rng(0)
+    size = rng.normal(0, 3, 50)  # large hearts are large in ED and ES
+    cases = np.concatenate([size + 1, size]) + 0.3 * rng.normal(size=100)
+    positive, subjects = np.arange(100) < 50, np.tile(np.arange(50), 2)
+    paired, unpaired = auc(cases, positive, subjects), auc(cases, positive, np.arange(100))
+    assert paired.value == unpaired.value
+    assert paired.high - paired.low < 0.5 * (unpaired.high - unpaired.low)
+
+
+def test_a_perfect_separation_is_not_certain():
+    result = auc([3, 4, 5, 0, 1, 2], [True] * 3 + [False] * 3, range(6))
+    assert (result.value, result.high, result.method) == (1, 1, "newcombe")
+    assert 0.3 < result.low < 0.8
+    mirrored = auc([0, 1, 2, 3, 4, 5], [True] * 3 + [False] * 3, range(6))
+    assert (mirrored.value, mirrored.low) == (0, 0)
+    assert mirrored.high == pytest.approx(1 - result.low)
+
+
+def test_a_fine_grid_gives_the_exact_area():
+    rng = np.random.default_rng(0)
+    cases, positive = rng.uniform(0, 100, 60), np.arange(60) < 30
+    grid = np.linspace(-1, 101, 200_001)
+    assert auc_on_grid(cases, positive, grid) == pytest.approx(
+        auc(cases, positive, range(60)).value
+    )
+    coarse = auc_on_grid(cases, positive)
+    assert coarse == pytest.approx(auc(cases, positive, range(60)).value, abs=0.02)
+
+
+def test_roc_table_holds_a_curve_per_training_on_partial_labels(scores, datasets):
+    table = roc_table(scores, datasets)
+    assert list(table.columns) == list(ROC_COLUMNS)
+    assert set(table["setup"]) == {"I", "BI", "marginal", "leaf"}
+    assert set(table["class"]) == {"MYO"}
+    assert set(table["positive"]) == {"ED"}
+    areas = table.drop_duplicates("setup").set_index("setup")["auc"]
+    assert areas["BI"] == 1
+    assert 0.2 < areas["I"] < 0.8
+    for _, curve in table.groupby("setup"):
+        assert curve["true_positive_rate"].is_monotonic_increasing
+        assert curve["false_positive_rate"].is_monotonic_increasing
+
+
+def test_without_both_groups_there_is_no_curve(scores, datasets):
+    assert roc_table(scores[scores["group"] == "ED"], datasets).empty
+    empty = roc_table(scores[scores["labeling"] == "full"], datasets)
+    assert list(empty.columns) == list(ROC_COLUMNS)
+
+
+@pytest.mark.slow
+def test_the_interval_covers_the_true_area_with_paired_subjects():
+    rng = np.random.default_rng(0)
+    truth = stats.norm.cdf(1 / np.sqrt(2 * (1 + 0.5)))
+    covered = 0
+    for _ in range(1500):
+        shared = np.tile(rng.normal(0, np.sqrt(0.5), 60), 2)
+        cases = shared + np.repeat([1.0, 0.0], 60) + rng.normal(size=120)
+        result = auc(cases, np.arange(120) < 60, np.tile(np.arange(60), 2))
+        covered += result.low <= truth <= result.high
+    assert 0.93 <= covered / 1500 <= 0.97

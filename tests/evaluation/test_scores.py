@@ -1,0 +1,146 @@
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+from dicegrad.errors import InputError
+from dicegrad.evaluation.scores import (
+    SCORE_COLUMNS,
+    read_scores,
+    score_case,
+    score_fold,
+    write_scores,
+)
+
+HEART = {"LV": (3,), "MYO": (2,), "RV": (1,)}
+TUMOR = {"tumor": (1, 2, 4)}
+SPACING = (1.5, 2.0, 10.0)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save(name, array, spacing=SPACING):
+        path = tmp_path / f"{name}.nii.gz"
+        array = np.asarray(array)
+        nibabel.save(nibabel.Nifti1Image(array, np.diag([*spacing, 1.0])), path)
+        return path
+
+    return save
+
+
+def label_map(*runs):
+    """8 x 4 x 2 map whose planes x = 0, 1, ... hold the given values."""
+    return np.repeat(np.array([*runs, *[0] * (8 - len(runs))], np.uint8), 8).reshape(8, 4, 2)
+
+
+def test_volume_is_voxel_count_times_voxel_volume(save):
+    truth, prediction = save("t", label_map(2, 2, 3)), save("p", label_map(2, 3, 3))
+    rows = {row["class"]: row for row in score_case(prediction, truth, HEART)}
+    plane_ml = 8 * 1.5 * 2 * 10 / 1000
+    assert rows["MYO"]["volume_true_ml"] == pytest.approx(2 * plane_ml)
+    assert rows["MYO"]["volume_pred_ml"] == pytest.approx(plane_ml)
+    assert rows["MYO"]["dsc"] == pytest.approx(2 / 3)
+    assert rows["RV"]["dsc"] == 1  # empty in both
+
+
+def test_every_label_of_a_class_counts_and_the_prediction_may_use_one_of_them(save):
+    truth, prediction = save("t", label_map(1, 2, 4)), save("p", label_map(1, 1, 1))
+    (row,) = score_case(prediction, truth, TUMOR)
+    assert row["class"] == "tumor"
+    assert row["dsc"] == 1
+
+
+def test_surface_metrics_are_in_mm(save):
+    truth, prediction = save("t", label_map(0, 3, 3)), save("p", label_map(0, 0, 3, 3))
+    row = score_case(prediction, truth, {"LV": (3,)}, tolerance_mm=1.5)[0]
+    assert row["hd95_mm"] == pytest.approx(1.5)
+    assert row["surface_dice"] == 1
+    row = score_case(prediction, truth, {"LV": (3,)}, surfaces=False)[0]
+    assert np.isnan(row["hd95_mm"])
+    assert np.isnan(row["surface_dice"])
+
+
+def test_a_prediction_on_another_grid_is_refused(save):
+    truth = save("t", label_map(1))
+    with pytest.raises(InputError, match=r"p\.nii\.gz: shape .* original grid"):
+        score_case(save("p", label_map(1)[:4]), truth, TUMOR)
+    with pytest.raises(InputError, match="voxel size"):
+        score_case(save("p", label_map(1), (1, 1, 1)), truth, TUMOR)
+
+
+def test_a_label_value_without_a_class_is_refused(save):
+    with pytest.raises(InputError, match=r"p\.nii\.gz: label value 7 belongs to no class"):
+        score_case(save("p", label_map(7)), save("t", label_map(1)), TUMOR)
+
+
+def test_probabilities_are_refused(save):
+    soft = label_map(1) * np.float32(0.4)
+    with pytest.raises(InputError, match="not all integers"):
+        score_case(save("p", soft), save("t", label_map(1)), TUMOR)
+
+
+def test_whole_numbers_saved_as_floats_are_labels(save):
+    truth = save("t", label_map(1).astype(np.float32))
+    assert score_case(save("p", label_map(1)), truth, TUMOR)[0]["dsc"] == 1
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path, save):
+    path = tmp_path / "broken.nii.gz"
+    path.write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"broken\.nii\.gz"):
+        score_case(path, save("t", label_map(1)), TUMOR)
+    with pytest.raises(InputError, match=r"absent\.nii\.gz"):
+        score_case(tmp_path / "absent.nii.gz", save("t", label_map(1)), TUMOR)
+
+
+EXPERIMENT = {
+    "dataset": "heart",
+    "labeling": "partial",
+    "loss": "dice",
+    "phi": "BI",
+    "epsilon": "1e-7",
+    "batch_size": 2,
+}
+
+
+@pytest.fixture
+def fold_scores(save):
+    cases = pd.DataFrame(
+        {
+            "case": ["a_ED", "a_ES"],
+            "subject": "a",
+            "group": ["ED", "ES"],
+            "label": [save("l0", label_map(3, 2)), save("l1", label_map(3, 2))],
+        }
+    )
+    predictions = [save("p0", label_map(3, 2)), save("p1", label_map(3))]
+    return score_fold(cases, predictions, HEART, EXPERIMENT, 1)
+
+
+def test_a_fold_gives_one_row_per_case_and_class(fold_scores):
+    assert list(fold_scores.columns) == list(SCORE_COLUMNS)
+    assert len(fold_scores) == 2 * 3
+    missing = fold_scores.set_index(["case", "class"]).loc[("a_ES", "MYO")]
+    assert missing["dsc"] == 0
+    assert missing["volume_pred_ml"] == 0
+    assert missing["fold"] == 1
+
+
+def test_scores_survive_their_file(fold_scores, tmp_path):
+    fold_scores.loc[0, "group"] = "NA"  # a name that a careless reader takes for a gap
+    write_scores(fold_scores, tmp_path / "scores.tsv")
+    again = read_scores([tmp_path / "scores.tsv"])
+    pd.testing.assert_frame_equal(again, fold_scores, check_dtype=False)
+    assert again["epsilon"].tolist() == ["1e-7"] * 6
+    both = read_scores([tmp_path / "scores.tsv"] * 2)
+    assert len(both) == 12
+
+
+def test_a_table_without_a_column_or_with_a_word_for_a_number_is_refused(fold_scores, tmp_path):
+    path = tmp_path / "scores.tsv"
+    write_scores(fold_scores.drop(columns="dsc"), path)
+    with pytest.raises(InputError, match=r"scores\.tsv: column dsc is missing"):
+        read_scores(path)
+    write_scores(fold_scores.assign(dsc="good"), path)
+    with pytest.raises(InputError, match=r"scores\.tsv: .*good"):
+        read_scores(path)

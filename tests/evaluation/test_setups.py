@@ -1,0 +1,53 @@
+import pandas as pd
+import pytest
+
+from dicegrad.errors import InputError
+from dicegrad.evaluation.setups import add_setup, setup_name
+
+
+@pytest.mark.parametrize(
+    ("loss", "phi", "epsilon", "name"),
+    [
+        ("dice", "I", "1e-7", "I"),
+        ("dice", "I", 1e-7, "I"),
+        ("dice", "I", "0", "I"),
+        ("dice", "BI", "1e-07", "BI"),
+        ("dice", "I", "heuristic", "I_eps"),
+        ("dice", "CI", "1e-7", "CI"),
+        ("dice", "BCI", "heuristic", "BCI_eps"),
+        ("dice", "I", "8789", "I_8789"),
+        ("marginal", "I", "1e-7", "marginal"),
+        ("leaf", "I", "1e-7", "leaf"),
+        ("leaf", "BI", "1e-7", "leaf_BI"),
+    ],
+)
+def test_setups_have_the_papers_names(loss, phi, epsilon, name):
+    assert setup_name(loss, phi, epsilon) == name
+
+
+@pytest.mark.parametrize("epsilon", ["-1", "nan", "many"])
+def test_an_epsilon_that_is_no_number_is_refused(epsilon):
+    with pytest.raises(InputError, match=epsilon):
+        setup_name("dice", "I", epsilon)
+
+
+def rows(*epsilons, dataset="heart"):
+    return pd.DataFrame(
+        {"dataset": dataset, "loss": "dice", "phi": "I", "epsilon": list(epsilons), "dsc": 0.5}
+    )
+
+
+def test_two_negligible_epsilons_of_one_study_stay_apart():
+    named = add_setup(rows("1e-5", "1e-7", "heuristic", "1e-7"))
+    assert named["setup"].tolist() == ["I_1e-05", "I", "I_eps", "I"]
+
+
+def test_another_dataset_does_not_change_a_name():
+    both = pd.concat([rows("1e-5"), rows("1e-7", dataset="tumor")])
+    assert add_setup(both)["setup"].tolist() == ["I", "I"]
+
+
+def test_a_table_that_has_setups_gets_them_anew():
+    named = add_setup(add_setup(rows("1e-7")))
+    assert named["setup"].tolist() == ["I"]
+    assert add_setup(rows()).empty
