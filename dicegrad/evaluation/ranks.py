@@ -198,24 +198,23 @@ def _draw(steps: Array, draws: int, seed: int) -> tuple[float, float]:
 def flipped_sums(steps: Array, draws: int, seed: int) -> Array:
     """Sums of the steps under random signs.
 
+    Eight cases at a time: the sums of their 256 sign patterns are tabulated, and a random byte
+    looks one up. That is eight times fewer operations than one sign per case.
+
     Args:
-        steps: (n,) or (n, tests): several tests on the same cases share their signs.
+        steps: (n,).
         draws: How many sign patterns.
         seed: Of the generator.
 
     Returns:
-        (draws,) or (draws, tests).
+        (draws,) sums.
     """
     rng = np.random.default_rng(seed)
-    n = steps.shape[0]
-    chunk = max(1, 4_000_000 // n)  # keeps the sign matrix in a few ten MB
-    parts = []
-    for start in range(0, draws, chunk):
-        rows = min(chunk, draws - start)
-        bits = rng.integers(0, 256, size=(rows, -(-n // 8)), dtype=np.uint8)
-        plus = np.unpackbits(bits, axis=1, count=n).astype(np.float64)
-        parts.append(2 * (plus @ steps) - steps.sum(axis=0))
-    return np.concatenate(parts)
+    blocks = np.pad(steps, (0, -len(steps) % 8)).reshape(-1, 8)
+    sums = np.zeros(draws)
+    for block in blocks:
+        sums += _all_sums(block)[rng.integers(0, 256, draws, dtype=np.uint8)]
+    return sums
 
 
 def holm(p_values: npt.ArrayLike) -> Array:

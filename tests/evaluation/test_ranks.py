@@ -165,11 +165,15 @@ def test_cases_of_a_subject_flip_together():
     assert sign_flip_test([1] * 6).p_inclusive == 2 / 64
 
 
-def test_several_tests_share_their_signs():
-    steps = np.random.default_rng(0).normal(size=(13, 3))
-    together = flipped_sums(steps, 500, 4)
-    for i in range(3):
-        np.testing.assert_allclose(together[:, i], flipped_sums(steps[:, i], 500, 4))
+def test_drawn_sums_have_the_moments_of_independent_signs():
+    steps = np.random.default_rng(0).normal(size=21)
+    sums = flipped_sums(steps, 200_000, 4)
+    variance = (steps**2).sum()
+    assert sums.mean() == pytest.approx(0, abs=5 * np.sqrt(variance / 200_000))
+    assert sums.var() == pytest.approx(variance, rel=0.02)
+    parts = {round(abs(s), 9) for s in flipped_sums(steps[:3], 2000, 0)}
+    a, b, c = steps[:3]
+    assert parts == {round(abs(a + s * b + t * c), 9) for s in (1, -1) for t in (1, -1)}
 
 
 def test_the_best_has_rank_one_and_ties_share_their_mean_rank():
