@@ -1,0 +1,99 @@
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+DATASETS = {
+    "tumor": {
+        "missing": {"group": "LGG", "classes": ["tumor"]},
+        "groups": ["HGG", "LGG"],
+        "classes": ["tumor"],
+    },
+    "heart": {
+        "missing": {"group": "ES", "classes": ["MYO"]},
+        "groups": ["ED", "ES"],
+        "classes": ["LV", "MYO", "RV"],
+    },
+}
+DICE = [("dice", "I", "1e-7"), ("dice", "BI", "1e-7"), ("dice", "I", "heuristic")]
+COMPARATORS = [("marginal", "I", "1e-7"), ("leaf", "I", "1e-7")]
+
+
+def cases_of(dataset, subjects):
+    for s in range(subjects):
+        groups = ("ED", "ES") if dataset == "heart" else (("LGG",) if s % 3 == 0 else ("HGG",))
+        for group in groups:
+            yield f"{s}{group}", str(s), group
+
+
+def make_scores(datasets=("tumor", "heart"), batch_sizes=(2,), subjects=12, seed=0):
+    """A study that shows the paper's finding: maps are learnt empty where theory says so."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for dataset in datasets:
+        missing = DATASETS[dataset]["missing"]
+        for labeling in ("full", "partial"):
+            more = COMPARATORS if (dataset, labeling) == ("heart", "partial") else []
+            for batch_size in batch_sizes:
+                for loss, phi, epsilon in DICE + more:
+                    learns = labeling == "partial" and (
+                        epsilon == "heuristic" or ("B" in phi and batch_size > 1)
+                    )
+                    for case, subject, group in cases_of(dataset, subjects):
+                        for name in DATASETS[dataset]["classes"]:
+                            gone = learns and group == missing["group"]
+                            gone &= name in missing["classes"]
+                            dsc = 0.02 if gone else float(np.clip(rng.normal(0.92, 0.01), 0, 1))
+                            true = float(rng.normal(100, 10))
+                            pred = 2.0 if gone else true * dsc / 0.92 - 1
+                            rows.append(
+                                {
+                                    **{"dataset": dataset, "labeling": labeling, "loss": loss},
+                                    **{"phi": phi, "epsilon": epsilon, "batch_size": batch_size},
+                                    **{"fold": int(subject) % 2, "case": case},
+                                    **{"subject": subject, "group": group, "class": name},
+                                    **{"dsc": dsc, "volume_true_ml": true, "volume_pred_ml": pred},
+                                }
+                            )
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="session")
+def datasets():
+    return DATASETS
+
+
+@pytest.fixture(scope="session")
+def scores():
+    return make_scores()
+
+
+@pytest.fixture(scope="session")
+def batch_scores():
+    """BRATS as in the paper: four batch sizes."""
+    return make_scores(("tumor",), (1, 2, 4, 8), subjects=9)
+
+
+@pytest.fixture(scope="session")
+def comparisons(scores):
+    from dicegrad.evaluation.comparisons import compare
+
+    return compare(scores)
+
+
+@pytest.fixture(scope="session")
+def table(scores, comparisons, datasets):
+    from dicegrad.reporting.tables import table1
+
+    return table1(scores, comparisons, datasets)
+
+
+@pytest.fixture
+def save_nifti(tmp_path):
+    def save(name, array, affine=None):
+        path = tmp_path / f"{name}.nii.gz"
+        affine = np.diag([1.5, 1.5, 8.0, 1.0]) if affine is None else affine
+        nibabel.save(nibabel.Nifti1Image(array, affine), path)
+        return path
+
+    return save

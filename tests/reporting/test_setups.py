@@ -1,0 +1,40 @@
+from itertools import combinations
+
+from dicegrad.reporting.setups import ORDER, line_style, look, sort_setups
+
+
+def test_setups_come_in_the_papers_order():
+    assert sort_setups(["leaf", "CI", "BI", "I_eps", "I", "I"]) == [
+        "I",
+        "BI",
+        "I_eps",
+        "leaf",
+        "CI",
+    ]
+
+
+def luminance_and_hue(colour):
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def test_every_setup_has_a_colour_and_a_marker_of_its_own():
+    for a, b in combinations(ORDER, 2):
+        assert look(a).marker != look(b).marker
+        distance = sum(
+            abs(x - y)
+            for x, y in zip(
+                luminance_and_hue(look(a).colour), luminance_and_hue(look(b).colour), strict=True
+            )
+        )
+        assert distance > 90
+
+
+def test_unknown_setups_are_spelt_and_drawn():
+    assert look("BCI_eps").html == "BCI<sub>ε</sub>"
+    assert look("I_8789").html == "I<sub>8789</sub>"
+    assert look("CI").latex == r"$\mathrm{CI}$"
+    assert look("CI") == look("CI")
+
+
+def test_line_styles_tell_the_batch_size():
+    assert [line_style(b) for b in (1, 2, 4, 8, 16)] == [":", "-.", "--", "-", "-"]
