@@ -1,28 +1,37 @@
 """The Dice loss over any reduction phi, and its derivative in closed form."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from dicegrad.losses.inputs import (
-    Activation,
-    Norm,
-    PerClass,
-    Phi,
-    as_truth,
-    check_epsilon,
-    check_length,
-    check_settings,
-    check_weight,
-    first_channel,
+from dicegrad.errors import InputError
+from dicegrad.losses.inputs import Activation, Norm, PerClass, Phi, as_truth, check_settings
+from dicegrad.losses.reduction import (
+    Reduction,
+    fraction,
+    loss_and_coefficients,
+    make_reduction,
+    mean_loss,
 )
-from dicegrad.losses.sums import overlap_gradient, overlap_sums
+from dicegrad.losses.sums import (
+    differentiable_sums,
+    needs_plain,
+    overlap_gradient,
+    overlap_sums,
+    plain_sums,
+)
+from dicegrad.losses.tiles import working_dtype
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 
 class DiceLoss(nn.Module):
     """One minus the mean soft Dice over the subsets that phi makes (Eq. 3).
+
+    Forward needs three sums per batch element and channel, backward two coefficients per subset
+    (Eq. 4): neither probabilities nor one-hot maps are kept.
 
     Args:
         phi: What one Dice is computed over. "I": each class of each batch element; "CI": all
@@ -35,6 +44,12 @@ class DiceLoss(nn.Module):
         norm: "l1" adds the prediction itself to the denominator, "l2" its square.
         weight: With "I" and "BI", one factor of at least 0 per class, applied to 1 - Dice before
             the mean (the mean is not divided by the weights).
+        process_group: With "BI" and "BCI", the processes of data-parallel training whose batches
+            count as one, such as ``torch.distributed.group.WORLD``. None reduces over the batch of
+            this process alone.
+
+    Raises:
+        InputError: If a setting is not allowed; the message names what came and what is.
 
     Example:
         >>> import torch
@@ -54,15 +69,13 @@ class DiceLoss(nn.Module):
         include_background: bool = True,
         norm: Norm = "l1",
         weight: PerClass | None = None,
+        process_group: "ProcessGroup | None" = None,
     ) -> None:
         super().__init__()
         check_settings(phi, activation, norm)
-        self.phi = phi
-        self.epsilon = check_epsilon(epsilon, phi)
+        self.reduction = make_reduction(phi, epsilon, include_background, weight, process_group)
         self.activation = activation
-        self.include_background = include_background
         self.norm = norm
-        self.weight = check_weight(weight, phi)
 
     def forward(self, y_pred: Tensor, y: Tensor) -> Tensor:
         """Return the loss, a scalar in [0, 1] (float32, or float64 for float64 input).
@@ -71,26 +84,23 @@ class DiceLoss(nn.Module):
             y_pred: Shape (B, C, *spatial), 2-D or 3-D; probabilities in [0, 1] or logits.
             y: Label map of shape (B, *spatial) or (B, 1, *spatial), or one map per class of shape
                 (B, C, *spatial) with values in [0, 1]. In a label map channel c stands for label
-                c; if C is 1, the channel stands for label 1.
+                c; if C is 1, the channel stands for label 1 and the only other label is 0.
 
         Raises:
-            InputError: If shape, dtype or device do not fit; the message names what came.
+            InputError: If shape, dtype, device or range do not fit; the message names what came.
         """
-        first = first_channel(y_pred, self.activation, self.include_background)
+        self.reduction.check(y_pred, self.activation)
         truth = as_truth(y_pred, y)
-        channels = y_pred.shape[1]
-        check_length("epsilon", self.epsilon, channels - first, channels)
-        check_length("weight", self.weight, channels - first, channels)
-        return _ClosedForm.apply(
-            y_pred, truth, self.phi, self.epsilon, self.activation, first, self.norm, self.weight
-        )
+        if needs_plain(truth):
+            return _plain_loss(y_pred, truth, self.activation, self.norm, self.reduction)
+        return _ClosedForm.apply(y_pred, truth, self.activation, self.norm, self.reduction)
 
     def extra_repr(self) -> str:
         """Show the settings in the module's text."""
+        r = self.reduction
         return (
-            f"phi={self.phi!r}, epsilon={self.epsilon}, activation={self.activation!r}, "
-            f"include_background={self.include_background}, norm={self.norm!r}, "
-            f"weight={self.weight}"
+            f"phi={r.phi!r}, epsilon={r.epsilon}, activation={self.activation!r}, "
+            f"include_background={r.include_background}, norm={self.norm!r}, weight={r.weight}"
         )
 
 
@@ -102,34 +112,39 @@ class _ClosedForm(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401
         y_pred: Tensor,
         y: Tensor,
-        phi: str,
-        epsilon: float | tuple[float, ...],
         activation: str | None,
-        first: int,
         norm: str,
-        weight: tuple[float, ...] | None,
+        reduction: Reduction,
     ) -> Tensor:
         sums = overlap_sums(y_pred, y, activation, norm)
-        loss, by_intersection, by_predicted = _loss_and_coefficients(
-            sums, phi, epsilon, first, weight
-        )
-        ctx.save_for_backward(y_pred, y, by_intersection, by_predicted)
-        ctx.activation, ctx.norm = activation, norm
-        return loss.to(torch.promote_types(y_pred.dtype, torch.float32))
+        loss, coefficients = loss_and_coefficients(sums, reduction)
+        ctx.save_for_backward(y_pred, y, coefficients)
+        ctx.settings = activation, norm, reduction
+        return torch.as_tensor(loss, dtype=working_dtype(y_pred))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        y_pred, y, by_intersection, by_predicted = ctx.saved_tensors
-        gradient = overlap_gradient(
-            y_pred,
-            y,
-            ctx.activation,
-            ctx.norm,
-            upstream * by_intersection,
-            upstream * by_predicted,
+        y_pred, y, coefficients = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is wanted: let autograd see the formula
+            loss = _plain_loss(y_pred, y, *ctx.settings)
+            (gradient,) = torch.autograd.grad(loss, y_pred, upstream, create_graph=True)
+        else:
+            activation, norm, _ = ctx.settings
+            gradient = overlap_gradient(y_pred, y, activation, norm, upstream * coefficients)
+        return gradient, None, None, None, None
+
+
+def _plain_loss(
+    y_pred: Tensor, y: Tensor, activation: str | None, norm: str, reduction: Reduction
+) -> Tensor:
+    """Eq. 3 as autograd and the compiler see it."""
+    if reduction.process_group is not None and "B" in reduction.phi:
+        raise InputError(
+            "process_group is set, and a batch over several processes has no second derivative, no "
+            "gradient for y and no compiled form: leave the loss out of torch.compile, detach y"
         )
-        return gradient, None, None, None, None, None, None, None
+    numerator, denominator = fraction(plain_sums(y_pred, y, activation, norm), reduction)
+    return mean_loss(numerator / denominator, reduction)
 
 
 def dice_loss(
@@ -143,7 +158,21 @@ def dice_loss(
     norm: Norm = "l1",
     weight: PerClass | None = None,
 ) -> Tensor:
-    """Return the Dice loss (Eq. 3), a scalar; `DiceLoss` documents the arguments."""
+    """Return the Dice loss (Eq. 3), a scalar in [0, 1].
+
+    Args:
+        y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
+        y: Label map or maps per class, as for `DiceLoss.forward`.
+        phi: The reduction, as for `DiceLoss`.
+        epsilon: Smoothing term in voxels, as for `DiceLoss`.
+        activation: As for `DiceLoss`.
+        include_background: As for `DiceLoss`.
+        norm: As for `DiceLoss`.
+        weight: As for `DiceLoss`.
+
+    Raises:
+        InputError: As for `DiceLoss` and `DiceLoss.forward`.
+    """
     loss = DiceLoss(
         phi,
         epsilon,
@@ -165,13 +194,13 @@ def soft_dice(
     include_background: bool = True,
     norm: Norm = "l1",
 ) -> Tensor:
-    """Return the soft Dice of every subset (the fraction in Eq. 3), without a gradient.
+    """Return the soft Dice of every subset (the fraction in Eq. 3).
 
     Args:
-        y_pred: As for `DiceLoss.forward`.
-        y: As for `DiceLoss.forward`.
+        y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
+        y: Label map or maps per class, as for `DiceLoss.forward`.
         phi: The reduction.
-        epsilon: Smoothing term, as for `DiceLoss`.
+        epsilon: Smoothing term in voxels, as for `DiceLoss`.
         activation: As for `DiceLoss`.
         include_background: As for `DiceLoss`.
         norm: As for `DiceLoss`.
@@ -181,16 +210,20 @@ def soft_dice(
         with C one less if the background is left out.
 
     Raises:
-        InputError: As for `DiceLoss`.
+        InputError: As for `DiceLoss` and `DiceLoss.forward`.
+
+    Example:
+        >>> import torch
+        >>> y = torch.tensor([[[0, 0, 1, 1]]])
+        >>> soft_dice(torch.tensor([[[[0.0, 0.0, 1.0, 0.0]]]]), y)
+        tensor([[0.6667]])
     """
     check_settings(phi, activation, norm)
-    epsilon = check_epsilon(epsilon, phi)
-    first = first_channel(y_pred, activation, include_background)
-    check_length("epsilon", epsilon, y_pred.shape[1] - first, y_pred.shape[1])
-    with torch.no_grad():
-        sums = overlap_sums(y_pred, as_truth(y_pred, y), activation, norm)
-        twice, total = _fraction(sums, phi, epsilon, first)
-        return (twice / total).to(torch.promote_types(y_pred.dtype, torch.float32))
+    reduction = make_reduction(phi, epsilon, include_background)
+    reduction.check(y_pred, activation)
+    sums = differentiable_sums(y_pred, as_truth(y_pred, y), activation, norm)
+    numerator, denominator = fraction(sums, reduction)
+    return (numerator / denominator).to(working_dtype(y_pred))
 
 
 def dice_gradient(
@@ -204,70 +237,36 @@ def dice_gradient(
     norm: Norm = "l1",
     weight: PerClass | None = None,
 ) -> Tensor:
-    """Return the derivative of the Dice loss with respect to every value of y_pred (Eq. 4).
+    """Return the derivative of the Dice loss by every value of y_pred (Eq. 4).
 
     Args:
-        y_pred: As for `DiceLoss.forward`.
-        y: As for `DiceLoss.forward`.
+        y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
+        y: Label map or maps per class, as for `DiceLoss.forward`.
         phi: The reduction.
-        epsilon: Smoothing term, as for `DiceLoss`.
+        epsilon: Smoothing term in voxels, as for `DiceLoss`.
         activation: As for `DiceLoss`; with an activation the derivative is by the logits.
         include_background: As for `DiceLoss`.
         norm: As for `DiceLoss`.
         weight: As for `DiceLoss`.
 
     Returns:
-        Shape and dtype of y_pred.
+        Shape and dtype of y_pred. Without an activation, with "l1" and a binary y, it takes two
+        values per subset: one where y is 1, one where y is 0.
 
     Raises:
-        InputError: As for `DiceLoss`.
+        InputError: As for `DiceLoss` and `DiceLoss.forward`.
+
+    Example:
+        >>> import torch
+        >>> y = torch.tensor([[[0, 0, 1, 1]]])
+        >>> dice_gradient(torch.tensor([[[[0.0, 0.0, 1.0, 0.0]]]]), y).flatten()
+        tensor([ 0.2222,  0.2222, -0.4444, -0.4444])
     """
     check_settings(phi, activation, norm)
-    epsilon, weight = check_epsilon(epsilon, phi), check_weight(weight, phi)
-    first = first_channel(y_pred, activation, include_background)
-    truth, channels = as_truth(y_pred, y), y_pred.shape[1]
-    check_length("epsilon", epsilon, channels - first, channels)
-    check_length("weight", weight, channels - first, channels)
+    reduction = make_reduction(phi, epsilon, include_background, weight)
+    reduction.check(y_pred, activation)
+    truth = as_truth(y_pred, y)
     with torch.no_grad():
         sums = overlap_sums(y_pred, truth, activation, norm)
-        _, *coefficients = _loss_and_coefficients(sums, phi, epsilon, first, weight)
-        return overlap_gradient(y_pred, truth, activation, norm, *coefficients)
-
-
-def _fraction(
-    sums: Tensor, phi: str, epsilon: float | tuple[float, ...], first: int
-) -> tuple[Tensor, Tensor]:
-    """Numerator and denominator of the soft Dice of every subset, from sums of shape (3, B, C)."""
-    sums = sums[:, :, first:]
-    if "B" in phi:
-        sums = sums.sum(1, keepdim=True)
-    if "C" in phi:
-        sums = sums.sum(2, keepdim=True)
-    if isinstance(epsilon, tuple):
-        epsilon = sums.new_tensor(epsilon)
-    intersection, predicted, true = sums
-    return 2 * intersection + epsilon, predicted + true + epsilon
-
-
-def _loss_and_coefficients(
-    sums: Tensor,
-    phi: str,
-    epsilon: float | tuple[float, ...],
-    first: int,
-    weight: tuple[float, ...] | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss (Eq. 3) and its derivatives by intersection and predicted volume (Eq. 4).
-
-    The two derivatives have shape (B, C) and are 0 for a background that is left out.
-    """
-    numerator, denominator = _fraction(sums, phi, epsilon, first)
-    dice = numerator / denominator
-    share = 1 / dice.numel()  # 1 / |Phi|
-    factor = share if weight is None else share * sums.new_tensor(weight)
-    loss = ((1 - dice) * factor).sum()
-    by_intersection = -2 * factor / denominator
-    by_predicted = factor * dice / denominator
-    whole = sums.new_zeros(2, *sums.shape[1:])
-    whole[0, :, first:] = by_intersection
-    whole[1, :, first:] = by_predicted
-    return loss, whole[0], whole[1]
+        _, coefficients = loss_and_coefficients(sums, reduction)
+        return overlap_gradient(y_pred, truth, activation, norm, coefficients)

@@ -14,6 +14,8 @@ Activation = Literal["sigmoid", "softmax"]
 Norm = Literal["l1", "l2"]
 PerClass = float | Sequence[float] | Tensor
 
+_SLACK = 1e-3  # interpolated labels and half-precision probabilities may miss [0, 1] by rounding
+
 
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
     """Raise an ``InputError`` unless ``value`` is one of ``allowed``; the message names both."""
@@ -141,6 +143,47 @@ def as_truth(y_pred: Tensor, y: Tensor) -> Tensor:
         f"y has shape {tuple(y.shape)} and y_pred {tuple(y_pred.shape)}; y must be a label map "
         f"{(batch, *spatial)} or {(batch, 1, *spatial)}, or one map per class {tuple(y_pred.shape)}"
     )
+
+
+def check_values(y_pred: Tensor, y: Tensor, volumes: Tensor, extremes: Tensor | None) -> None:
+    """Raise unless every label has a channel and soft values lie in [0, 1], but for rounding.
+
+    NaN passes: the loss is NaN then, and a gradient scaler skips the step.
+
+    Args:
+        y_pred: Shape (B, C, *spatial).
+        y: Label map (B, *spatial) or maps per class (B, C, *spatial).
+        volumes: Sums of the truth, shape (B, C).
+        extremes: Lowest and highest values of what should lie in [0, 1], any shape, or None.
+
+    Raises:
+        InputError: On the CPU; elsewhere a device-side assertion is queued, so that nothing waits.
+    """
+    labels = y.ndim < y_pred.ndim
+    counted = labels and y_pred.shape[1] > 1
+    if y_pred.device.type != "cpu":
+        if counted:
+            torch._assert_async(volumes.sum() == y.numel(), "y holds a label without a channel")
+        if extremes is not None:
+            fits = ~((extremes < -_SLACK) | (extremes > 1 + _SLACK)).any()
+            torch._assert_async(fits, "y_pred or y holds values outside [0, 1]")
+    elif counted and volumes.sum().item() != y.numel():
+        _outside("labels", y, f"0 to {y_pred.shape[1] - 1}, since y_pred has that many channels")
+    elif extremes is not None and any(
+        value < -_SLACK or value > 1 + _SLACK for value in extremes.tolist()
+    ):
+        if not -_SLACK <= y.min().item() <= y.max().item() <= 1 + _SLACK:
+            only = ", since y_pred has 1 channel" if labels else ""
+            _outside(
+                "labels" if labels else "values", y, ("0 and 1" if labels else "0 to 1") + only
+            )
+        hint = "0 to 1 (for logits give activation='sigmoid' or 'softmax')"
+        _outside("values", y_pred, hint, "y_pred")
+
+
+def _outside(kind: str, tensor: Tensor, allowed: str, name: str = "y") -> None:
+    lowest, highest = tensor.min().item(), tensor.max().item()
+    raise InputError(f"{name} holds {kind} from {lowest:g} to {highest:g}; allowed are {allowed}")
 
 
 def _whole_labels(y: Tensor) -> Tensor:

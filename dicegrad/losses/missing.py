@@ -5,7 +5,13 @@ from torch import Tensor, nn
 
 from dicegrad.losses.inputs import Activation, PerClass, as_truth, check_epsilon, check_settings
 from dicegrad.losses.inputs import first_channel as check_prediction
-from dicegrad.losses.sums import maps_per_class, probabilities
+from dicegrad.losses.sums import (
+    differentiable_sums,
+    maps_per_class,
+    overlap_sums,
+    probabilities,
+)
+from dicegrad.losses.tiles import working_dtype
 
 
 class LeafDiceLoss(nn.Module):
@@ -35,14 +41,10 @@ class LeafDiceLoss(nn.Module):
             InputError: If shape, dtype or device do not fit.
         """
         check_prediction(y_pred, self.activation, True)
-        p = probabilities(y_pred, self.activation)
-        truth = maps_per_class(as_truth(y_pred, y), p)
-        p, truth = p.flatten(2), truth.flatten(2)
-        if p.shape[1] > 1:
-            p, truth = p[:, 1:], truth[:, 1:]
-        volume = truth.sum(-1)
-        dice = 2 * (p * truth).sum(-1) / (p.sum(-1) + volume + self.epsilon)
-        return 1 - (dice * (volume > 0)).mean()
+        sums = differentiable_sums(y_pred, as_truth(y_pred, y), self.activation, "l1")
+        intersection, predicted, true = sums[:, :, 1:] if y_pred.shape[1] > 1 else sums
+        dice = 2 * intersection / (predicted + true + self.epsilon)
+        return (1 - (dice * (true > 0)).mean()).to(working_dtype(y_pred))
 
 
 class MarginalDiceLoss(nn.Module):
@@ -72,19 +74,20 @@ class MarginalDiceLoss(nn.Module):
             InputError: If shape, dtype or device do not fit.
         """
         check_prediction(y_pred, self.activation, True)
-        p = probabilities(y_pred, self.activation)
-        truth = maps_per_class(as_truth(y_pred, y), p)
+        p, truth = probabilities(y_pred, self.activation), as_truth(y_pred, y)
         if p.shape[1] == 1:
+            truth = maps_per_class(truth, p)
             p, truth = torch.cat([1 - p, p], 1), torch.cat([1 - truth, truth], 1)
-        p, truth = p.flatten(2), truth.flatten(2)
-        present = (truth.sum(-1, keepdim=True) > 0).to(p.dtype)
+        with torch.no_grad():
+            volumes = overlap_sums(p, truth, None, "l1")[2]
+        present = (volumes > 0).to(p.dtype)
         present[:, 0] = 1
-        kept = p * present
-        background = kept[:, :1] + (p * (1 - present)).sum(1, keepdim=True)
+        kept = p * present.reshape(*present.shape, *[1] * (p.ndim - 2))
+        background = kept[:, :1] + (p - kept).sum(1, keepdim=True)
         merged = torch.cat([background, kept[:, 1:]], 1)
-        twice = 2 * (merged * truth).sum(-1) + self.epsilon
-        dice = twice / (merged.sum(-1) + truth.sum(-1) + self.epsilon)
-        return 1 - (dice * present[..., 0]).mean()
+        intersection, predicted, true = differentiable_sums(merged, truth, None, "l1")
+        dice = (2 * intersection + self.epsilon) / (predicted + true + self.epsilon)
+        return (1 - (dice * present).mean()).to(working_dtype(y_pred))
 
 
 def _settings(epsilon: PerClass, activation: str | None) -> tuple[float, str | None]:

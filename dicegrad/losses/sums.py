@@ -1,19 +1,26 @@
 """The two passes over the voxels that every loss here is made of.
 
-A soft overlap loss sees the voxels only through three sums per batch element and channel:
-the intersection, the predicted volume and the true volume. Its derivative with respect to a voxel
-of the prediction is therefore affine in that voxel's truth, with coefficients that are shared by the
-whole subset (Eq. 4). `overlap_sums` is the first pass, `overlap_gradient` the second; neither keeps
-probabilities or one-hot maps.
+A soft overlap loss sees the voxels only through three sums per batch element and channel: the
+intersection, the predicted volume and the true volume. Its derivative with respect to a voxel of
+the prediction is therefore affine in that voxel's truth, with coefficients that the whole subset
+shares (Eq. 4). `overlap_sums` is the first pass, `overlap_gradient` the second; neither keeps
+probabilities or one-hot maps. `plain_sums` is the first pass as a formula autograd can follow.
 """
+
+from functools import cache
+from types import ModuleType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dicegrad.losses.inputs import check_values
+from dicegrad.losses.tiles import tiled_gradient, tiled_sums, working_dtype
+
 
 def overlap_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -> Tensor:
-    """Sum the intersection, the prediction and the truth over the voxels.
+    """Sum the intersection, the prediction and the truth over the voxels, without a gradient.
 
     Args:
         y_pred: Probabilities, or logits if there is an activation; shape (B, C, *spatial).
@@ -22,13 +29,20 @@ def overlap_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -
         norm: "l1" sums p and y; "l2" sums their squares.
 
     Returns:
-        Shape (3, B, C), float64: sum of y p, sum of p (or p^2), sum of y (or y^2).
+        Shape (3, B, C), float64 (float32 where the device has no float64): sum of y p, sum of p
+        (or p^2), sum of y (or y^2).
+
+    Raises:
+        InputError: If a label has no channel, or if probabilities or maps per class leave [0, 1].
+            Off the CPU the same mistakes trip a device-side assertion, as a label out of range does
+            in torch's cross-entropy, so that no call waits for the device.
     """
-    p = probabilities(y_pred, activation).flatten(2)
-    truth = maps_per_class(y, p).flatten(2)
-    predicted, true = (p, truth) if norm == "l1" else (p * p, truth * truth)
-    sums = torch.stack([(p * truth).sum(-1), predicted.sum(-1), true.sum(-1)])
-    return sums.double()
+    fused = _fused() if y_pred.is_cuda and y.ndim < y_pred.ndim else None
+    if fused is not None:
+        return fused.fused_sums(y_pred, y, activation, norm)
+    sums, extremes = tiled_sums(y_pred, y, activation, norm)
+    check_values(y_pred, y, sums[2], extremes)
+    return sums
 
 
 def overlap_gradient(
@@ -36,8 +50,7 @@ def overlap_gradient(
     y: Tensor,
     activation: str | None,
     norm: str,
-    by_intersection: Tensor,
-    by_predicted: Tensor,
+    coefficients: Tensor,
 ) -> Tensor:
     """Gradient with respect to y_pred of a loss that is known by its derivatives to the sums.
 
@@ -46,29 +59,70 @@ def overlap_gradient(
         y: As for `overlap_sums`.
         activation: As for `overlap_sums`.
         norm: As for `overlap_sums`.
-        by_intersection: Derivative of the loss by the first sum, shape (B, C).
-        by_predicted: Derivative of the loss by the second sum, shape (B, C).
+        coefficients: Derivatives of the loss by the first and the second sum, shape (2, B, C).
 
     Returns:
         Shape and dtype of y_pred. Before the activation it is, for "l1",
-        ``by_intersection * y + by_predicted``: affine in y, two values for a binary y.
+        ``coefficients[0] * y + coefficients[1]``: affine in y, two values for a binary y. For "l2"
+        the second term is ``2 * coefficients[1] * p``.
+    """
+    fused = _fused() if y_pred.is_cuda and y.ndim < y_pred.ndim else None
+    second_pass = tiled_gradient if fused is None else fused.fused_gradient
+    return second_pass(y_pred, y, activation, norm, coefficients)
+
+
+def plain_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -> Tensor:
+    """`overlap_sums` as a plain formula, differentiable any number of times, in y as well.
+
+    It is what a second derivative, a gradient for y and `torch.compile` go through. It keeps
+    probabilities and one-hot maps, and checks no value.
     """
     p = probabilities(y_pred, activation)
-    truth = maps_per_class(y, p)
-    shape = (*by_predicted.shape, *[1] * (p.ndim - 2))
-    slope = by_intersection.to(p.dtype).reshape(shape)
-    level = by_predicted.to(p.dtype).reshape(shape)
-    gradient = slope * truth + (level if norm == "l1" else 2 * level * p)
-    if activation == "sigmoid":
-        gradient = gradient * p * (1 - p)
-    elif activation == "softmax":
-        gradient = p * (gradient - (gradient * p).sum(1, keepdim=True))
-    return gradient.to(y_pred.dtype)
+    truth = maps_per_class(y, p).flatten(2)
+    p = p.flatten(2)
+    predicted, true = (p, truth) if norm == "l1" else (p * p, truth * truth)
+    return torch.stack([(p * truth).sum(-1), predicted.sum(-1), true.sum(-1)])
+
+
+def differentiable_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -> Tensor:
+    """`overlap_sums` with a gradient for y_pred that needs no graph over the voxels."""
+    if needs_plain(y):
+        return plain_sums(y_pred, y, activation, norm)
+    return _OverlapSums.apply(y_pred, y, activation, norm)
+
+
+def needs_plain(y: Tensor) -> bool:
+    """Whether autograd or the compiler has to see the formula itself."""
+    return torch.compiler.is_compiling() or (y.requires_grad and torch.is_grad_enabled())
+
+
+class _OverlapSums(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        y_pred: Tensor,
+        y: Tensor,
+        activation: str | None,
+        norm: str,
+    ) -> Tensor:
+        ctx.save_for_backward(y_pred, y)
+        ctx.settings = activation, norm
+        return overlap_sums(y_pred, y, activation, norm)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        y_pred, y = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is wanted
+            sums = plain_sums(y_pred, y, *ctx.settings).to(upstream.dtype)
+            (gradient,) = torch.autograd.grad(sums, y_pred, upstream, create_graph=True)
+        else:
+            gradient = overlap_gradient(y_pred, y, *ctx.settings, upstream[:2])
+        return gradient, None, None, None
 
 
 def probabilities(y_pred: Tensor, activation: str | None) -> Tensor:
     """Apply the activation in at least float32, so that half-precision input loses no sum."""
-    y_pred = y_pred.float() if y_pred.dtype in (torch.float16, torch.bfloat16) else y_pred
+    y_pred = y_pred.to(working_dtype(y_pred))
     if activation == "sigmoid":
         return y_pred.sigmoid()
     return y_pred.softmax(1) if activation == "softmax" else y_pred
@@ -82,3 +136,13 @@ def maps_per_class(y: Tensor, p: Tensor) -> Tensor:
     if channels == 1:
         return (y == 1).to(p.dtype).unsqueeze(1)
     return F.one_hot(y.long(), channels).movedim(-1, 1).to(p.dtype)
+
+
+@cache
+def _fused() -> ModuleType | None:
+    """The Triton kernels, or None where Triton is absent: then the tiled passes run on CUDA."""
+    try:
+        from dicegrad.losses import fused
+    except ImportError:
+        return None
+    return fused

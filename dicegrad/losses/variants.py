@@ -5,25 +5,19 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dicegrad.losses.inputs import (
-    Activation,
-    Norm,
-    PerClass,
-    Phi,
-    as_truth,
-    check_choice,
-    check_epsilon,
-    check_length,
-    check_settings,
-    first_channel,
-)
-from dicegrad.losses.sums import maps_per_class, probabilities
+from dicegrad.losses.inputs import Activation, Norm, PerClass, Phi, as_truth, check_choice
+from dicegrad.losses.inputs import check_settings as check_words
+from dicegrad.losses.reduction import fraction, make_reduction, mean_loss, per_class, pool
+from dicegrad.losses.sums import differentiable_sums
+from dicegrad.losses.tiles import working_dtype
 
 Weighting = Literal["square", "simple", "uniform"]
 
 
 class SoftJaccardLoss(nn.Module):
-    """One minus the mean soft Jaccard (I + epsilon) / (P + T - I + epsilon) over phi's subsets.
+    """One minus the mean soft Jaccard, (I + epsilon) / (P + T - I + epsilon), over phi's subsets.
+
+    I is the intersection, P the predicted and T the true volume of a subset.
 
     Args:
         phi: The reduction, as for `DiceLoss`.
@@ -31,6 +25,9 @@ class SoftJaccardLoss(nn.Module):
         activation: None if y_pred holds probabilities, "sigmoid" or "softmax" if it holds logits.
         include_background: If False, channel 0 is left out of every sum and of the mean.
         norm: "l1" takes the prediction itself for its volume, "l2" its square.
+
+    Raises:
+        InputError: If a setting is not allowed.
     """
 
     def __init__(
@@ -43,43 +40,46 @@ class SoftJaccardLoss(nn.Module):
         norm: Norm = "l1",
     ) -> None:
         super().__init__()
-        check_settings(phi, activation, norm)
-        self.phi, self.epsilon = phi, check_epsilon(epsilon, phi)
+        check_words(phi, activation, norm)
+        self.reduction = make_reduction(phi, epsilon, include_background)
         self.activation, self.norm = activation, norm
-        self.include_background = include_background
 
     def forward(self, y_pred: Tensor, y: Tensor) -> Tensor:
         """Return the loss, a scalar in [0, 1].
 
         Args:
-            y_pred: As for `DiceLoss.forward`.
-            y: As for `DiceLoss.forward`.
+            y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
+            y: Label map or maps per class, as for `DiceLoss.forward`.
 
         Raises:
             InputError: As for `DiceLoss.forward`.
         """
-        first = first_channel(y_pred, self.activation, self.include_background)
-        check_length("epsilon", self.epsilon, y_pred.shape[1] - first, y_pred.shape[1])
-        sums = _sums(y_pred, y, self.activation, self.norm)[:, :, first:]
-        sums = sums.sum(1, keepdim=True) if "B" in self.phi else sums
-        sums = sums.sum(2, keepdim=True) if "C" in self.phi else sums
-        several = isinstance(self.epsilon, tuple)
-        epsilon = sums.new_tensor(self.epsilon) if several else self.epsilon
-        intersection, predicted, true = sums
+        self.reduction.check(y_pred, self.activation)
+        sums = differentiable_sums(y_pred, as_truth(y_pred, y), self.activation, self.norm)
+        intersection, predicted, true = pool(sums, self.reduction)
+        epsilon = per_class(self.reduction.epsilon, sums)
         union = predicted + true - intersection
-        return 1 - ((intersection + epsilon) / (union + epsilon)).mean()
+        jaccard = (intersection + epsilon) / (union + epsilon)
+        return mean_loss(jaccard, self.reduction).to(working_dtype(y_pred))
 
 
 class GeneralizedDiceLoss(nn.Module):
     """One minus a Dice that pools the classes, each weighted by its inverse true volume.
 
+    With the weights w_c it is 1 - (2 sum_c w_c I_c + epsilon) / (sum_c w_c (P_c + T_c) + epsilon):
+    phi "CI" or "BCI" of Eq. 3, weighted inside the sums instead of after them.
+
     Args:
         phi: "CI" computes one Dice per batch element, "BCI" one over the batch.
-        epsilon: Smoothing term in numerator and denominator, finite and above 0.
+        epsilon: Smoothing term in numerator and denominator, finite and above 0. The weighted sums
+            are of the order of one over the class volume ("square"), so 1e-7 is less negligible.
         weighting: "square" weights a class by 1 / volume^2, "simple" by 1 / volume, "uniform" by 1.
             A class without a true voxel gets the largest weight of the others.
         activation: None if y_pred holds probabilities, "sigmoid" or "softmax" if it holds logits.
         include_background: If False, channel 0 is left out of every sum.
+
+    Raises:
+        InputError: If a setting is not allowed.
     """
 
     def __init__(
@@ -92,32 +92,31 @@ class GeneralizedDiceLoss(nn.Module):
         include_background: bool = True,
     ) -> None:
         super().__init__()
-        check_settings("I", activation, "l1")
+        check_words("I", activation, "l1")
         check_choice("phi", phi, ("CI", "BCI"))
         check_choice("weighting", weighting, ("square", "simple", "uniform"))
-        self.phi, self.epsilon = phi, check_epsilon(epsilon, phi)
+        self.reduction = make_reduction(phi, epsilon, include_background)
         self.weighting, self.activation = weighting, activation
-        self.include_background = include_background
 
     def forward(self, y_pred: Tensor, y: Tensor) -> Tensor:
         """Return the loss, a scalar in [0, 1].
 
         Args:
-            y_pred: As for `DiceLoss.forward`.
-            y: As for `DiceLoss.forward`.
+            y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
+            y: Label map or maps per class, as for `DiceLoss.forward`.
 
         Raises:
             InputError: As for `DiceLoss.forward`.
         """
-        first = first_channel(y_pred, self.activation, self.include_background)
-        sums = _sums(y_pred, y, self.activation, "l1")[:, :, first:]
-        if self.phi == "BCI":
+        self.reduction.check(y_pred, self.activation)
+        sums = differentiable_sums(y_pred, as_truth(y_pred, y), self.activation, "l1")
+        if self.reduction.phi == "BCI":
             sums = sums.sum(1, keepdim=True)
-        intersection, predicted, true = sums
-        weight = _volume_weights(true.detach(), self.weighting)
-        twice = 2 * (weight * intersection).sum(1) + self.epsilon
-        total = (weight * (predicted + true)).sum(1) + self.epsilon
-        return 1 - (twice / total).mean()
+        true = sums[2, :, self.reduction.first :].detach()
+        weight = torch.zeros_like(sums[2])
+        weight[:, self.reduction.first :] = _volume_weights(true, self.weighting)
+        twice, total = fraction(sums * weight, self.reduction)
+        return mean_loss(twice / total, self.reduction).to(working_dtype(y_pred))
 
 
 def _volume_weights(true: Tensor, weighting: str) -> Tensor:
@@ -127,11 +126,3 @@ def _volume_weights(true: Tensor, weighting: str) -> Tensor:
     absent = true == 0
     largest = weight.masked_fill(absent, 0).amax(1, keepdim=True)
     return torch.where(absent, largest, weight)
-
-
-def _sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -> Tensor:
-    p = probabilities(y_pred, activation)
-    truth = maps_per_class(as_truth(y_pred, y), p).flatten(2)
-    p = p.flatten(2)
-    predicted, true = (p, truth) if norm == "l1" else (p * p, truth * truth)
-    return torch.stack([(p * truth).sum(-1), predicted.sum(-1), true.sum(-1)])

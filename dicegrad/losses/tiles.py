@@ -1,0 +1,211 @@
+"""The two passes in plain torch, tile by tile, so that every temporary stays in the cache.
+
+A tile is a part of the volume (or, for small volumes, several batch elements) so small that its
+probabilities and its one-hot map never leave the processor's cache. Its scratch memory is reused:
+fresh memory for every tile would cost more in page faults than the arithmetic does.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+# Values per tile. Below 2^15 values torch runs an operation in the calling thread, and 31 KiB of
+# floats stay below the 128 KiB from which the C library asks the kernel for fresh pages. What fits
+# the cache as a whole is one tile. On an accelerator a tile only bounds the memory.
+_TILE, _ONE_TILE, _TILE_ACCELERATOR = 31 * 2**10, 2**17, 2**25
+# Threads work on separate tiles, since a barrier after every small operation would cost more than
+# the operation, above all on a busy machine. Python's lock keeps more than a few from helping.
+_TILES_PER_THREAD, _MOST_THREADS = 8, 8
+
+Tile = tuple[slice, slice, list[Tensor]]
+T = TypeVar("T")
+
+
+def tiled_sums(
+    y_pred: Tensor, y: Tensor, activation: str | None, norm: str
+) -> tuple[Tensor, Tensor | None]:
+    """First pass, see `sums.overlap_sums`.
+
+    Returns:
+        The sums, shape (3, B, C), and the lowest and highest value of every tile, shape (n,), of
+        what should lie in [0, 1]: probabilities, maps per class, labels of a single channel (None
+        if there is no such thing).
+    """
+    maps, truth = _flat(y_pred, y)
+    double = torch.float32 if y_pred.device.type == "mps" else torch.float64
+
+    def work(part: slice) -> tuple[Tensor, list[Tensor]]:
+        extremes: list[Tensor] = []
+        total = None
+        for rows, columns, scratch in _tiles(maps, part):
+            x, t = _cut(maps, truth, rows, columns)
+            sums = torch.stack(_tile_sums(x, t, activation, norm, scratch, extremes)).to(double)
+            if sums.shape[1:] == maps.shape[:2]:
+                total = sums if total is None else total.add_(sums)
+            else:
+                total = sums.new_zeros(3, *maps.shape[:2]) if total is None else total
+                total[:, rows] += sums
+        return total, extremes
+
+    results = _in_threads(work, maps)
+    sums = results[0][0]
+    for other, _ in results[1:]:
+        sums += other
+    extremes = [value for _, values in results for value in values]
+    return sums, torch.stack(extremes) if extremes else None
+
+
+def tiled_gradient(
+    y_pred: Tensor, y: Tensor, activation: str | None, norm: str, coefficients: Tensor
+) -> Tensor:
+    """Second pass, see `sums.overlap_gradient`."""
+    maps, truth = _flat(y_pred, y)
+    slope, level = coefficients.to(working_dtype(y_pred)).unsqueeze(-1)
+    gradient = torch.empty_like(maps)
+
+    def work(part: slice) -> Tensor:
+        for rows, columns, scratch in _tiles(maps, part):
+            x, t = _cut(maps, truth, rows, columns)
+            g = _tile_gradient(x, t, activation, norm, (slope[rows], level[rows]), scratch)
+            if g.shape == maps.shape and g.dtype == maps.dtype:
+                return g
+            gradient[rows, :, columns] = g
+        return gradient
+
+    return _in_threads(work, maps)[0].view(y_pred.shape)
+
+
+def working_dtype(y_pred: Tensor) -> torch.dtype:
+    """Half precision is lifted to float32 before anything is computed from it."""
+    return torch.float64 if y_pred.dtype == torch.float64 else torch.float32
+
+
+def _tile_sums(
+    x: Tensor,
+    truth: Tensor,
+    activation: str | None,
+    norm: str,
+    scratch: list[Tensor],
+    extremes: list[Tensor],
+) -> list[Tensor]:
+    """The three sums of one tile, each of shape (b, C); appends to the extremes."""
+    first, second, h = scratch
+    p = _probabilities(x, activation, first, second)
+    product = first if p is second else second
+    _one_hot(truth, h)
+    if activation is None:
+        extremes += torch.aminmax(p)
+    if truth.ndim == 3 or h.shape[1] == 1:
+        extremes += torch.aminmax(h)
+    intersection = torch.mul(p, h, out=product).sum(-1)
+    if norm == "l1":
+        return [intersection, p.sum(-1), h.sum(-1)]
+    predicted = torch.mul(p, p, out=product).sum(-1)
+    return [intersection, predicted, torch.mul(h, h, out=product).sum(-1)]
+
+
+def _tile_gradient(
+    x: Tensor,
+    truth: Tensor,
+    activation: str | None,
+    norm: str,
+    coefficients: tuple[Tensor, Tensor],
+    scratch: list[Tensor],
+) -> Tensor:
+    """The gradient of one tile, shape (b, C, k), in one of its scratches."""
+    first, second, h = scratch
+    slope, level = coefficients
+    p = _probabilities(x, activation, first, second)
+    g = _one_hot(truth, h).mul_(slope)
+    if norm == "l1":
+        g += level
+    else:
+        g.addcmul_(p, level, value=2)
+    if activation is None:
+        return g
+    into = first if p is second else second
+    if activation == "softmax":
+        return torch.ops.aten._softmax_backward_data.out(g, p, 1, p.dtype, grad_input=into)
+    return torch.ops.aten.sigmoid_backward.grad_input(g, p, grad_input=into)
+
+
+def _probabilities(x: Tensor, activation: str | None, first: Tensor, second: Tensor) -> Tensor:
+    """Probabilities of one tile in the working dtype: x itself, or in one of the two scratches."""
+    if activation is None:
+        return x if x.dtype == first.dtype else first.copy_(x)
+    if x.dtype != first.dtype or not x.is_contiguous():
+        x = first.copy_(x)
+    if activation == "sigmoid":
+        return torch.sigmoid(x, out=first)
+    return torch.softmax(x, 1, out=second)
+
+
+def _one_hot(truth: Tensor, h: Tensor) -> Tensor:
+    """Fill h, shape (b, C, k), with the truth per channel; as floats, since that vectorises.
+
+    Labels of a single channel are copied: they are 0 and 1, which the caller checks.
+    """
+    if truth.ndim == 3:
+        return h.copy_(truth)
+    if h.shape[1] == 1:
+        return h.copy_(truth.unsqueeze(1))
+    labels = truth.to(h.dtype).unsqueeze(1)
+    return torch.eq(labels, _channel_labels(h.shape[1], h.dtype, h.device), out=h)
+
+
+@cache
+def _channel_labels(channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.arange(channels, dtype=dtype, device=device).unsqueeze(1)
+
+
+def _flat(y_pred: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    return y_pred.flatten(2), y.flatten(2 if y.ndim == y_pred.ndim else 1)
+
+
+def _cut(maps: Tensor, truth: Tensor, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
+    if rows.stop - rows.start == maps.shape[0] and columns.stop - columns.start == maps.shape[2]:
+        return maps, truth
+    return maps[rows, :, columns], truth[rows, ..., columns]
+
+
+def _tiles(maps: Tensor, part: slice) -> Iterator[Tile]:
+    """Rows and columns of every tile of a part, with three scratch tensors of shape (b, C, k)."""
+    batch, channels, _ = maps.shape
+    size = _TILE_ACCELERATOR
+    if maps.device.type == "cpu":
+        size = max(_TILE, maps.numel() if maps.numel() <= _ONE_TILE else 0)
+    voxels = part.stop - part.start
+    rows = min(max(size // (channels * voxels), 1), batch)
+    columns = min(max(size // channels, 1), voxels)
+    scratch: list[Tensor] = []
+    for column in range(part.start, part.stop, columns):
+        end = min(column + columns, part.stop)  # columns outside: the shape changes at the end only
+        for row in range(0, batch, rows):
+            shape = (min(rows, batch - row), channels, end - column)
+            if not scratch or scratch[0].shape != shape:
+                dtype = working_dtype(maps)
+                scratch = [maps.new_empty(shape, dtype=dtype) for _ in range(3)]
+            yield slice(row, row + shape[0]), slice(column, end), scratch
+
+
+def _in_threads(work: Callable[[slice], T], maps: Tensor) -> list[T]:
+    """Run the work on equal parts of the voxels, in as many threads as torch may use."""
+    voxels = maps.shape[2]
+    threads = 1
+    if maps.device.type == "cpu":
+        worth = maps.numel() // (_TILE * _TILES_PER_THREAD)
+        threads = min(torch.get_num_threads(), _MOST_THREADS, worth)
+    if threads <= 1:
+        return [work(slice(0, voxels))]
+    bounds = [voxels * i // threads for i in range(threads + 1)]
+
+    def without_graph(i: int) -> T:  # a new thread starts with autograd on
+        with torch.no_grad():
+            return work(slice(bounds[i], bounds[i + 1]))
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(without_graph, range(threads)))
