@@ -52,7 +52,7 @@ def make_folds(
         return {subject: i % count for i, subject in enumerate(subjects)}
     if method == "legacy_shuffle":
         order = sorted(subjects, key=lambda subject: (groups[subject], subject))
-        np.random.RandomState(seed).shuffle(order)  # noqa: NPY002, the authors' generator
+        np.random.RandomState(seed).shuffle(order)
         slices = np.array_split(np.array(order), count)
         folds = {str(s): fold for fold, part in enumerate(slices) for s in part}
     else:

@@ -82,16 +82,39 @@ class Grid:
         return tuple(np.where(abs(p - p.round()) < TOLERANCE, p.round(), p) for p in exact)
 
 
+def bounding_box(volume: np.ndarray, margin: int = 0) -> tuple[slice, slice, slice]:
+    """The smallest box around the voxels that are not 0; empty if there is none.
+
+    Args:
+        volume: (X, Y, Z).
+        margin: Voxels that the box is widened by on each side, as far as the volume goes.
+    """
+    hits = volume != 0
+    # Along z first: one look at the volume gives the shadow that x and y are read from.
+    shadow = hits.any(axis=2)
+    box = []
+    for line in (shadow.any(axis=1), shadow.any(axis=0), hits.any(axis=(0, 1))):
+        found = np.flatnonzero(line)
+        if len(found) == 0:
+            return slice(0), slice(0), slice(0)
+        box.append(slice(max(found[0] - margin, 0), min(found[-1] + 1 + margin, len(line))))
+    return tuple(box)
+
+
 def centre_of_mass(mask: np.ndarray) -> tuple[int, int, int]:
     """The mean index of the voxels that are not 0, rounded down.
 
     Args:
         mask: (X, Y, Z), with at least one voxel that is not 0.
     """
-    hits = mask != 0
+    box = bounding_box(mask)
+    hits = mask[box] != 0
     total = np.count_nonzero(hits)
-    counts = (np.count_nonzero(hits, axis=tuple({0, 1, 2} - {a})) for a in range(3))
-    return tuple(int(count @ np.arange(len(count)) // total) for count in counts)
+    counts = (hits.sum(axis=tuple({0, 1, 2} - {a})) for a in range(3))
+    return tuple(
+        int(count @ np.arange(edge.start, edge.stop) // total)
+        for count, edge in zip(counts, box, strict=True)
+    )
 
 
 def network_grid(

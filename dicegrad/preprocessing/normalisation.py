@@ -24,7 +24,7 @@ def normalise(volume: np.ndarray, mask: np.ndarray, settings: Normalisation) -> 
 def clip_quantiles(volume: np.ndarray, mask: np.ndarray, clip: tuple[float, float]) -> np.ndarray:
     """Clip to two quantiles of the voxels inside the mask; outside becomes 0.
 
-    The quantiles are MATLAB's: the i-th of n sorted values has cumulative probability (i - 0.5) / n.
+    The quantiles are MATLAB's: the i-th of n sorted values has probability (i - 0.5) / n.
     """
     low, high = np.quantile(volume[mask], clip, method="hazen")
     return np.where(mask, np.clip(volume, low, high), np.float32(0))

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.arrays import atomic_path, new_array
-from dicegrad.preprocessing.grids import Grid, covering_grid, network_grid
+from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
 from dicegrad.preprocessing.normalisation import normalise
 from dicegrad.preprocessing.resampling import resample_image, resample_label
 from dicegrad.preprocessing.settings import Preprocessing
@@ -41,12 +41,15 @@ def read_volume(path: Path) -> sitk.Image:
     """Read a three-dimensional volume in the number type of its file.
 
     Raises:
-        InputError: The file cannot be read.
+        InputError: The file cannot be read, or has not three dimensions.
     """
     try:
-        return sitk.ReadImage(str(path))
+        image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise InputError(f"{path}: cannot be read as an image; is the file complete?") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"{path}: its size is {image.GetSize()}; give one volume of x, y and z")
+    return image
 
 
 def voxels(image: sitk.Image) -> np.ndarray:
@@ -76,7 +79,11 @@ def encode_label(raw: np.ndarray, adapter: Adapter, classes: Sequence[str]) -> n
         values |= dict.fromkeys(adapter.class_values[name], k)
     table = np.zeros(max([*adapter.raw_values, *values]) + 1, np.uint8)
     table[list(values)] = list(values.values())
-    return table[raw if raw.dtype.kind in "iu" else raw.astype(np.intp)]
+    label = np.zeros(raw.shape, np.uint8, order="F")
+    # Most of a label map is background; the table is looked up where it is not.
+    box = bounding_box(raw)
+    label[box] = table[raw[box].astype(np.intp)]
+    return label
 
 
 def prepare_case(

@@ -1,0 +1,116 @@
+"""The way back: from the network's grid to the original one, and into a file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from dicegrad.preprocessing.arrays import atomic_path
+from dicegrad.preprocessing.grids import TOLERANCE, Grid
+from dicegrad.preprocessing.resampling import apply_matrices, sampling_matrix
+
+
+def restore(
+    prediction: np.ndarray, grid: Grid, original: Grid, method: str = "linear"
+) -> np.ndarray:
+    """Bring a prediction from the network's grid to the case's original one.
+
+    Network voxels beyond the first and last voxel centres of the original image were never seen;
+    the first of them on either side is given the value of its inner neighbour, so that the original
+    border can be interpolated. What the network grid does not reach becomes background.
+
+    Args:
+        prediction: (K + 1, X, Y, Z) probabilities, background first; or (X, Y, Z) whole numbers, a
+            label map, which is taken as probabilities 0 and 1.
+        grid: The case's network grid.
+        original: The grid of the case's original image.
+        method: ``linear``: probabilities are interpolated; ``nearest``: those of the nearest voxel.
+
+    Returns:
+        (X', Y', Z') uint8 on the original grid: the most probable class, the first where they tie.
+    """
+    if prediction.ndim == 3:
+        prediction = prediction == np.arange(int(prediction.max()) + 1)[:, None, None, None]
+    seen = _seen(original, grid)
+    matrices = [
+        _way_back(positions, length, window, method)
+        for positions, length, window in zip(grid.positions(original), grid.size, seen, strict=True)
+    ]
+    # One class at a time, so that a large case needs little memory. Background, class 0, also
+    # wins where all are 0: outside.
+    best = apply_matrices(prediction[0], matrices)
+    label = np.zeros(best.shape, np.uint8)
+    for k, probability in enumerate(prediction[1:], start=1):
+        share = apply_matrices(probability, matrices)
+        better = share > best + TOLERANCE
+        label[better], best[better] = k, share[better]
+    return label
+
+
+def _seen(original: Grid, grid: Grid) -> list[tuple[int, int]]:
+    """Per axis, the first and last network voxel inside the original image; (0, -1) if none."""
+    windows = []
+    for positions, length in zip(original.positions(grid), original.size, strict=True):
+        inside = (positions >= -TOLERANCE) & (positions <= length - 1 + TOLERANCE)
+        hits = np.flatnonzero(inside)
+        windows.append((int(hits[0]), int(hits[-1])) if len(hits) else (0, -1))
+    return windows
+
+
+def _way_back(positions: np.ndarray, length: int, seen: tuple[int, int], method: str) -> np.ndarray:
+    """(N', N) float32 weights of resampling along one axis of the original grid."""
+    first, last = seen
+    low, high = max(first - 1, 0), min(last + 1, length - 1)
+    reached = (positions >= low - TOLERANCE) & (positions <= high + TOLERANCE)
+    if method == "nearest":
+        reached = (positions > low - 0.5) & (positions < high + 0.5)
+        positions = np.floor(positions + 0.5)
+    # Clipping to what was seen is the same as copying its border outwards.
+    matrix = sampling_matrix(np.clip(positions, first, max(last, first)), length)
+    return (matrix * (reached & (last >= first))[:, None]).astype(np.float32)
+
+
+def to_raw_values(
+    label: np.ndarray, classes: Sequence[str], class_values: Mapping[str, Sequence[int]]
+) -> np.ndarray:
+    """Bring network classes to the dataset's own label values.
+
+    Args:
+        label: (X, Y, Z) uint8, k for ``classes[k - 1]``.
+        classes: Names of the classes, in network order.
+        class_values: The adapter's raw values per class; the first of each is written.
+    """
+    table = [0, *(class_values[name][0] for name in classes)]
+    return np.array(table, np.uint8 if max(table) < 256 else np.int16)[label]
+
+
+def write_prediction(
+    path: Path,
+    label: np.ndarray,
+    classes: Sequence[str],
+    class_values: Mapping[str, Sequence[int]],
+    reference: sitk.Image,
+) -> None:
+    """Write a label map as NIfTI beside the image it belongs to; the file appears whole.
+
+    Args:
+        path: The file, ``.nii.gz``.
+        label: (X, Y, Z) uint8 network classes on the original grid.
+        classes: Names of the classes, in network order.
+        class_values: The adapter's raw values per class.
+        reference: The case's original image (its header alone is used).
+    """
+    raw = to_raw_values(label, classes, class_values)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(raw.T))
+    image.CopyInformation(reference)
+    with atomic_path(path) as temporary:
+        sitk.WriteImage(image, str(temporary), useCompression=True)
+
+
+def read_header(path: Path) -> Grid:
+    """The grid of an image file, without reading its voxels."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    return Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
