@@ -54,9 +54,12 @@ def plot_distributions(
             "No distributions: there is no score of a class with missing labels.", out_stem
         )
     columns = max(len(datasets[name]["groups"]) for name, _ in rows)
-    trainings = named[["setup", "batch_size"]].drop_duplicates().shape[0]
+    trainings = max(
+        part[["setup", "batch_size"]].drop_duplicates().shape[0]
+        for _, part in named.groupby("dataset")
+    )
     with theme():
-        size = (max(3.2, 0.62 * trainings + 0.8), 2.5)
+        size = (max(3.2, 0.5 * trainings + 0.8), 2.5)
         figure, axes = panels(len(rows), columns, size, sharey=True, extra_height=0.4)
         for row, (name, class_name) in zip(axes, rows, strict=True):
             for panel in row[len(datasets[name]["groups"]) :]:

@@ -36,8 +36,8 @@ def plot_finding(table1: pd.DataFrame, out_stem: Path | str) -> list[Path]:
     with theme():
         labelings = [x for x in ("full", "partial") if (table1["labeling"] == x).any()]
         widest = max(len(_trainings(part)) for _, part in parts)
-        size = (max(2.4, 0.45 * widest + 0.8), 2.3)
-        figure, axes = panels(len(parts), len(labelings), size, sharey=True, extra_height=0.5)
+        size = (max(2.8, 0.45 * widest + 0.8), 2.3)
+        figure, axes = panels(len(parts), len(labelings), size, sharey=True, extra_height=0.6)
         for row, (keys, part) in zip(axes, parts, strict=True):
             for panel, labeling in zip(row, labelings, strict=True):
                 _draw(panel, part, labeling)

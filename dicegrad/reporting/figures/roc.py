@@ -31,7 +31,8 @@ def plot_roc(roc: pd.DataFrame, out_stem: Path | str) -> list[Path]:
         parts = list(roc.groupby(PANEL, sort=False))
         longest = max(part.groupby(["setup", "batch_size"]).ngroups for _, part in parts)
         foot = 0.25 + 0.16 * (longest if longest < 4 else -(-longest // 2))
-        figure, axes = panels(1, len(parts), (3.4, 3.5), foot=foot)
+        width = 3.9 if roc["batch_size"].nunique() > 1 else 3.4  # the key names B then
+        figure, axes = panels(1, len(parts), (width, 3.5), foot=foot)
         for (panel, key), (keys, part) in zip(axes.T, parts, strict=True):
             _draw(panel, key, part)
             first = part.iloc[0]

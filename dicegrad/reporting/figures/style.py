@@ -34,10 +34,8 @@ _SETTINGS = {
 
 @contextmanager
 def theme() -> Iterator[None]:
-    """Draw without a display, in the project's style (seaborn's white grid)."""
+    """Draw in the project's style. Figures are made without pyplot, so no display is needed."""
     import matplotlib as mpl
-
-    mpl.use("Agg")
     import seaborn as sns
 
     with sns.axes_style("whitegrid"), mpl.rc_context(_SETTINGS):
@@ -137,7 +135,8 @@ def legend(
     entries += list(extra)
     if entries:
         handles, labels = zip(*entries, strict=True)
-        columns = min(len(entries), max(3, int(figure.get_figwidth() / 1.15)))
+        widest = 0.5 + 0.065 * max(map(len, labels))  # inches, for 8 pt letters
+        columns = max(1, min(len(entries), int(figure.get_figwidth() / widest)))
         figure.legend(handles, labels, loc="outside upper center", ncols=columns)
 
 

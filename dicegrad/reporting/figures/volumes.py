@@ -34,7 +34,8 @@ def plot_volumes(
 
     Returns:
         The PNG and the SVG. Above: predicted against true volume with the line of identity.
-        Below: their difference against their mean, with each setup's mean difference.
+        Below: their difference against their mean, with the mean difference of each setup and batch
+        size (dashed).
     """
     named = add_setup(scores[scores["labeling"] == "partial"])
     columns = [
@@ -91,6 +92,7 @@ def _bland_altman(panel: "Axes", part: pd.DataFrame) -> None:
     panel.axhline(0, color="0.6", linewidth=0.8, zorder=1)
     _points(panel, part, mean, difference)
     for setup in sort_setups(part["setup"]):
-        bias = difference[part["setup"] == setup].mean()
-        panel.axhline(bias, color=look(setup).colour, linewidth=1, linestyle="--", zorder=2)
-    panel.set_xlabel("Mean of predicted and true [ml]")
+        chosen = part[part["setup"] == setup]
+        for _, bias in difference[chosen.index].groupby(chosen["batch_size"]).mean().items():
+            panel.axhline(bias, color=look(setup).colour, linewidth=1, linestyle="--", zorder=2)
+    panel.set_xlabel("Mean of both [ml]")

@@ -1,0 +1,77 @@
+"""Which cases the example figure shows."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dicegrad.data.adapter import Case
+from dicegrad.evaluation.scores import EXPERIMENT_COLUMNS
+from dicegrad.evaluation.setups import add_setup
+from dicegrad.reporting.figures.examples import Example
+
+
+def choose_examples(
+    scores: pd.DataFrame,
+    cases: Iterable[Case],
+    dataset: str,
+    about: Mapping[str, Any],
+    chosen: Mapping[str, str],
+    results: Path,
+) -> list[Example]:
+    """One case per group and batch size, as trainings on partial labels segment it.
+
+    Args:
+        scores: scores.tsv.
+        cases: The case table of the dataset.
+        dataset: Its name.
+        about: Its `groups`, `classes` and `missing`.
+        chosen: Group -> case to show. A group that is not named, or whose case the study has not
+            scored, shows the case whose true volume of the missing class is the median.
+        results: Folder of the study.
+
+    Returns:
+        Examples, by batch size and then in the order of the groups.
+    """
+    named = add_setup(scores)
+    named = named[(named["dataset"] == dataset) & (named["labeling"] == "partial")]
+    files = {case.case: case for case in cases}
+    missing = about["missing"]
+    examples = []
+    for batch_size, trained in named.groupby("batch_size"):
+        for group in about["groups"]:
+            of_group = trained[trained["group"] == group]
+            if of_group.empty:
+                continue
+            name = _pick(of_group, chosen.get(group), missing["classes"][0])
+            of_case = of_group[of_group["case"] == name].drop_duplicates("setup")
+            examples.append(
+                Example(
+                    case=name,
+                    group=group,
+                    image=files[name].images[0],
+                    truth=files[name].label,
+                    predictions={
+                        row["setup"]: _prediction(row, results) for _, row in of_case.iterrows()
+                    },
+                    emptied=tuple(missing["classes"]) if group == missing["group"] else (),
+                    batch_size=int(batch_size),
+                )
+            )
+    return examples
+
+
+def _pick(scores: pd.DataFrame, wanted: str | None, class_name: str) -> str:
+    """The wanted case, or the one of median volume; the earlier name where two tie."""
+    if wanted in set(scores["case"]):
+        return str(wanted)
+    volumes = scores[scores["class"] == class_name].groupby("case")["volume_true_ml"].first()
+    order = volumes.sort_index().sort_values(kind="stable")
+    return str(order.index[(len(order) - 1) // 2])
+
+
+def _prediction(row: pd.Series, results: Path) -> Path:
+    """Where the workflow put the prediction of one row of scores."""
+    parts = [f"{key}~{row[key]}" for key in EXPERIMENT_COLUMNS]
+    return results.joinpath(*parts, f"fold~{row['fold']}", "predictions", f"{row['case']}.nii.gz")
