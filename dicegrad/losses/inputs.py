@@ -88,6 +88,8 @@ def check_length(name: str, values: object, classes: int, channels: int) -> None
 
 def first_channel(y_pred: Tensor, activation: str | None, include_background: bool) -> int:
     """Check y_pred by itself and return the first channel that the loss reduces over (0 or 1)."""
+    if not isinstance(y_pred, Tensor):
+        raise InputError(f"y_pred is a {type(y_pred).__name__}; it must be a torch tensor")
     if y_pred.ndim < 3:
         raise InputError(
             f"y_pred has shape {tuple(y_pred.shape)}; it must be (B, C, *spatial), "
@@ -127,6 +129,9 @@ def as_truth(y_pred: Tensor, y: Tensor) -> Tensor:
         InputError: If the shapes do not fit, the devices differ, or a label map of a
             floating-point dtype holds values that are not whole.
     """
+    if not isinstance(y, Tensor):
+        raise InputError(f"y is a {type(y).__name__}; it must be a torch tensor")
+    y = as_plain(y)
     if y.device != y_pred.device:
         raise InputError(f"y is on {y.device} and y_pred on {y_pred.device}: move y")
     if y.is_complex():
@@ -143,6 +148,13 @@ def as_truth(y_pred: Tensor, y: Tensor) -> Tensor:
         f"y has shape {tuple(y.shape)} and y_pred {tuple(y_pred.shape)}; y must be a label map "
         f"{(batch, *spatial)} or {(batch, 1, *spatial)}, or one map per class {tuple(y_pred.shape)}"
     )
+
+
+def as_plain(tensor: Tensor) -> Tensor:
+    """Take off a subclass such as MONAI's MetaTensor, whose bookkeeping costs more than the sums."""
+    if type(tensor) in (Tensor, torch.nn.Parameter) or torch.compiler.is_compiling():
+        return tensor
+    return tensor.as_subclass(Tensor)
 
 
 def check_values(y_pred: Tensor, y: Tensor, volumes: Tensor, extremes: Tensor | None) -> None:

@@ -8,7 +8,6 @@ from dicegrad.losses.inputs import first_channel as check_prediction
 from dicegrad.losses.sums import (
     differentiable_sums,
     maps_per_class,
-    overlap_sums,
     probabilities,
 )
 from dicegrad.losses.tiles import working_dtype
@@ -75,12 +74,13 @@ class MarginalDiceLoss(nn.Module):
         """
         check_prediction(y_pred, self.activation, True)
         p, truth = probabilities(y_pred, self.activation), as_truth(y_pred, y)
+        with torch.no_grad():
+            volumes = differentiable_sums(p, truth, None, "l1")[2]
+        present = (volumes > 0).to(p.dtype)
         if p.shape[1] == 1:
             truth = maps_per_class(truth, p)
             p, truth = torch.cat([1 - p, p], 1), torch.cat([1 - truth, truth], 1)
-        with torch.no_grad():
-            volumes = overlap_sums(p, truth, None, "l1")[2]
-        present = (volumes > 0).to(p.dtype)
+            present = present.repeat(1, 2)
         present[:, 0] = 1
         kept = p * present.reshape(*present.shape, *[1] * (p.ndim - 2))
         background = kept[:, :1] + (p - kept).sum(1, keepdim=True)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dicegrad.losses.inputs import check_values
+from dicegrad.losses.inputs import as_plain, check_values
 from dicegrad.losses.tiles import tiled_gradient, tiled_sums, working_dtype
 
 
@@ -37,10 +37,10 @@ def overlap_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -
             Off the CPU the same mistakes trip a device-side assertion, as a label out of range does
             in torch's cross-entropy, so that no call waits for the device.
     """
-    fused = _fused() if y_pred.is_cuda and y.ndim < y_pred.ndim else None
-    if fused is not None:
-        return fused.fused_sums(y_pred, y, activation, norm)
-    sums, extremes = tiled_sums(y_pred, y, activation, norm)
+    y_pred = as_plain(y_pred)
+    fused = _fused() if y_pred.is_cuda else None
+    first_pass = fused.fused_sums if fused and fused.fits(y_pred, y) else tiled_sums
+    sums, extremes = first_pass(y_pred, y, activation, norm)
     check_values(y_pred, y, sums[2], extremes)
     return sums
 
@@ -66,8 +66,9 @@ def overlap_gradient(
         ``coefficients[0] * y + coefficients[1]``: affine in y, two values for a binary y. For "l2"
         the second term is ``2 * coefficients[1] * p``.
     """
-    fused = _fused() if y_pred.is_cuda and y.ndim < y_pred.ndim else None
-    second_pass = tiled_gradient if fused is None else fused.fused_gradient
+    y_pred = as_plain(y_pred)
+    fused = _fused() if y_pred.is_cuda else None
+    second_pass = fused.fused_gradient if fused and fused.fits(y_pred, y) else tiled_gradient
     return second_pass(y_pred, y, activation, norm, coefficients)
 
 
