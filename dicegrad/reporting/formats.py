@@ -115,6 +115,14 @@ FORMATS: Mapping[str, Callable[[pd.DataFrame, Datasets, str], str]] = {
 }
 
 
+def read_table(path: Path | str) -> pd.DataFrame:
+    """Read a long table that `write_table` or `write_scores` wrote.
+
+    Only `nan` is missing: names stay text, so that a group called `NA` survives.
+    """
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"])
+
+
 def write_table(
     table: pd.DataFrame, datasets: Datasets, paths: Sequence[Path | str], caption: str
 ) -> None:

@@ -1,0 +1,24 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from docutils.core import publish_parts
+from jinja2 import Environment, StrictUndefined
+
+REPORT = Path(__file__).parents[2] / "report"
+
+
+@pytest.mark.parametrize("path", sorted(REPORT.glob("*.rst")), ids=lambda path: path.stem)
+def test_captions_render_and_are_valid_rst(path, datasets):
+    job = SimpleNamespace(
+        config={"study": "demo"},
+        wildcards=SimpleNamespace(dataset="heart"),
+        params=SimpleNamespace(datasets=datasets),
+        input=["results/demo/table1.tsv"],
+        output={"tsv": "results/demo/table1.tsv", "table": "results/demo/roc.tsv"},
+    )
+    environment = Environment(undefined=StrictUndefined)
+    text = environment.from_string(path.read_text()).render(snakemake=job)
+    html = publish_parts(text, writer_name="html", settings_overrides={"halt_level": 2})["body"]
+    assert html.count("<p>") + html.count("<li>") >= 2
+    assert "system-message" not in html
