@@ -7,7 +7,7 @@ import pytest
 
 from dicegrad.errors import InputError
 from dicegrad.evaluation.comparisons import compare
-from dicegrad.reporting.formats import to_html, to_latex, to_markdown, read_table, write_table
+from dicegrad.reporting.formats import read_table, to_html, to_latex, to_markdown, write_table
 from dicegrad.reporting.layout import widen
 from dicegrad.reporting.tables import table1, table_losses
 
