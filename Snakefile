@@ -40,3 +40,11 @@ rule all:
 rule epsilon:
     input:
         f"{RESULTS}/epsilon.tsv",
+
+
+onsuccess:
+    show_summary()
+
+
+onerror:
+    show_errors(log)

@@ -153,6 +153,7 @@ def read_datasets(
     Raises:
         InputError: There is no such dataset, or a setting is wrong.
     """
+    names = list(dict.fromkeys(names))
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     datasets = {}
     for name in dict.fromkeys([*overrides, *names]):
@@ -164,7 +165,7 @@ def read_datasets(
         check(settings, schema, f"{config_file}: datasets.{name}")
         _check_sense(settings, f"dataset {name}")
         datasets[name] = settings
-    return {name: datasets[name] for name in dict.fromkeys(names)}
+    return {name: datasets[name] for name in names}
 
 
 def merge(settings: Settings, changes: Mapping[str, Any]) -> Settings:

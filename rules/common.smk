@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,6 @@ from snakemake.utils import Paramspace
 
 from dicegrad import study
 from dicegrad.data.cases import get_adapter, raw_files
-from dicegrad.data.phantoms import phantom_files
 from dicegrad.errors import InputError
 
 
@@ -34,7 +34,7 @@ def read_study():
     for row in rows:
         study.check_experiment(row, datasets[row["dataset"]], Path(settings["experiments"]))
     for name, dataset in datasets.items():
-        study.folds_to_run(settings["folds"], dataset["folds"].get("count", 5), name)
+        study.folds_to_run(settings["folds"], dataset["folds"]["count"], name)
     return settings, rows, datasets
 
 
@@ -48,7 +48,6 @@ RESULTS = f"results/{STUDY}"
 EXPERIMENTS = Paramspace(pd.DataFrame(ROWS), filename_params=[])
 EXPERIMENT = f"{RESULTS}/{EXPERIMENTS.wildcard_pattern}"
 FOLD = f"{EXPERIMENT}/fold~{{fold}}"
-FORMATS = ["png", "svg"]
 # A training asks for a GPU where the study or the machine has one; the profile says how many.
 GPU = {"cpu": 0, "cuda": 1, "auto": int(shutil.which("nvidia-smi") is not None)}[SETTINGS["device"]]
 
@@ -69,24 +68,33 @@ def dataset_setting(*keys, default=None):
 
     def get(wildcards):
         value = DATASETS[wildcards.dataset]
-        for key in keys:
-            value = value.get(key, default)
-        return value
+        for key in keys[:-1]:
+            value = value[key]
+        return value.get(keys[-1], default)
 
     return get
 
 
+def fold_count(wildcards):
+    """Number of folds that the subjects of a dataset are dealt to."""
+    return DATASETS[wildcards.dataset]["folds"]["count"]
+
+
 def folds_of(dataset):
     """Numbers of the folds that the study runs."""
-    return study.folds_to_run(SETTINGS["folds"], DATASETS[dataset]["folds"].get("count", 5), dataset)
+    return study.folds_to_run(SETTINGS["folds"], DATASETS[dataset]["folds"]["count"], dataset)
 
 
 def original_files(wildcards):
-    """The data set as it was downloaded, or generated."""
+    """The data set as it was downloaded, or generated.
+
+    One rule names all these files, and writes a table that holds a fingerprint of each case. What
+    reads a file through that table runs again when the file changes, and planning a large study
+    does not look at every file once per job.
+    """
     settings = DATASETS[wildcards.dataset]
     if "phantom" in settings:
-        phantom = settings["phantom"]
-        return phantom_files(phantom["kind"], Path(settings["root"]), phantom["subjects"])
+        return settings["root"]
     try:
         return raw_files(settings["adapter"], Path(settings["root"]))
     except InputError as error:
@@ -116,19 +124,34 @@ def row_of(wildcards):
 
 def study_outputs():
     """What a reader of the study wants."""
-    outputs = [f"{RESULTS}/{name}.tsv" for name in ("scores", "epsilon", "comparisons", "roc")]
-    outputs += [f"{RESULTS}/table1.{kind}" for kind in ("tsv", "md", "html", "tex")]
-    outputs += [f"{RESULTS}/figures/{name}.{kind}" for name in figures() for kind in FORMATS]
-    return [*outputs, f"{RESULTS}/summary.txt"]
-
-
-def figures():
-    """Names of the figures of the study."""
-    return [
-        "finding",
-        "roc",
-        "distributions",
-        "volumes",
-        "learning_curves",
-        *(f"examples_{dataset}" for dataset in DATASETS),
+    tables = ["table1"]
+    if experiments(labeling="partial", loss="marginal") + experiments(labeling="partial", loss="leaf"):
+        tables.append("table_losses")
+    figures = ["finding", "roc", "distributions", "volumes", "learning_curves"]
+    figures += [
+        f"examples_{dataset}"
+        for dataset in DATASETS
+        if experiments(dataset=dataset, labeling="partial")
     ]
+    return [
+        *expand(f"{RESULTS}/{{name}}.tsv", name=["scores", "epsilon", "comparisons", "roc"]),
+        *expand(f"{RESULTS}/{{name}}.{{kind}}", name=tables, kind=TABLE_FORMATS),
+        *expand(f"{RESULTS}/figures/{{name}}.{{kind}}", name=figures, kind=["png", "svg"]),
+        f"{RESULTS}/summary.txt",
+    ]
+
+
+def show_summary():
+    """The finding, once the whole study is there."""
+    summary = Path(RESULTS, "summary.txt")
+    if summary.exists():
+        print(f"\n{summary.read_text()}", file=sys.stderr)
+
+
+def show_errors(snakemake_log):
+    """The lines that matter, last, where a reader looks first."""
+    failed = re.findall(r"^\s*log: (\S+)", Path(snakemake_log).read_text(), re.MULTILINE)
+    for path in dict.fromkeys(failed):
+        for line in Path(path).read_text().splitlines() if Path(path).exists() else []:
+            if line.startswith("error: "):
+                print(f"\n{line}", file=sys.stderr)

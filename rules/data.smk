@@ -8,9 +8,7 @@ for name, root in PHANTOMS.items():
         name:
             f"phantom_{name}"
         output:
-            phantom_files(
-                DATASETS[name]["phantom"]["kind"], Path(root), DATASETS[name]["phantom"]["subjects"]
-            ),
+            directory(root),
         params:
             root=root,
             phantom=DATASETS[name]["phantom"],

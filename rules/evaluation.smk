@@ -3,7 +3,6 @@
 
 rule evaluate:
     input:
-        originals=original_files,
         cases="resources/{dataset}/cases.tsv",
         folds="resources/{dataset}/folds.tsv",
         predictions=lambda wildcards: [
@@ -16,7 +15,7 @@ rule evaluate:
         adapter=dataset_setting("adapter"),
         root=dataset_setting("root"),
         classes=dataset_setting("classes"),
-        count=lambda wildcards: DATASETS[wildcards.dataset]["folds"].get("count", 5),
+        fold_count=fold_count,
         folds=lambda wildcards: folds_of(wildcards.dataset),
         experiment=row_of,
     log:

@@ -3,7 +3,6 @@
 
 rule predict:
     input:
-        originals=original_files,
         cases="resources/{dataset}/cases.tsv",
         folds="resources/{dataset}/folds.tsv",
         images="resources/{dataset}/images.npy",
@@ -15,7 +14,7 @@ rule predict:
         adapter=dataset_setting("adapter"),
         root=dataset_setting("root"),
         classes=dataset_setting("classes"),
-        count=lambda wildcards: DATASETS[wildcards.dataset]["folds"].get("count", 5),
+        fold_count=fold_count,
         network=dataset_setting("network"),
         restoration=dataset_setting("preprocessing", "restoration", default="linear"),
     log:

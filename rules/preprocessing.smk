@@ -4,7 +4,6 @@
 rule resample:
     input:
         cases="resources/{dataset}/cases.tsv",
-        originals=original_files,
     output:
         images="resources/{dataset}/images.npy",
         labels="resources/{dataset}/labels.npy",
@@ -79,7 +78,7 @@ rule heuristic:
     output:
         "resources/{dataset}/epsilon/{labeling}.tsv",
     params:
-        count=lambda wildcards: DATASETS[wildcards.dataset]["folds"].get("count", 5),
+        fold_count=fold_count,
         sampling=lambda wildcards: DATASETS[wildcards.dataset]
         .get("sampling", {})
         .get(wildcards.labeling, {}),

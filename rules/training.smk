@@ -28,7 +28,7 @@ rule train:
         history=f"{FOLD}/history.tsv",
     params:
         classes=dataset_setting("classes"),
-        count=lambda wildcards: DATASETS[wildcards.dataset]["folds"].get("count", 5),
+        fold_count=fold_count,
         network=dataset_setting("network"),
         training=dataset_setting("training"),
         sampling=sampling_of,

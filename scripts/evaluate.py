@@ -14,7 +14,7 @@ with job(snakemake.log[0]) as report:
     values = get_adapter(params.adapter, Path(params.root)).class_values
     values = {name: values[name] for name in params.classes}
     cases = pd.read_csv(snakemake.input.cases, sep="\t", dtype=str, keep_default_na=False)
-    folds = read_folds(Path(snakemake.input.folds), set(cases["subject"]), params.count)
+    folds = read_folds(Path(snakemake.input.folds), set(cases["subject"]), params.fold_count)
     tables = []
     for fold, folder in zip(params.folds, snakemake.input.predictions, strict=True):
         held_out = cases[cases["subject"].map(folds) == fold]

@@ -11,7 +11,7 @@ from dicegrad.preprocessing.folds import read_folds
 
 with job(snakemake.log[0]) as report:
     cases = read_cases(Path(snakemake.input.cases))
-    count = snakemake.params.count
+    count = snakemake.params.fold_count
     folds = read_folds(Path(snakemake.input.folds), {case.subject for case in cases}, count)
     with Path(snakemake.input.volumes).open() as file:
         classes = file.readline().split()[1:]

@@ -21,7 +21,7 @@ with job(snakemake.log[0]) as report:
     device = "cuda" if snakemake.resources.gpu and torch.cuda.is_available() else "cpu"
 
     cases = read_cases(Path(snakemake.input.cases))
-    folds = read_folds(Path(snakemake.input.folds), {c.subject for c in cases}, params.count)
+    folds = read_folds(Path(snakemake.input.folds), {c.subject for c in cases}, params.fold_count)
     data = load_prepared(
         Path(snakemake.input.images),
         Path(snakemake.input.labels),

@@ -1,0 +1,50 @@
+# make demo    set everything up and run the demo study on the embedded phantoms
+# make test    set everything up and pass the tests
+# make help    all targets
+
+PYTHON ?= python3
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+# Two jobs on two cores: threads of the libraries beneath would only get in each other's way.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format clean
+
+help: ## Show this help
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: $(VENV)/.done ## Make a virtual environment in .venv with everything at its locked version
+
+$(VENV)/.done: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "error: $$($(PYTHON) --version 2>&1) is too old; give a newer one: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[test]'
+	@touch $@
+
+demo: setup ## Run the demo study and write its report (about five minutes on two cores)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --quiet rules
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --report results/demo/report.html --quiet all
+	@$(BIN)/dicegrad summary results/demo
+
+test: setup ## Run the tests, all but the slow ones (under eight minutes on two cores)
+	$(BIN)/pytest -n $(CORES) -m 'not slow'
+
+test-slow: setup ## Run the slow tests too
+	$(BIN)/pytest -n $(CORES)
+
+lint: setup ## Check style: ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: setup ## Put every file in its place
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+clean: ## Remove the demo's data and results
+	rm -rf data/phantoms resources/heart resources/tumor results/demo

@@ -1,0 +1,98 @@
+"""The command line: what is handy outside the workflow."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dicegrad.errors import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Words of the command line; those of the process by default.
+
+    Returns:
+        0, or 1 after one `error:` line where the input is at fault.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dicegrad",
+        description="The Dice loss in the context of missing or empty labels. "
+        "Studies are run with snakemake; see the README.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    summary = commands.add_parser("summary", help="say what a finished study shows")
+    summary.add_argument("results", type=Path, help="folder of the study, e.g. results/demo")
+    summary.set_defaults(run=_summary)
+
+    check = commands.add_parser("check", help="check a data set before a study uses it")
+    check.add_argument("adapter", choices=("acdc", "brats", "nnunet"))
+    check.add_argument("root", type=Path, help="folder of the data set, e.g. data/acdc")
+    check.set_defaults(run=_check)
+
+    phantom = commands.add_parser("phantom", help="write a generated data set")
+    phantom.add_argument("kind", choices=("heart", "tumor"))
+    phantom.add_argument("root", type=Path, help="folder to write")
+    phantom.add_argument("--subjects", type=int, default=24, help="how many (default: 24)")
+    phantom.add_argument("--seed", type=int, default=0, help="from 0 up (default: 0)")
+    phantom.set_defaults(run=_phantom)
+    return parser
+
+
+def _summary(options: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.panel import Panel
+
+    folder: Path = options.results
+    text = folder / "summary.txt"
+    if not text.is_file():
+        raise InputError(f"{text}: not there; run the study to its end first")
+    places = {
+        "table": folder / "table1.md",
+        "scores": folder / "scores.tsv",
+        "figures": folder / "figures",
+        "report": folder / "report.html",
+    }
+    lines = [escape(text.read_text().rstrip()), ""]
+    lines += [f"[bold]{name:8}[/bold] {path}" for name, path in places.items() if path.exists()]
+    Console(highlight=False).print(Panel("\n".join(lines), title=f"study {folder.name}"))
+
+
+def _check(options: argparse.Namespace) -> None:
+    from dicegrad.data.cases import get_adapter
+    from dicegrad.data.checks import find_problems
+
+    adapter = get_adapter(options.adapter, options.root)
+    found = adapter.scan(options.root)
+    if problems := [*found.problems, *find_problems(found.cases, adapter)]:
+        raise InputError("\n".join(problems))
+    groups = [case.group for case in found.cases]
+    counts = ", ".join(f"{groups.count(group)} {group}" for group in dict.fromkeys(groups))
+    subjects = len({case.subject for case in found.cases})
+    print(f"{options.root}: {len(found.cases)} cases of {subjects} subjects ({counts}); all good")
+
+
+def _phantom(options: argparse.Namespace) -> None:
+    from dicegrad.data.phantoms import write_phantom
+
+    files = write_phantom(options.kind, options.root, options.subjects, options.seed)
+    print(f"{options.root}: {options.subjects} subjects, {len(files)} files")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

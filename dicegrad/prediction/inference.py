@@ -1,0 +1,81 @@
+"""From a trained network and a prepared image to probabilities, and on to a file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from dicegrad.data.adapter import Case
+from dicegrad.errors import InputError
+from dicegrad.prediction.restoration import restore, write_prediction
+from dicegrad.preprocessing.grids import Grid
+from dicegrad.preprocessing.prepare import read_volume
+from dicegrad.training.network import NetworkSettings, UNet
+
+
+def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") -> UNet:
+    """A trained network, ready to predict.
+
+    Args:
+        settings: The network it was trained as.
+        weights: `weights.pt` of a training.
+        device: Where to run it.
+
+    Raises:
+        InputError: The file is not readable, or holds the weights of another network.
+    """
+    network = UNet(settings)
+    try:
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, KeyError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{weights}: no weights of this network ({reason}); train it") from error
+    return network.to(device).eval()
+
+
+def probabilities(network: nn.Module, image: np.ndarray) -> np.ndarray:
+    """Class probabilities of one prepared image.
+
+    Args:
+        network: In evaluation mode.
+        image: (C, X, Y, Z).
+
+    Returns:
+        (K + 1, X, Y, Z) float32, background first. A single sigmoid map p becomes (1 - p, p).
+    """
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        logits = network(torch.as_tensor(np.array(image), device=device).float()[None])[0]
+        if len(logits) == 1:
+            foreground = logits.sigmoid()
+            return torch.cat([1 - foreground, foreground]).cpu().numpy()
+        return logits.softmax(dim=0).cpu().numpy()
+
+
+def predict_case(
+    network: nn.Module,
+    case: Case,
+    image: np.ndarray,
+    grid: Grid,
+    classes: Sequence[str],
+    class_values: Mapping[str, Sequence[int]],
+    restoration: str,
+    path: Path,
+) -> None:
+    """Segment one case and write the label map on the case's original grid.
+
+    Args:
+        network: In evaluation mode.
+        case: Its first image gives the original grid.
+        image: (C, X, Y, Z) prepared.
+        grid: The network's grid of this case.
+        classes: In network order.
+        class_values: The dataset's own label values of each class.
+        restoration: `linear` or `nearest`; see `restore`.
+        path: NIfTI file to write.
+    """
+    reference = read_volume(case.images[0])
+    label = restore(probabilities(network, image), grid, Grid.of_image(reference), restoration)
+    write_prediction(path, label, classes, class_values, reference)
