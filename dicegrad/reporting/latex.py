@@ -78,7 +78,7 @@ def _latex_head(wide: Wide) -> list[str]:
 def _latex_cell(cell: Cell) -> str:
     text = f"${cell.text.replace('−', '-')}$" if cell.text != "–" else "--"
     if cell.italic:  # maths italics look like upright figures, so the number is set as text
-        text = rf"\textit{{{cell.text.replace('−', '--')}}}"
+        text = rf"\textit{{{cell.text.replace('−', '$-$')}}}"
     return rf"\cellcolor{{yellow!35}}{text}" if cell.highlighted else text
 
 
