@@ -26,7 +26,7 @@ def clip_quantiles(volume: np.ndarray, mask: np.ndarray, clip: tuple[float, floa
 
     The quantiles are MATLAB's: the i-th of n sorted values has probability (i - 0.5) / n.
     """
-    low, high = np.quantile(volume[mask], clip, method="hazen")
+    low, high = np.quantile(volume[mask], clip, method="hazen").tolist()
     return np.where(mask, np.clip(volume, low, high), np.float32(0))
 
 

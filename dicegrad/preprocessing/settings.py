@@ -186,8 +186,7 @@ def sampling_from_dict(values: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     Raises:
         InputError: An unknown labeling, or a number of times that is not a positive whole number.
     """
-    _check_mapping = isinstance(values, Mapping)
-    if not _check_mapping:
+    if not isinstance(values, Mapping):
         raise InputError(f"sampling: {values!r} is not a mapping of labelings to groups")
     for labeling, times in values.items():
         _choice("sampling", "labeling", labeling, ("full", "partial"))

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from dicegrad.errors import InputError
+from dicegrad.preprocessing.epsilon import class_volumes, heuristic_epsilon, write_epsilon
+
+
+def test_volumes_are_voxel_counts_per_case_and_class():
+    labels = np.zeros((2, 3, 3, 3), np.uint8)
+    labels[0, 0] = 1
+    labels[0, 1, 0] = 3
+    labels[1, 2] = 2
+    assert class_volumes(labels, 3).tolist() == [[9, 0, 3], [0, 9, 0]]
+
+
+def test_epsilon_is_the_mean_over_the_list_in_which_ed_stands_three_times():
+    volumes = np.array([[100, 40], [20, 0], [60, 20], [40, 0]])
+    groups = ["ED", "ES", "ED", "ES"]
+    assert heuristic_epsilon(volumes, groups).tolist() == [55, 15]
+    repeated = volumes[[0, 0, 0, 1, 2, 2, 2, 3]]
+    np.testing.assert_allclose(heuristic_epsilon(volumes, groups, {"ED": 3}), repeated.mean(axis=0))
+
+
+def test_epsilon_refuses_what_is_not_there():
+    with pytest.raises(InputError, match="no case is of group 'EX'"):
+        heuristic_epsilon(np.ones((1, 1)), ["ED"], {"EX": 3})
+    with pytest.raises(InputError, match="the fold has none"):
+        heuristic_epsilon(np.ones((0, 1)), [])
+
+
+def test_the_table_has_a_row_per_class(tmp_path):
+    row = {"dataset": "heart", "labeling": "full", "fold": 0, "class": "LV", "epsilon": 12.5}
+    write_epsilon(tmp_path / "epsilon.tsv", [row])
+    text = (tmp_path / "epsilon.tsv").read_text()
+    assert text == "dataset\tlabeling\tfold\tclass\tepsilon\nheart\tfull\t0\tLV\t12.5\n"

@@ -1,0 +1,115 @@
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from dicegrad.errors import InputError
+from dicegrad.preprocessing.grids import (
+    Grid,
+    bounding_box,
+    centre_of_mass,
+    covering_grid,
+    network_grid,
+)
+from dicegrad.preprocessing.settings import Preprocessing
+
+OBLIQUE = tuple(np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, -1.0]]).ravel())
+
+
+def image_of(array, spacing=(1.5, 1.25, 8.0), origin=(-30.0, 12.0, 5.0), direction=OBLIQUE):
+    image = sitk.GetImageFromArray(array.T)
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    image.SetDirection(direction)
+    return image
+
+
+def settings(**changes):
+    return Preprocessing.from_dict({"spacing": [3, 2.5, 4], "size": [6, 8, 5], **changes})
+
+
+def centre(grid):
+    return grid.point([(n - 1) / 2 for n in grid.size])
+
+
+def test_a_centred_grid_shares_its_centre_and_its_axes_with_the_image():
+    image = image_of(np.ones((11, 14, 7), np.int16))
+    grid = network_grid(image, settings())
+    assert grid.size == (6, 8, 5)
+    assert grid.spacing == (3, 2.5, 4)
+    assert grid.direction == image.GetDirection()
+    middle = image.TransformContinuousIndexToPhysicalPoint([5.0, 6.5, 3.0])
+    np.testing.assert_allclose(centre(grid), middle)
+
+
+@pytest.mark.parametrize("crop", ["label", "foreground"])
+def test_a_crop_puts_its_middle_voxel_on_the_centre_of_mass(crop):
+    array = np.zeros((20, 20, 9), np.int16)
+    array[3:8, 10:12, 4:7] = 2
+    empty = image_of(np.zeros_like(array))
+    label, image = (image_of(array), empty) if crop == "label" else (empty, image_of(array))
+    grid = network_grid(image, settings(crop=crop), label)
+    # Means 5, 10.5 and 5, rounded down; voxel (6, 8, 5) // 2 lies there.
+    expected = image.TransformIndexToPhysicalPoint([5, 10, 5])
+    np.testing.assert_allclose(grid.point([3, 4, 2]), expected)
+
+
+def test_a_crop_on_nothing_says_what_to_do():
+    image = image_of(np.ones((8, 8, 4), np.int16))
+    empty = image_of(np.zeros((8, 8, 4), np.int16))
+    with pytest.raises(InputError, match="crop: label finds no voxel"):
+        network_grid(image, settings(crop="label"), empty)
+    with pytest.raises(InputError, match="needs a label map"):
+        network_grid(image, settings(crop="label"))
+    with pytest.raises(InputError, match="crop: foreground finds no voxel"):
+        network_grid(empty, settings(crop="foreground"))
+
+
+def test_a_grid_survives_json_and_simpleitk():
+    grid = Grid.of_image(image_of(np.zeros((4, 5, 6), np.int16)))
+    assert Grid.from_json(json.loads(json.dumps(grid.to_json()))) == grid
+    assert Grid.of_image(grid.reference()) == grid
+
+
+def test_positions_are_those_of_simpleitk():
+    image = image_of(np.zeros((11, 14, 7), np.int16))
+    grid = network_grid(image, settings())
+    positions = Grid.of_image(image).positions(grid)
+    reference = grid.reference()
+    for index in ([0, 0, 0], [5, 0, 2], [1, 7, 4]):
+        point = reference.TransformIndexToPhysicalPoint(index)
+        expected = image.TransformPhysicalPointToContinuousIndex(point)
+        found = [p[i] for p, i in zip(positions, index, strict=True)]
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_positions_refuse_other_axes():
+    image = image_of(np.zeros((4, 4, 4), np.int16))
+    turned = image_of(np.zeros((4, 4, 4), np.int16), direction=(1, 0, 0, 0, 1, 0, 0, 0, 1))
+    with pytest.raises(ValueError, match="axes differ"):
+        Grid.of_image(image).positions(Grid.of_image(turned))
+
+
+def test_the_covering_grid_is_in_step_and_has_every_voxel_inside_the_image():
+    image = image_of(np.ones((30, 31, 9), np.int16))
+    image[3, 4, 5] = 1
+    grid = network_grid(image, settings(crop="foreground"))
+    original = Grid.of_image(image)
+    covering, start = covering_grid(original, grid)
+    np.testing.assert_allclose(covering.origin, grid.point(start))
+    for positions, length in zip(original.positions(covering), original.size, strict=True):
+        step = positions[1] - positions[0]
+        assert positions[0] >= -1e-9
+        assert positions[0] - step < 0
+        assert positions[-1] <= length - 1 + 1e-9
+        assert positions[-1] + step > length - 1
+
+
+def test_the_box_and_the_centre_of_mass_see_what_is_not_zero():
+    volume = np.zeros((9, 8, 7))
+    assert bounding_box(volume, margin=2) == (slice(0), slice(0), slice(0))
+    volume[2, 3:5, 6] = -1
+    assert bounding_box(volume) == (slice(2, 3), slice(3, 5), slice(6, 7))
+    assert bounding_box(volume, margin=1) == (slice(1, 4), slice(2, 6), slice(5, 7))
+    assert centre_of_mass(volume) == (2, 3, 6)

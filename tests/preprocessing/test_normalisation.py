@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from dicegrad.preprocessing.normalisation import clip_quantiles, normalise, zscore
+from dicegrad.preprocessing.settings import Normalisation
+
+
+@pytest.fixture
+def volume():
+    rng = np.random.default_rng(0)
+    volume = rng.normal(300, 50, (8, 9, 10)).astype(np.float32)
+    mask = np.ones(volume.shape, bool)
+    mask[..., 0] = False
+    volume[~mask] = 0
+    volume[0] = 0
+    return volume, mask
+
+
+def test_over_the_whole_volume_outside_ends_at_minus_mean_over_std(volume):
+    values, mask = volume
+    result = zscore(values, mask, "whole")
+    assert result.mean() == pytest.approx(0, abs=1e-5)
+    assert result.std(ddof=1) == pytest.approx(1, abs=1e-5)
+    expected = -values.mean(dtype=float) / values.std(dtype=float, ddof=1)
+    np.testing.assert_allclose(result[~mask], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("over", ["nonzero", "mask"])
+def test_other_voxels_become_0(volume, over):
+    values, mask = volume
+    result = zscore(values, mask, over)
+    chosen = values != 0 if over == "nonzero" else mask
+    assert result[chosen].mean() == pytest.approx(0, abs=1e-5)
+    assert result[chosen].std(ddof=1) == pytest.approx(1, abs=1e-5)
+    assert not result[~chosen].any()
+
+
+def test_quantiles_are_matlabs():
+    # MATLAB: quantile([1 2 3 4 5], 0.3) is 2, quantile([1 2 3 4 5], 0.8) is 4.5.
+    values = np.array([1, 2, 3, 4, 5, 99], np.float32).reshape(6, 1, 1)
+    mask = values < 99
+    clipped = clip_quantiles(values, mask, (0.3, 0.8))
+    assert clipped.ravel().tolist() == [2, 2, 3, 4, 4.5, 0]
+
+
+def test_clipping_comes_before_the_score(volume):
+    values, mask = volume
+    values[3, 3, 3] = 1e6
+    result = normalise(values, mask, Normalisation("whole", (1 / 101, 100 / 101)))
+    assert result.max() < 3
+    assert result.dtype == np.float32
+
+
+@pytest.mark.parametrize("over", ["whole", "nonzero", "mask"])
+@pytest.mark.parametrize("value", [0, 7])
+def test_a_volume_without_contrast_becomes_0(over, value):
+    volume = np.full((3, 3, 3), value, np.float32)
+    assert not zscore(volume, np.ones(volume.shape, bool), over).any()

@@ -1,0 +1,133 @@
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from dicegrad.data.adapter import Adapter, Case, Scan
+from dicegrad.errors import InputError
+from dicegrad.preprocessing.grids import Grid
+from dicegrad.preprocessing.prepare import cut, encode_label, prepare_case, prepare_dataset
+from dicegrad.preprocessing.settings import Preprocessing
+
+
+def scan(root):
+    return Scan(())
+
+
+ADAPTER = Adapter("toy", ("a", "b"), ("ED", "ES"), {"LV": (3,), "MYO": (2, 5)}, scan, list)
+SETTINGS = Preprocessing.from_dict(
+    {"spacing": [2, 2, 3], "size": [8, 10, 6], "normalisation": {"over": "whole"}}
+)
+
+
+def write_case(folder: Path, name: str, seed: int = 0, shape=(16, 20, 4)) -> Case:
+    rng = np.random.default_rng(seed)
+    affine = np.diag([-1.0, -1.0, 6.0, 1.0])
+    label = np.zeros(shape, np.uint8)
+    label[2:14, 2:18] = 2
+    label[4:12, 6:14] = 3
+    paths = []
+    for channel in ADAPTER.channels:
+        volume = (rng.normal(100, 10, shape) + 50 * (label > 0)).astype(np.int16)
+        paths.append(folder / f"{name}_{channel}.nii.gz")
+        nib.save(nib.Nifti1Image(volume, affine), paths[-1])
+    nib.save(nib.Nifti1Image(label, affine), folder / f"{name}_gt.nii.gz")
+    return Case(name, name, "ED", tuple(paths), folder / f"{name}_gt.nii.gz")
+
+
+@pytest.fixture
+def cases(tmp_path):
+    return [write_case(tmp_path, f"case{i}", seed=i) for i in range(3)]
+
+
+def prepare(cases, out, workers=1, classes=("MYO", "LV"), **options):
+    files = (out / "images.npy", out / "full.npy", out / "grids.json")
+    prepare_dataset(cases, ADAPTER, classes, SETTINGS, *files, workers=workers, **options)
+    return np.load(files[0]), np.load(files[1]), json.loads(files[2].read_text())
+
+
+def test_a_case_comes_out_on_its_grid_in_the_order_of_the_classes(cases):
+    prepared = prepare_case(cases[0], ADAPTER, ("MYO", "LV"), SETTINGS)
+    assert prepared.image.shape == (2, 8, 10, 6)
+    assert prepared.image.dtype == np.float16
+    assert prepared.label.dtype == np.uint8
+    assert prepared.grid.size == (8, 10, 6)
+    assert prepared.grid.direction == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    volumes = [(prepared.label == k).sum() * 12 for k in (1, 2)]
+    assert volumes == pytest.approx([128 * 18, 64 * 18])
+    for channel in prepared.image.astype(np.float64):
+        assert channel.mean() == pytest.approx(0, abs=1e-3)
+        assert channel.std() == pytest.approx(1, abs=1e-2)
+
+
+def test_classes_gather_the_values_of_the_adapter():
+    raw = np.array([0, 2, 3, 5]).reshape(4, 1, 1)
+    for dtype in (np.uint8, np.int16, np.float32):
+        label = encode_label(raw.astype(dtype), ADAPTER, ("LV", "MYO"))
+        assert label.ravel().tolist() == [0, 2, 1, 2]
+    assert encode_label(raw, ADAPTER, ("MYO",)).ravel().tolist() == [0, 1, 0, 1]
+    with pytest.raises(InputError, match="'RV' is not a class of toy; it has LV, MYO"):
+        encode_label(raw, ADAPTER, ("RV",))
+
+
+def test_the_mean_of_the_non_zero_voxels_is_that_of_the_whole_image(tmp_path):
+    shape = (40, 40, 40)
+    volume = np.zeros(shape, np.int16)
+    volume[5:35, 5:35, 5:35] = np.random.default_rng(0).integers(100, 200, (30, 30, 30))
+    label = np.zeros(shape, np.uint8)
+    label[6:10, 6:10, 6:10] = 3
+    for name, array in (("a", volume), ("gt", label)):
+        nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    case = Case("x", "x", "ED", (tmp_path / "a.nii.gz",), tmp_path / "gt.nii.gz")
+    values = {"spacing": [1, 1, 1], "crop": "label", "normalisation": {"over": "nonzero"}}
+    small = Preprocessing.from_dict(values | {"size": [8, 8, 8]})
+    prepared = prepare_case(case, ADAPTER, ("LV",), small)
+    inside = volume[volume != 0]
+    # The label's centre (7, 7, 7) lies on voxel (4, 4, 4), so the crop begins at 3.
+    expected = (volume[3:11, 3:11, 3:11] - inside.mean()) / inside.std(ddof=1)
+    expected[volume[3:11, 3:11, 3:11] == 0] = 0
+    np.testing.assert_allclose(prepared.image[0], expected, atol=2e-3)
+    np.testing.assert_array_equal(prepared.label, label[3:11, 3:11, 3:11] // 3)
+
+
+def test_cutting_pads_with_zeros():
+    volume = np.arange(1, 4).reshape(3, 1, 1)
+    assert cut(volume, (-1, 0, 0), (3, 1, 1)).ravel().tolist() == [2, 3, 0]
+    assert cut(volume, (2, 0, 0), (4, 1, 1)).ravel().tolist() == [0, 0, 1, 2]
+    assert cut(volume, (5, 0, 0), (2, 1, 1)).ravel().tolist() == [0, 0]
+
+
+def test_workers_change_nothing_but_the_time(cases, tmp_path):
+    seen = []
+    alone = prepare(cases, tmp_path / "one", progress=lambda *step: seen.append(step))
+    together = prepare(cases, tmp_path / "two", workers=2)
+    assert seen == [(1, 3, "case0"), (2, 3, "case1"), (3, 3, "case2")]
+    np.testing.assert_array_equal(alone[0], together[0])
+    np.testing.assert_array_equal(alone[1], together[1])
+    assert alone[2] == together[2]
+    assert list(alone[2]) == ["case0", "case1", "case2"]
+    assert alone[0].shape == (3, 2, 8, 10, 6)
+    one = prepare_case(cases[1], ADAPTER, ("MYO", "LV"), SETTINGS)
+    np.testing.assert_array_equal(alone[0][1], one.image)
+    assert Grid.from_json(alone[2]["case1"]) == one.grid
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_bad_case_is_told_and_nothing_is_left_behind(cases, tmp_path, workers):
+    cases[0].images[0].write_bytes(b"no image")
+    cases[2].label.unlink()
+    out = tmp_path / "out"
+    with pytest.raises(InputError) as caught:
+        prepare(cases, out, workers=workers)
+    first, second = str(caught.value).splitlines()
+    assert str(cases[0].images[0]) in first
+    assert str(cases[2].label) in second
+    assert list(out.iterdir()) == []
+
+
+def test_a_volume_over_time_is_refused(cases):
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 3), np.int16), np.eye(4)), cases[0].images[1])
+    with pytest.raises(InputError, match="give one volume of x, y and z"):
+        prepare_case(cases[0], ADAPTER, ("LV",), SETTINGS)

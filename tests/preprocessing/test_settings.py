@@ -1,0 +1,58 @@
+import pytest
+
+from dicegrad.errors import InputError
+from dicegrad.preprocessing.settings import (
+    Folds,
+    Missing,
+    Normalisation,
+    Preprocessing,
+    sampling_from_dict,
+)
+
+GRID = {"spacing": [2, 2, 2], "size": [80, 80, 48]}
+
+
+def test_defaults_and_fractions():
+    settings = Preprocessing.from_dict(
+        GRID | {"normalisation": {"over": "whole", "clip": ["1/101", "100/101"]}}
+    )
+    assert settings.normalisation == Normalisation("whole", (1 / 101, 100 / 101))
+    assert (settings.crop, settings.label, settings.restoration) == ("center", "distance", "linear")
+    assert Folds.from_dict({}) == Folds(5, "stratified", 0)
+    assert sampling_from_dict({"partial": {"ED": 3}}) == {"partial": {"ED": 3}}
+    assert Missing.from_dict({"group": "ES", "classes": ["MYO"]}) == Missing("ES", ("MYO",))
+
+
+@pytest.mark.parametrize(
+    ("read", "values", "message"),
+    [
+        (Preprocessing, GRID | {"spacings": 1}, "preprocessing: unknown key 'spacings'"),
+        (Preprocessing, {"size": [1, 1, 1]}, "spacing is missing"),
+        (Preprocessing, GRID | {"spacing": [2, 2]}, "three positive numbers"),
+        (Preprocessing, GRID | {"size": [80, 80, 0]}, r"size is \[80, 80, 0\]"),
+        (Preprocessing, GRID | {"size": [80, 80, 4.5]}, "size is"),
+        (Preprocessing, GRID | {"crop": "heart"}, "crop is 'heart'; choose one of center"),
+        (Preprocessing, GRID | {"antialias": "yes"}, "antialias is 'yes'"),
+        (Preprocessing, GRID | {"label": "cubic"}, "label is 'cubic'"),
+        (Normalisation, {"over": "brain"}, "over is 'brain'"),
+        (Normalisation, {"clip": [0.9, 0.1]}, "clip is"),
+        (Normalisation, {"clip": "all"}, "clip is 'all'"),
+        (Folds, {"count": 1}, "count is 1"),
+        (Folds, {"count": True}, "count is True"),
+        (Folds, {"method": "random"}, "method is 'random'"),
+        (Folds, {"seed": -1}, "seed is -1"),
+        (Missing, {"group": "ES"}, "classes is None"),
+        (Missing, {"classes": ["MYO"]}, "group is None"),
+    ],
+)
+def test_a_wrong_value_is_named(read, values, message):
+    with pytest.raises(InputError, match=message):
+        read.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    "values", [{"partly": {"ED": 3}}, {"partial": 3}, {"partial": {"ED": 0}}, [1]]
+)
+def test_a_wrong_sampling_is_named(values):
+    with pytest.raises(InputError, match="sampling"):
+        sampling_from_dict(values)
