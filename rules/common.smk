@@ -1,5 +1,6 @@
 """The study: its settings, checked; its paths; and what rules ask of them."""
 
+import os
 import re
 import shutil
 import sys
@@ -37,6 +38,11 @@ def read_study():
         study.folds_to_run(settings["folds"], dataset["folds"]["count"], name)
     return settings, rows, datasets
 
+
+# Jobs import dicegrad from here, also those that run in an environment of their own.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
+)
 
 try:
     SETTINGS, ROWS, DATASETS = read_study()

@@ -21,6 +21,8 @@ for name, root in PHANTOMS.items():
             runtime=lambda wildcards, attempt: 10 * attempt,
         message:
             f"Generating the phantom {name}"
+        conda:
+            "../envs/analysis.yaml"
         script:
             "../scripts/phantom.py"
 
@@ -43,5 +45,7 @@ rule cases:
         runtime=lambda wildcards, attempt: 20 * attempt,
     message:
         "Finding and checking the cases of {wildcards.dataset}"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/cases.py"

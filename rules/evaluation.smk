@@ -28,6 +28,8 @@ rule evaluate:
     message:
         "Scoring {wildcards.dataset}, {wildcards.labeling} labels: {wildcards.loss} {wildcards.phi},"
         " epsilon {wildcards.epsilon}, batch size {wildcards.batch_size}"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/evaluate.py"
 
@@ -46,6 +48,8 @@ rule scores:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Collecting the scores"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/scores.py"
 
@@ -66,5 +70,7 @@ rule compare:
         runtime=lambda wildcards, attempt: 30 * attempt,
     message:
         "Testing which results differ"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/compare.py"

@@ -29,5 +29,7 @@ rule predict:
     message:
         "Predicting fold {wildcards.fold} of {wildcards.dataset}, {wildcards.labeling} labels:"
         " {wildcards.loss} {wildcards.phi}, epsilon {wildcards.epsilon}"
+    conda:
+        "../envs/training.yaml"
     script:
         "../scripts/predict.py"

@@ -23,6 +23,8 @@ rule resample:
         runtime=lambda wildcards, attempt: 60 * attempt,
     message:
         "Resampling and normalising the cases of {wildcards.dataset}"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/resample.py"
 
@@ -46,6 +48,8 @@ rule label:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Making the {wildcards.labeling} labels of {wildcards.dataset}"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/label.py"
 
@@ -66,6 +70,8 @@ rule folds:
         runtime=lambda wildcards, attempt: 5 * attempt,
     message:
         "Dealing the subjects of {wildcards.dataset} to folds"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/folds.py"
 
@@ -91,6 +97,8 @@ rule heuristic:
         runtime=lambda wildcards, attempt: 5 * attempt,
     message:
         "Heuristic epsilon of {wildcards.dataset}, {wildcards.labeling} labels"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/heuristic.py"
 
@@ -113,6 +121,8 @@ rule epsilon_table:
         runtime=lambda wildcards, attempt: 5 * attempt,
     message:
         "Collecting the heuristic epsilons"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/epsilon_table.py"
 

@@ -52,6 +52,8 @@ rule table1:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Making Table 1"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/table1.py"
 
@@ -73,6 +75,8 @@ rule table_losses:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Comparing I with the marginal and the leaf Dice loss"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/table_losses.py"
 
@@ -94,6 +98,8 @@ rule roc:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "ROC of the predicted volume"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/roc.py"
 
@@ -112,6 +118,8 @@ rule finding:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Drawing the finding"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/finding.py"
 
@@ -133,6 +141,8 @@ rule distributions:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Drawing the DSC of every case"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/distributions.py"
 
@@ -153,6 +163,8 @@ rule volumes:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Drawing predicted against true volumes"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/volumes.py"
 
@@ -173,6 +185,8 @@ rule learning_curves:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Drawing the learning curves"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/learning_curves.py"
 
@@ -201,6 +215,8 @@ rule examples:
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Drawing examples of {wildcards.dataset}"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/examples.py"
 
@@ -222,5 +238,7 @@ rule summary:
         runtime=lambda wildcards, attempt: 5 * attempt,
     message:
         "Summing up"
+    conda:
+        "../envs/analysis.yaml"
     script:
         "../scripts/summary.py"

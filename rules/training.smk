@@ -46,5 +46,7 @@ rule train:
     message:
         "Training {wildcards.dataset}, {wildcards.labeling} labels: {wildcards.loss} {wildcards.phi},"
         " epsilon {wildcards.epsilon}, batch size {wildcards.batch_size}, fold {wildcards.fold}"
+    conda:
+        "../envs/training.yaml"
     script:
         "../scripts/train.py"

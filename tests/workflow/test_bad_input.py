@@ -1,0 +1,114 @@
+"""Bad input: one clear line, a non-zero exit, and nothing trained."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from dicegrad.data.phantoms import write_phantom
+from tests.workflow.conftest import HEADER, ROWS
+
+
+def refusal(study, *arguments) -> str:
+    """The one line that a refused study ends with."""
+    done = study.snakemake(*arguments)
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in output
+    assert not list(study.folder.rglob("weights.pt"))
+    assert not list(study.folder.rglob("train.log"))
+    return output
+
+
+def test_an_unknown_key_of_the_config_is_named(study):
+    study.write_config(bach_size=2)
+    assert "config.yaml: unknown key bach_size" in refusal(study, "-n")
+
+
+def test_an_unknown_key_of_a_dataset_is_named(study):
+    study.set("training", {"learning_rat": 1e-3})
+    assert "unknown key training.learning_rat" in refusal(study, "-n")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("heart\tpartial\tdice\tX\t1e-7\t2\n", "phi is 'X'; allowed: I, CI, BI, BCI"),
+        ("heart\tpartial\tdice\tI\t-1\t2\n", "epsilon is '-1'; it should be heuristic, or a"),
+        ("heart\tpartial\tdice\tI\t1e-7\t0\n", "batch_size is '0'; it should be a whole number"),
+        ("heart\tmissing\tdice\tI\t1e-7\t2\n", "labeling is 'missing'; allowed: full, partial"),
+        ("lung\tpartial\tdice\tI\t1e-7\t2\n", "dataset 'lung'"),
+        (ROWS.splitlines(keepends=True)[0], "experiment 4 repeats experiment 1"),
+    ],
+)
+def test_a_wrong_row_is_named(study, row, message):
+    study.table.write_text(HEADER + ROWS + row)
+    assert message in refusal(study, "-n")
+
+
+def test_an_empty_table_is_refused(study):
+    study.table.write_text(HEADER)
+    assert "experiments.tsv: no experiment in it; add a row" in refusal(study, "-n")
+
+
+def test_a_root_that_does_not_exist_is_named(study):
+    config = study.config()
+    config["datasets"] = {"acdc-lowres": {"root": "nowhere"}}
+    study.config_file.write_text(study.config_file.read_text())
+    study.write_config(datasets=config["datasets"])
+    study.table.write_text(HEADER + ROWS.replace("heart", "acdc-lowres"))
+    assert "root nowhere: does not exist" in refusal(study, "-n")
+
+
+@pytest.fixture
+def own_data(study):
+    """The tiny study on files that lie there already, as a user's do."""
+    root = study.folder / "mine"
+    write_phantom("heart", root, 4, 0)
+    study.table.write_text(HEADER + ROWS.replace("heart", "acdc-lowres"))
+    heart = study.config()["datasets"]["heart"]
+    del heart["phantom"]
+    study.write_config(datasets={"acdc-lowres": {**heart, "root": "mine", "folds": {"count": 2}}})
+    return study, root / "training" / "patient002"
+
+
+def change(path, edit):
+    """Rewrite a NIfTI file with other voxels."""
+    image = nib.load(path)
+    voxels = edit(np.asanyarray(image.dataobj).astype(np.float32))
+    nib.save(nib.Nifti1Image(voxels, image.affine), path)
+
+
+def with_nan(voxels):
+    voxels[3, 3, 3] = np.nan
+    return voxels
+
+
+def with_seven(voxels):
+    voxels[3, 3, 3] = 7
+    return voxels
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        ("_frame01.nii.gz", with_nan, "NaN"),
+        ("_frame01_gt.nii.gz", with_seven, "7"),
+        ("_frame01_gt.nii.gz", lambda voxels: voxels[:-1], "shape"),
+        ("_frame01_gt.nii.gz", None, "label"),
+        ("_frame01.nii.gz", None, "image"),
+    ],
+    ids=["nan", "label value", "shapes", "no label", "no image"],
+)
+def test_a_faulty_file_is_named_before_any_training(own_data, name, edit, message):
+    study, patient = own_data
+    path = patient / f"{patient.name}{name}"
+    if edit is None:
+        path.unlink()
+    else:
+        change(path, edit)
+    errors = [
+        line for line in refusal(study).splitlines() if line.startswith("error: ") and line
+    ]
+    assert errors
+    assert patient.name in errors[-1]
+    assert message.lower() in errors[-1].lower()
