@@ -13,6 +13,7 @@ from dicegrad.losses.inputs import (
     Phi,
     as_truth,
     check_choice,
+    check_labels,
     check_length,
     check_weight,
     first_channel,
@@ -49,6 +50,8 @@ class CrossEntropyLoss(nn.Module):
         first_channel(y_pred, self.activation, True)
         truth, channels = as_truth(y_pred, y), y_pred.shape[1]
         check_length("weight", self.weight, channels, channels)
+        if not torch.compiler.is_compiling():
+            check_labels(y_pred, truth)
         half = y_pred.dtype in (torch.float16, torch.bfloat16)
         logits = y_pred.float() if half else y_pred
         weight = None if self.weight is None else logits.new_tensor(self.weight)

@@ -9,6 +9,8 @@ Importing this module needs Triton. With ``TRITON_INTERPRET=1`` set before the i
 run on CPU tensors, which is how they are tested.
 """
 
+# ruff: noqa: ANN001, ANN202 (Triton reads annotations as types of the kernel language)
+
 import torch
 import triton
 import triton.language as tl

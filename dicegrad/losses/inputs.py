@@ -151,7 +151,7 @@ def as_truth(y_pred: Tensor, y: Tensor) -> Tensor:
 
 
 def as_plain(tensor: Tensor) -> Tensor:
-    """Take off a subclass such as MONAI's MetaTensor, whose bookkeeping costs more than the sums."""
+    """Take off a subclass such as MONAI's MetaTensor, whose bookkeeping would cost time."""
     if type(tensor) in (Tensor, torch.nn.Parameter) or torch.compiler.is_compiling():
         return tensor
     return tensor.as_subclass(Tensor)
@@ -171,31 +171,45 @@ def check_values(y_pred: Tensor, y: Tensor, volumes: Tensor, extremes: Tensor | 
     Raises:
         InputError: On the CPU; elsewhere a device-side assertion is queued, so that nothing waits.
     """
-    labels = y.ndim < y_pred.ndim
-    counted = labels and y_pred.shape[1] > 1
-    if y_pred.device.type != "cpu":
-        if counted:
-            torch._assert_async(volumes.sum() == y.numel(), "y holds a label without a channel")
-        if extremes is not None:
-            fits = ~((extremes < -_SLACK) | (extremes > 1 + _SLACK)).any()
-            torch._assert_async(fits, "y_pred or y holds values outside [0, 1]")
-    elif counted and volumes.sum().item() != y.numel():
-        _outside("labels", y, f"0 to {y_pred.shape[1] - 1}, since y_pred has that many channels")
-    elif extremes is not None and any(
-        value < -_SLACK or value > 1 + _SLACK for value in extremes.tolist()
-    ):
-        if not -_SLACK <= y.min().item() <= y.max().item() <= 1 + _SLACK:
-            only = ", since y_pred has 1 channel" if labels else ""
-            _outside(
-                "labels" if labels else "values", y, ("0 and 1" if labels else "0 to 1") + only
-            )
-        hint = "0 to 1 (for logits give activation='sigmoid' or 'softmax')"
-        _outside("values", y_pred, hint, "y_pred")
+    counted = y.ndim < y_pred.ndim and y_pred.shape[1] > 1
+    if y_pred.device.type == "cpu":
+        inside = not counted or volumes.sum().item() == y.numel()
+        for value in () if extremes is None else extremes.tolist():
+            inside = inside and not (value < -_SLACK or value > 1 + _SLACK)
+        if not inside:
+            _raise_range(y_pred, y)
+        return
+    if counted:
+        torch._assert_async(volumes.sum() == y.numel(), "y holds a label without a channel")
+    if extremes is not None:
+        inside = ~((extremes < -_SLACK) | (extremes > 1 + _SLACK)).any()
+        torch._assert_async(inside, "y_pred or y holds values outside [0, 1]")
 
 
-def _outside(kind: str, tensor: Tensor, allowed: str, name: str = "y") -> None:
-    lowest, highest = tensor.min().item(), tensor.max().item()
-    raise InputError(f"{name} holds {kind} from {lowest:g} to {highest:g}; allowed are {allowed}")
+def check_labels(y_pred: Tensor, y: Tensor) -> None:
+    """Raise an ``InputError`` unless every label of a label map on the CPU has a channel."""
+    if y.device.type == "cpu" and y.dtype != torch.bool and y.ndim < y_pred.ndim:
+        lowest, highest = torch.aminmax(y)
+        if lowest < 0 or highest > max(y_pred.shape[1] - 1, 1):
+            _raise_range(y_pred, y)
+
+
+def _raise_range(y_pred: Tensor, y: Tensor) -> None:
+    """Say which of the two holds what is not allowed."""
+    labels, channels = y.ndim < y_pred.ndim, y_pred.shape[1]
+    lowest, highest = y.min().item(), y.max().item()
+    most = max(channels - 1, 1) if labels else 1
+    if lowest < -_SLACK or highest > most + _SLACK:
+        kind = "labels" if labels else "values"
+        why = f", since y_pred has {channels} channel(s)" if labels else ""
+        raise InputError(
+            f"y holds {kind} from {lowest:g} to {highest:g}; allowed are 0 to {most}{why}"
+        )
+    lowest, highest = y_pred.min().item(), y_pred.max().item()
+    raise InputError(
+        f"y_pred holds values from {lowest:g} to {highest:g}; allowed are 0 to 1 "
+        "(for logits give activation='sigmoid' or 'softmax')"
+    )
 
 
 def _whole_labels(y: Tensor) -> Tensor:
@@ -210,7 +224,7 @@ def _whole_labels(y: Tensor) -> Tensor:
 
 def _numbers(name: str, value: PerClass) -> float | tuple[float, ...]:
     try:
-        if isinstance(value, Tensor):
+        if hasattr(value, "tolist"):  # a tensor, a NumPy array or a NumPy number
             value = value.tolist()
         if isinstance(value, int | float):
             return float(value)
