@@ -2,16 +2,19 @@
 
 import json
 import multiprocessing
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
 from dicegrad.data.adapter import Adapter, Case
+from dicegrad.data.checks import check_voxels
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.arrays import atomic_path, new_array
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
@@ -38,17 +41,27 @@ class Prepared:
 
 
 def read_volume(path: Path) -> sitk.Image:
-    """Read a three-dimensional volume in the number type of its file.
+    """Read a three-dimensional volume, whole numbers in the number type of its file.
 
     Raises:
         InputError: The file cannot be read, or has not three dimensions.
     """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
     try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
+        reader.ReadImageInformation()
+        size = reader.GetSize()
+        if len(size) != 3 or reader.GetNumberOfComponents() != 1:
+            raise InputError(f"{path}: its size is {size}; give one volume of x, y and z")
+        if reader.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkFloat64):
+            return reader.Execute()
+        # ITK turns NaN into 0 as it reads, and so hides it from the checks; nibabel does not.
+        image = sitk.GetImageFromArray(np.asanyarray(nib.load(path).dataobj, np.float32).T)
+    except (RuntimeError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as an image; is the file complete?") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(f"{path}: its size is {image.GetSize()}; give one volume of x, y and z")
+    image.SetSpacing(reader.GetSpacing())
+    image.SetOrigin(reader.GetOrigin())
+    image.SetDirection(reader.GetDirection())
     return image
 
 
@@ -102,6 +115,7 @@ def prepare_case(
     """
     images = [read_volume(path) for path in case.images]
     raw = read_volume(case.label)
+    _check(case, images, raw, adapter)
     label = encode_label(voxels(raw), adapter, classes)
     try:
         grid = network_grid(images[0], settings, raw)
@@ -113,6 +127,21 @@ def prepare_case(
         label, original, grid, len(classes), settings.label, settings.antialias
     )
     return Prepared(channels, resampled, grid)
+
+
+def _check(case: Case, images: Sequence[sitk.Image], raw: sitk.Image, adapter: Adapter) -> None:
+    """Refuse volumes of different sizes, and voxels that cannot be used."""
+    for path, image in zip(case.images, images, strict=True):
+        if image.GetSize() != raw.GetSize():
+            raise InputError(
+                f"{path}: its size is {image.GetSize()}, that of {case.label} is {raw.GetSize()}; "
+                "image and label must lie on one grid"
+            )
+    label = voxels(raw)
+    # Background is allowed anyway, so that the rest of the label map is all that is looked at.
+    box = bounding_box(label)
+    values = label[box] if label[box].size else np.zeros(1, label.dtype)
+    check_voxels(case, [voxels(image) for image in images], values, adapter)
 
 
 def _prepare_channel(

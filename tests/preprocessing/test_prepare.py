@@ -4,11 +4,19 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.grids import Grid
-from dicegrad.preprocessing.prepare import cut, encode_label, prepare_case, prepare_dataset
+from dicegrad.preprocessing.prepare import (
+    cut,
+    encode_label,
+    prepare_case,
+    prepare_dataset,
+    read_volume,
+    voxels,
+)
 from dicegrad.preprocessing.settings import Preprocessing
 
 
@@ -131,3 +139,42 @@ def test_a_volume_over_time_is_refused(cases):
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 3), np.int16), np.eye(4)), cases[0].images[1])
     with pytest.raises(InputError, match="give one volume of x, y and z"):
         prepare_case(cases[0], ADAPTER, ("LV",), SETTINGS)
+
+
+def test_an_image_and_a_label_of_different_sizes_are_refused(cases):
+    nib.save(nib.Nifti1Image(np.ones((16, 20, 5), np.int16), np.eye(4)), cases[0].images[1])
+    with pytest.raises(InputError, match=r"case0_b.*size is \(16, 20, 5\).*\(16, 20, 4\)"):
+        prepare_case(cases[0], ADAPTER, ("LV",), SETTINGS)
+
+
+def test_voxels_that_cannot_be_used_are_refused(cases, tmp_path):
+    label = np.zeros((16, 20, 4), np.uint8)
+    label[3, 3, 3] = 7
+    nib.save(nib.Nifti1Image(label, np.eye(4)), cases[0].label)
+    with pytest.raises(InputError, match=r"case0_gt.*label value 7 in 1 voxels"):
+        prepare_case(cases[0], ADAPTER, ("LV",), SETTINGS)
+    image = np.ones((16, 20, 4), np.float32)
+    image[1, 2, 3] = np.nan
+    nib.save(nib.Nifti1Image(image, np.eye(4)), cases[1].images[0])
+    with pytest.raises(InputError, match=r"case1_a.*1 of 1280 voxels are NaN"):
+        prepare_case(cases[1], ADAPTER, ("LV",), SETTINGS)
+
+
+def test_a_case_without_any_label_is_prepared(cases):
+    nib.save(nib.Nifti1Image(np.zeros((16, 20, 4), np.uint8), np.eye(4)), cases[0].label)
+    prepared = prepare_case(cases[0], ADAPTER, ("LV",), SETTINGS)
+    assert not prepared.label.any()
+    assert np.isfinite(prepared.image).all()
+
+
+def test_fractions_and_scaled_numbers_are_read_as_they_are_meant(tmp_path):
+    values = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
+    affine = np.array([[0, -2.0, 0, 5], [1.5, 0, 0, -3], [0, 0, 4, 1], [0, 0, 0, 1]])
+    scaled = nib.Nifti1Image(values, affine)
+    scaled.header.set_data_dtype(np.int16)
+    for name, image in (("plain", nib.Nifti1Image(values, affine)), ("scaled", scaled)):
+        path = tmp_path / f"{name}.nii.gz"
+        nib.save(image, path)
+        ours, theirs = read_volume(path), sitk.ReadImage(path)
+        assert Grid.of_image(ours) == Grid.of_image(theirs)
+        np.testing.assert_allclose(voxels(ours), values, atol=1e-3)
