@@ -1,6 +1,6 @@
 """Folds: which subject is held out when."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -50,19 +50,27 @@ def make_folds(
         raise InputError(f"folds: count is {count}, but there are only {len(subjects)} subjects")
     if method == "modulo":
         return {subject: i % count for i, subject in enumerate(subjects)}
-    if method == "legacy_shuffle":
-        order = sorted(subjects, key=lambda subject: (groups[subject], subject))
-        np.random.RandomState(seed).shuffle(order)
-        slices = np.array_split(np.array(order), count)
-        folds = {str(s): fold for fold, part in enumerate(slices) for s in part}
-    else:
-        generator = np.random.default_rng(seed)
-        order = []
-        for stratum in sorted(set(groups.values())):
-            members = [subject for subject in subjects if groups[subject] == stratum]
-            order += [members[i] for i in generator.permutation(len(members))]
-        folds = {subject: i % count for i, subject in enumerate(order)}
+    deal = _legacy_shuffle if method == "legacy_shuffle" else _stratified
+    folds = deal(groups, count, seed)
     return {subject: folds[subject] for subject in subjects}
+
+
+def _legacy_shuffle(groups: Mapping[str, tuple[str, ...]], count: int, seed: int) -> dict[str, int]:
+    """Cut one shuffled list of all subjects into slices."""
+    order = sorted(groups, key=lambda subject: (groups[subject], subject))
+    np.random.RandomState(seed).shuffle(order)
+    slices = np.array_split(np.array(order), count)
+    return {str(subject): fold for fold, part in enumerate(slices) for subject in part}
+
+
+def _stratified(groups: Mapping[str, tuple[str, ...]], count: int, seed: int) -> dict[str, int]:
+    """Deal out the shuffled subjects of one stratum after the other, going on where it stopped."""
+    generator = np.random.default_rng(seed)
+    order = []
+    for stratum in sorted(set(groups.values())):
+        members = sorted(subject for subject in groups if groups[subject] == stratum)
+        order += [members[i] for i in generator.permutation(len(members))]
+    return {subject: i % count for i, subject in enumerate(order)}
 
 
 def write_folds(path: Path, folds: dict[str, int]) -> None:

@@ -197,20 +197,21 @@ def prepare_dataset(
     """
     work = partial(_try_case, adapter=adapter, classes=tuple(classes), settings=settings)
     shape = (len(cases), len(adapter.channels), *settings.size)
-    grids, problems = {}, []
+    problems = []
     with (
         new_array(out_images, shape, np.float16) as images,
         new_array(out_labels, (shape[0], *shape[2:]), np.uint8) as labels,
         atomic_path(out_grids) as grids_file,
     ):
-        for i, result in enumerate(_map(work, cases, workers)):
+        grids = {}
+        for i, (case, result) in enumerate(zip(cases, _map(work, cases, workers), strict=True)):
             if isinstance(result, InputError):
                 problems.append(str(result))
             else:
                 images[i], labels[i] = result.image, result.label
-                grids[cases[i].case] = result.grid.to_json()
+                grids[case.case] = result.grid.to_json()
             if progress is not None:
-                progress(i + 1, len(cases), cases[i].case)
+                progress(i + 1, len(cases), case.case)
         if problems:
             raise InputError("\n".join(problems))
         grids_file.write_text(json.dumps(grids, indent=1) + "\n")
