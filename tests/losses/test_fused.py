@@ -1,0 +1,103 @@
+"""The Triton kernels, run on the CPU by Triton's interpreter, and compiled for an absent GPU.
+
+In a process of their own, since the interpreter has to be chosen before Triton is imported.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytest.importorskip("triton", reason="triton is not installed (pip install triton)")
+
+INTERPRETED = """
+    import itertools, sys, torch
+    from dicegrad.losses.fused import fused_gradient, fused_sums
+    from dicegrad.losses.tiles import tiled_gradient, tiled_sums
+
+    def compare(channels, activation, norm, dtype, labels, shape=(11, 13, 17)):
+        torch.manual_seed(0)
+        z = torch.randn(2, channels, *shape).to(dtype)
+        z = z.float().sigmoid().to(dtype) if activation is None else z
+        z = z.mT.contiguous().mT if channels == 3 else z  # a layout that is not contiguous
+        y = torch.randint(0, 2 if labels is torch.bool else max(channels, 2), (2, *shape))
+        y = y.to(labels)
+        own, found = fused_sums(z, y, activation, norm)
+        expected, bounds = tiled_sums(z, y, activation, norm)
+        torch.testing.assert_close(own, expected, rtol=2e-6, atol=1e-5)
+        assert (found is None) == (bounds is None)
+        if found is not None:
+            assert found.max() == bounds.max() and 0 <= found.min() <= bounds.min()
+        coefficients = torch.randn(2, 2, channels, dtype=torch.float64)
+        gradient = fused_gradient(z, y, activation, norm, coefficients)
+        expected = tiled_gradient(z, y, activation, norm, coefficients)
+        step = {torch.float32: 1e-6, torch.float16: 1e-3, torch.bfloat16: 1e-2}[dtype]
+        torch.testing.assert_close(gradient, expected, rtol=step, atol=step)
+
+    activations, norms = (None, "sigmoid", "softmax"), ("l1", "l2")
+    for channels, activation, norm in itertools.product((1, 3, 4), activations, norms):
+        if (channels, activation) != (1, "softmax"):
+            compare(channels, activation, norm, torch.float32, torch.uint8)
+    for dtype in (torch.float16, torch.bfloat16):
+        compare(4, "softmax", "l1", dtype, torch.int64)
+    compare(1, "sigmoid", "l1", torch.float32, torch.bool)
+    compare(14, "softmax", "l1", torch.float32, torch.int32, (40, 41))
+    z = torch.full((1, 1, 4, 4), 0.5)
+    _, found = fused_sums(z, torch.full((1, 4, 4), 7), None, "l1")
+    assert found.max() == 7  # a label without a channel shows
+    logits = torch.tensor([1e4, -1e4, 0.0]).reshape(1, 3, 1).expand(1, 3, 100)
+    sums, _ = fused_sums(logits, torch.zeros(1, 100, dtype=torch.uint8), "softmax", "l1")
+    assert sums[1].tolist() == [[100.0, 0.0, 0.0]]
+    print("same")
+"""
+
+COMPILED = """
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+    from dicegrad.losses import fused
+
+    def compile(kernel, constants, pointers):
+        names = kernel.arg_names
+        kinds = {n: "constexpr" if n in constants else pointers.get(n, "i32") for n in names}
+        values = {(names.index(n),): value for n, value in constants.items()}
+        source = ASTSource(kernel, kinds, values)
+        target = GPUTarget("cuda", 90, 32)
+        return triton.compile(source, target=target, options={"num_warps": fused._WARPS})
+
+    strides = dict(voxel_stride=1, label_stride=1)
+    for channels, activation, values in ((1, "none", "fp32"), (4, "softmax", "bf16")):
+        padded, block = fused._shape(channels)
+        pointers = {n: "*fp32" for n in ("partial", "extremes", "coefficients")}
+        pointers |= dict(maps="*" + values, labels="*u8", gradient="*" + values)
+        constants = dict(channels=channels, activation=activation, squared=False)
+        constants |= dict(padded=padded, block=block, **strides)
+        first = dict(constants, bounded=channels == 1, steps=fused._STEPS)
+        assert compile(fused._sums_kernel, first, pointers).asm["cubin"]
+        assert compile(fused._gradient_kernel, constants, pointers).asm["cubin"]
+    print("compiled")
+"""
+
+
+def run(script, tmp_path, **environment):
+    environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path), **environment}
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_kernels_give_what_the_tiles_give(tmp_path):
+    done = run(INTERPRETED, tmp_path, TRITON_INTERPRET="1")
+    assert done.stdout.strip() == "same", done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_kernels_compile_for_a_gpu(tmp_path):
+    done = run(COMPILED, tmp_path, TRITON_INTERPRET="0")
+    assert done.stdout.strip() == "compiled", done.stderr[-2000:]

@@ -1,0 +1,217 @@
+"""What published implementations compute, in terms of phi, epsilon and norm.
+
+Against the package where it is installed; V-Net, DeepMedic and NiftyNet, whose layers are tied to
+frameworks of their day, by their published formula. docs/published-implementations.md is the table.
+"""
+
+import pytest
+import torch
+
+from dicegrad import DiceLoss, GeneralizedDiceLoss, SoftJaccardLoss, dice_gradient, soft_dice
+
+AXES = (2, 3, 4)
+
+
+def both(loss, y_pred, y):
+    """Value and gradient in float64."""
+    leaf = y_pred.detach().clone().requires_grad_()
+    value = loss(leaf, y)
+    value.backward()
+    return value.item(), leaf.grad
+
+
+def assert_same(own, other, offset=0.0):
+    """Equal to 1e-6 of the largest derivative: some of them sum in float32 whatever comes in."""
+    assert own[0] == pytest.approx(other[0] + offset, rel=1e-6)
+    torch.testing.assert_close(own[1], other[1], rtol=0, atol=1e-6 * other[1].abs().max().item())
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize(
+    ("channels", "activation", "background"),
+    [
+        (1, "sigmoid", True),
+        (4, "sigmoid", True),
+        (4, "sigmoid", False),
+        (4, "softmax", True),
+        (4, "softmax", False),
+        (4, None, True),
+        (4, None, False),
+    ],
+)
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("epsilon", [1e-7, 1e-5, 10.0])
+def test_monai_dice(batch, channels, activation, background, norm, epsilon, make_case, one_hot):
+    losses = pytest.importorskip("monai.losses")
+    logits, y = make_case(2, channels)
+    y_pred = logits.softmax(1) if activation is None else logits
+    monai = losses.DiceLoss(
+        include_background=background,
+        sigmoid=activation == "sigmoid",
+        softmax=activation == "softmax",
+        squared_pred=norm == "l2",
+        smooth_nr=epsilon,
+        smooth_dr=epsilon,
+        batch=batch,
+    )
+    own = DiceLoss(
+        "BI" if batch else "I",
+        epsilon,
+        activation=activation,
+        include_background=background,
+        norm=norm,
+    )
+    # one-hot maps in float64, since MONAI's own conversion makes them float32
+    assert_same(both(own, y_pred, y), both(monai, y_pred, one_hot(y, channels)))
+
+
+def test_monai_weight(make_case, one_hot):
+    losses = pytest.importorskip("monai.losses")
+    logits, y = make_case()
+    weight = [0.5, 1.0, 2.0, 4.0]
+    monai = losses.DiceLoss(softmax=True, weight=weight, smooth_nr=0.1, smooth_dr=0.1)
+    own = DiceLoss("I", 0.1, activation="softmax", weight=weight)
+    assert_same(both(own, logits, y), both(monai, logits, one_hot(y, 4)))
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_monai_jaccard_counts_epsilon_twice(batch, make_case, one_hot):
+    losses = pytest.importorskip("monai.losses")
+    logits, y = make_case()
+    monai = losses.DiceLoss(softmax=True, jaccard=True, smooth_nr=0.2, smooth_dr=0.2, batch=batch)
+    own = SoftJaccardLoss("BI" if batch else "I", 0.1, activation="softmax")
+    assert_same(both(own, logits, y), both(monai, logits, one_hot(y, 4)))
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("weighting", ["square", "simple", "uniform"])
+@pytest.mark.parametrize("background", [True, False])
+def test_monai_generalized_dice(batch, weighting, background, make_case, one_hot):
+    losses = pytest.importorskip("monai.losses")
+    logits, y = make_case()
+    y[0][y[0] == 2] = 1  # absent in one element
+    monai = losses.GeneralizedDiceLoss(
+        softmax=True,
+        w_type=weighting,
+        smooth_nr=1e-4,
+        smooth_dr=1e-4,
+        batch=batch,
+        include_background=background,
+    )
+    own = GeneralizedDiceLoss(
+        "BCI" if batch else "CI",
+        1e-4,
+        weighting=weighting,
+        activation="softmax",
+        include_background=background,
+    )
+    assert_same(both(own, logits, y), both(monai, logits, one_hot(y, 4)))
+
+
+@pytest.mark.parametrize("batch_dice", [False, True])
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("smooth", [1e-5, 1.0])
+def test_nnunet_soft_dice_is_i_or_bi_minus_one(batch_dice, background, smooth, make_case):
+    dice = pytest.importorskip("nnunetv2.training.loss.dice", reason="nnunetv2 is not installed")
+    logits, y = make_case()
+    phi = "BI" if batch_dice else "I"
+    own = DiceLoss(phi, smooth, activation="softmax", include_background=background)
+    for kind in (dice.MemoryEfficientSoftDiceLoss, dice.SoftDiceLoss):
+        theirs = kind(
+            apply_nonlin=lambda x: x.softmax(1),
+            batch_dice=batch_dice,
+            do_bg=background,
+            smooth=smooth,
+            ddp=False,
+        )
+        assert_same(both(own, logits, y), both(theirs, logits, y[:, None]), offset=1.0)
+
+
+@pytest.mark.parametrize("batch_dice", [False, True])
+def test_nnunet_formula(batch_dice, make_case, one_hot):
+    def published(logits, y):
+        p, truth = logits.softmax(1)[:, 1:], one_hot(y, 4)[:, 1:]
+        sums = [x.sum(AXES) for x in (p * truth, p, truth)]
+        inter, pred, true = [x.sum(0) for x in sums] if batch_dice else sums
+        return -((2 * inter + 1e-5) / (pred + true + 1e-5).clamp_min(1e-8)).mean()
+
+    logits, y = make_case()
+    phi = "BI" if batch_dice else "I"
+    own = DiceLoss(phi, 1e-5, activation="softmax", include_background=False)
+    assert_same(both(own, logits, y), both(published, logits, y), offset=1.0)
+
+
+@pytest.mark.parametrize("smooth", [0.0, 1.0])
+def test_segmentation_models_pytorch_is_bi_and_drops_classes_empty_in_the_batch(smooth, make_case):
+    smp = pytest.importorskip(
+        "segmentation_models_pytorch.losses.dice", reason="segmentation-models is not installed"
+    )
+    logits, y = make_case()
+    theirs = both(smp.DiceLoss("multiclass", smooth=smooth), logits, y)
+    # (I + s) / (I + F/2 + s), so epsilon = 2 s; with s = 0 the denominator is cut at 1e-7
+    own = DiceLoss("BI", 2 * smooth or 1e-12, activation="softmax")
+    assert_same(both(own, logits, y), theirs)
+    y[y == 2] = 0
+    value, _ = both(smp.DiceLoss("multiclass", smooth=smooth), logits, y)
+    parts = soft_dice(logits, y, "BI", 2 * smooth or 1e-12, activation="softmax")[0]
+    assert value == pytest.approx((1 - parts[[0, 1, 3]]).sum().item() / 4)
+
+
+def test_torchmetrics_macro_dice_is_i_or_bi_with_empty_subsets_left_out(make_case, one_hot):
+    functional = pytest.importorskip(
+        "torchmetrics.functional.segmentation", reason="torchmetrics is not installed"
+    )
+    logits, y = make_case()
+    maps = one_hot(logits.argmax(1), 4).long()
+    truth = one_hot(y, 4).long()
+    for level, phi in (("samplewise", "I"), ("global", "BI")):
+        theirs = functional.dice_score(
+            maps, truth, 4, average="none", input_format="one-hot", aggregation_level=level
+        )
+        torch.testing.assert_close(theirs.double(), soft_dice(maps.double(), y, phi, 1e-9))
+    nothing = torch.zeros(1, 2, 4, dtype=torch.long)
+    score = functional.dice_score(nothing, nothing, 2, average="none", input_format="one-hot")
+    assert score.isnan().all()  # the paper's epsilon makes it 1
+
+
+def test_vnet_derivative_is_the_l2_norm_without_epsilon(make_case, one_hot):
+    # V-Net, Milletari et al. 2016: D = 2 sum p g / (sum p^2 + sum g^2), one map per volume, and
+    # dD/dp = 2 [g (sum p^2 + sum g^2) - 2 p sum p g] / (sum p^2 + sum g^2)^2
+    logits, y = make_case(1, 1)
+    p, g = logits.sigmoid(), one_hot(y, 1)
+    total = (p * p).sum() + (g * g).sum()
+    derivative = 2 * (g * total - 2 * p * (p * g).sum()) / total**2
+    torch.testing.assert_close(dice_gradient(p, y, "I", 1e-12, norm="l2"), -derivative)
+
+
+def test_deepmedic_is_bi_with_background(make_case, one_hot):
+    # dsc = (2 sum p y + 1e-5) / (sum p + sum y + 1e-5) over (batch, space), mean over all classes
+    def published(logits, y):
+        p, truth = logits.softmax(1), one_hot(y, 4)
+        axes = (0, *AXES)
+        return (
+            1 - ((2 * (p * truth).sum(axes) + 1e-5) / (p.sum(axes) + truth.sum(axes) + 1e-5)).mean()
+        )
+
+    logits, y = make_case()
+    own = DiceLoss("BI", 1e-5, activation="softmax")
+    assert_same(both(own, logits, y), both(published, logits, y))
+
+
+def test_niftynet_generalised_dice_is_ci_weighted_without_epsilon(make_case, one_hot):
+    # Sudre et al. 2017 as in NiftyNet: per volume, weights 1 / volume^2, absent ones the largest
+    def published(logits, y):
+        p, truth = logits.softmax(1), one_hot(y, 4)
+        total = 0.0
+        for b in range(p.shape[0]):
+            volume = truth[b].sum((1, 2, 3))
+            weight = 1 / volume**2
+            weight = torch.where(weight.isinf(), weight[weight.isfinite()].max(), weight)
+            twice = 2 * (weight * (p[b] * truth[b]).sum((1, 2, 3))).sum()
+            total = total + 1 - twice / (weight * (p[b].sum((1, 2, 3)) + volume).clamp_min(1)).sum()
+        return total / p.shape[0]
+
+    logits, y = make_case()
+    y[1][y[1] == 3] = 1
+    own = GeneralizedDiceLoss("CI", 1e-12, activation="softmax")
+    assert_same(both(own, logits, y), both(published, logits, y))
