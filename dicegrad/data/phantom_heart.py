@@ -13,7 +13,10 @@ from dicegrad.data.phantom_tissue import Volumes, acquire, smooth_field
 
 RV, MYO, LV = 1, 2, 3
 # Signal of a bright-blood cine; no other tissue comes near the wall's.
-SIGNAL = {"lung": 35.0, "MYO": 125.0, "muscle": 190.0, "liver": 225.0, "blood": 330.0, "fat": 430.0}
+SIGNAL = {"MYO": 45.0, "lung": 175.0, "liver": 240.0, "blood": 345.0, "fat": 430.0}
+
+# Radius of the RV's circle, relative to the LV with its wall at ED.
+RV_SIZE = {"ED": 1.0, "ES": 0.86}
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,14 @@ def draw_heart(rng: np.random.Generator) -> Patient:
 
 
 def _anatomy(rng: np.random.Generator, length: float) -> Anatomy:
-    cavity, wall = rng.uniform(20.5, 24.0), rng.uniform(6.5, 7.5)
+    cavity, wall = rng.uniform(20.0, 23.0), rng.uniform(8.0, 9.0)
     return Anatomy(
-        centre=np.array([9.0, 0.0]) + rng.uniform(-5, 5, 2),
+        centre=np.array([7.0, 0.0]) + rng.uniform(-8, 8, 2),
         tilt=rng.uniform(-0.06, 0.06, 2),
-        cavity={"ED": cavity, "ES": cavity * rng.uniform(0.48, 0.54)},
-        wall={"ED": wall, "ES": wall * rng.uniform(1.85, 2.05)},
+        cavity={"ED": cavity, "ES": cavity * rng.uniform(0.60, 0.66)},
+        wall={"ED": wall, "ES": wall * rng.uniform(1.45, 1.6)},
         length={"ED": length, "ES": length * rng.uniform(0.88, 0.94)},
-        side=np.pi + rng.uniform(-0.4, 0.4),
+        side=np.pi + rng.uniform(-0.7, 0.7),
         lobes=(
             rng.uniform(0, 0.06),
             rng.uniform(0, np.pi),
@@ -136,9 +139,9 @@ def _surroundings(
     chest = -y - 0.3 * x - rng.uniform(40, 44) + waves
     liver = y - 0.6 * x - rng.uniform(42, 48) + 5 * np.arange(shape[2]) / shape[2] - waves
     clean = np.full(shape, SIGNAL["lung"])
-    clean[vessels] = SIGNAL["muscle"] / 2
+    clean[vessels] = SIGNAL["liver"]
     clean[liver > 0] = SIGNAL["liver"]
-    clean[chest > 0] = SIGNAL["muscle"]
+    clean[chest > 0] = SIGNAL["liver"]
     clean[chest > 5] = SIGNAL["fat"]
     return clean
 
@@ -189,15 +192,16 @@ def _heart(
     cavity, wall, length = anatomy.cavity[phase], anatomy.wall[phase], anatomy.length[phase]
     inner = cavity * wobble * _taper(depth, length)
     outer = (cavity + wall) * wobble * _taper(depth, length + wall)
-    # The crescent is a larger circle, shifted to the RV's side, less the LV with its wall.
-    shrink = {"ED": 1.0, "ES": 0.86}[phase]
+    # The crescent is a circle shifted to the RV's side, less the LV with its wall; its horns end
+    # where they would be thinner than two voxels.
     taper = _taper(depth, 0.92 * length)
-    reach = (cavity + wall) * 0.62 * taper
-    size = (anatomy.cavity["ED"] + anatomy.wall["ED"]) * 1.0 * shrink * taper
-    along = radius * np.cos(angle - anatomy.side) - reach
-    across = radius * np.sin(angle - anatomy.side)
+    shift = 0.62 * (cavity + wall) * taper
+    size = RV_SIZE[phase] * (anatomy.cavity["ED"] + anatomy.wall["ED"]) * taper
+    turned = angle - anatomy.side
+    across = np.clip(size**2 - (shift * np.sin(turned)) ** 2, 0, None)
+    far = shift * np.cos(turned) + np.sqrt(across)
     label = np.zeros(shape, np.uint8)
-    label[(np.hypot(along, across) < size) & (along > -0.5 * size) & (taper > 0.35)] = RV
+    label[(radius < far) & (far > outer + 3)] = RV
     label[radius < outer] = MYO
     label[radius < inner] = LV
     return label

@@ -1,6 +1,6 @@
 """How long the significance tests of a whole Table 1 take on one core.
 
-    OMP_NUM_THREADS=1 python benchmarks/statistics.py
+    OMP_NUM_THREADS=1 python benchmarks/rank_tests.py
 
 Cases, trainings and pairs are those of the paper: BRATS 210 HGG and 75 LGG, 3 setups at 4 batch
 sizes; ACDC 100 ED and 100 ES, 3 setups, and I, marginal and leaf on 3 classes. Each pair is tested
