@@ -39,16 +39,29 @@ def read_study():
     return settings, rows, datasets
 
 
+def about(dataset):
+    """What tables and figures need to know of a dataset."""
+    adapter = get_adapter(dataset["adapter"], Path(dataset["root"]))
+    return {
+        "groups": list(adapter.groups),
+        "classes": dataset["classes"],
+        "missing": dataset["missing"],
+    }
+
+
 # Jobs import dicegrad from here, also those that run in an environment of their own.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
+environment = os.environ
+environment.update(
+    PYTHONPATH=os.pathsep.join([str(workflow.basedir), environment.get("PYTHONPATH", "")])
 )
 
 try:
     SETTINGS, ROWS, DATASETS = read_study()
+    ABOUT = {name: about(dataset) for name, dataset in DATASETS.items()}
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+TABLE_FORMATS = ["tsv", "md", "html", "tex"]
 STUDY = SETTINGS["study"]
 RESULTS = f"results/{STUDY}"
 EXPERIMENTS = Paramspace(pd.DataFrame(ROWS), filename_params=[])
@@ -114,8 +127,8 @@ def experiments(**wanted):
 
 def path_of(row, fold=None):
     """The folder of an experiment, or of one of its folds."""
-    parts = [RESULTS, *(f"{key}~{value}" for key, value in row.items())]
-    return "/".join(parts if fold is None else [*parts, f"fold~{fold}"])
+    parts = [f"{key}~{value}" for key, value in row.items()]
+    return str(Path(RESULTS, *parts, *([] if fold is None else [f"fold~{fold}"])))
 
 
 def fold_paths(rows, name):
@@ -128,10 +141,50 @@ def row_of(wildcards):
     return {key: getattr(wildcards, key) for key in ROWS[0]}
 
 
+def heuristic_epsilon(wildcards):
+    """The table of heuristic epsilons, for experiments that ask for it."""
+    if wildcards.epsilon != "heuristic":
+        return []
+    return f"resources/{wildcards.dataset}/epsilon/{wildcards.labeling}.tsv"
+
+
+def sampling_of(wildcards):
+    """How often the cases of a group are listed, for experiments that use the heuristic."""
+    if wildcards.epsilon != "heuristic":
+        return {}
+    return DATASETS[wildcards.dataset].get("sampling", {}).get(wildcards.labeling, {})
+
+
+def table(name):
+    """A table in all its formats; the report shows the one for browsers."""
+    files = {kind: f"{RESULTS}/{name}.{kind}" for kind in TABLE_FORMATS}
+    files["html"] = report(
+        files["html"],
+        category="1. The finding",
+        caption=f"../report/{name}.rst",
+        labels={"what": name.replace("_", " ")},
+    )
+    return files
+
+
+def figure(name, category, caption=None):
+    """A figure in all its formats; the report shows the PNG."""
+    stem = f"{RESULTS}/figures/{name}"
+    shown = report(
+        f"{stem}.png",
+        category=category,
+        caption=f"../report/{caption or name}.rst",
+        labels={"what": name.replace("_", " ")},
+    )
+    return {"png": shown, "svg": f"{stem}.svg"}
+
+
 def study_outputs():
     """What a reader of the study wants."""
     tables = ["table1"]
-    if experiments(labeling="partial", loss="marginal") + experiments(labeling="partial", loss="leaf"):
+    if experiments(labeling="partial", loss="marginal") + experiments(
+        labeling="partial", loss="leaf"
+    ):
         tables.append("table_losses")
     figures = ["finding", "roc", "distributions", "volumes", "learning_curves"]
     figures += [

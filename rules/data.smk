@@ -9,20 +9,19 @@ for name, root in PHANTOMS.items():
             f"phantom_{name}"
         output:
             directory(root),
-        params:
-            root=root,
-            phantom=DATASETS[name]["phantom"],
         log:
             f"logs/{name}/phantom.log",
         benchmark:
             f"benchmarks/results/{name}/phantom.tsv"
+        conda:
+            "../envs/analysis.yaml"
         resources:
             mem_mb=lambda wildcards, attempt: 1000 * attempt,
             runtime=lambda wildcards, attempt: 10 * attempt,
+        params:
+            phantom=DATASETS[name]["phantom"],
         message:
             f"Generating the phantom {name}"
-        conda:
-            "../envs/analysis.yaml"
         script:
             "../scripts/phantom.py"
 
@@ -32,20 +31,20 @@ rule cases:
         original_files,
     output:
         "resources/{dataset}/cases.tsv",
-    params:
-        adapter=dataset_setting("adapter"),
-        root=dataset_setting("root"),
-        groups=lambda wildcards: [DATASETS[wildcards.dataset]["missing"]["group"]],
     log:
         "logs/{dataset}/cases.log",
     benchmark:
         "benchmarks/results/{dataset}/cases.tsv"
+    conda:
+        "../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        adapter=dataset_setting("adapter"),
+        root=dataset_setting("root"),
+        groups=lambda wildcards: [DATASETS[wildcards.dataset]["missing"]["group"]],
     message:
         "Finding and checking the cases of {wildcards.dataset}"
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/cases.py"

@@ -11,6 +11,15 @@ rule evaluate:
         ],
     output:
         f"{EXPERIMENT}/scores.tsv",
+    log:
+        f"{EXPERIMENT}/evaluate.log",
+    benchmark:
+        f"{EXPERIMENT}/evaluate.benchmark.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         adapter=dataset_setting("adapter"),
         root=dataset_setting("root"),
@@ -18,18 +27,9 @@ rule evaluate:
         fold_count=fold_count,
         folds=lambda wildcards: folds_of(wildcards.dataset),
         experiment=row_of,
-    log:
-        f"{EXPERIMENT}/evaluate.log",
-    benchmark:
-        f"{EXPERIMENT}/evaluate.benchmark.tsv"
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
     message:
         "Scoring {wildcards.dataset}, {wildcards.labeling} labels: {wildcards.loss} {wildcards.phi},"
         " epsilon {wildcards.epsilon}, batch size {wildcards.batch_size}"
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/evaluate.py"
 
@@ -43,13 +43,13 @@ rule scores:
         f"logs/{STUDY}/scores.log",
     benchmark:
         f"benchmarks/results/{STUDY}/scores.tsv"
+    conda:
+        "../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     message:
         "Collecting the scores"
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/scores.py"
 
@@ -59,18 +59,18 @@ rule compare:
         f"{RESULTS}/scores.tsv",
     output:
         f"{RESULTS}/comparisons.tsv",
-    params:
-        draws=SETTINGS["draws"],
     log:
         f"logs/{STUDY}/compare.log",
     benchmark:
         f"benchmarks/results/{STUDY}/compare.tsv"
+    conda:
+        "../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        draws=SETTINGS["draws"],
     message:
         "Testing which results differ"
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/compare.py"

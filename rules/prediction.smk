@@ -10,6 +10,17 @@ rule predict:
         weights=f"{FOLD}/weights.pt",
     output:
         directory(f"{FOLD}/predictions"),
+    log:
+        f"{FOLD}/predict.log",
+    benchmark:
+        f"{FOLD}/predict.benchmark.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: SETTINGS["training_threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        gpu=GPU,
     params:
         adapter=dataset_setting("adapter"),
         root=dataset_setting("root"),
@@ -17,19 +28,8 @@ rule predict:
         fold_count=fold_count,
         network=dataset_setting("network"),
         restoration=dataset_setting("preprocessing", "restoration", default="linear"),
-    log:
-        f"{FOLD}/predict.log",
-    benchmark:
-        f"{FOLD}/predict.benchmark.tsv"
-    threads: SETTINGS["training_threads"]
-    resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
-        gpu=GPU,
     message:
         "Predicting fold {wildcards.fold} of {wildcards.dataset}, {wildcards.labeling} labels:"
         " {wildcards.loss} {wildcards.phi}, epsilon {wildcards.epsilon}"
-    conda:
-        "../envs/training.yaml"
     script:
         "../scripts/predict.py"

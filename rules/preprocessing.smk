@@ -8,23 +8,23 @@ rule resample:
         images="resources/{dataset}/images.npy",
         labels="resources/{dataset}/labels.npy",
         grids="resources/{dataset}/grids.json",
+    log:
+        "logs/{dataset}/resample.log",
+    benchmark:
+        "benchmarks/results/{dataset}/resample.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 8
+    resources:
+        mem_mb=lambda wildcards, attempt, threads: (500 + 1500 * threads) * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         adapter=dataset_setting("adapter"),
         root=dataset_setting("root"),
         classes=dataset_setting("classes"),
         preprocessing=dataset_setting("preprocessing"),
-    log:
-        "logs/{dataset}/resample.log",
-    benchmark:
-        "benchmarks/results/{dataset}/resample.tsv"
-    threads: 8
-    resources:
-        mem_mb=lambda wildcards, attempt, threads: (500 + 1500 * threads) * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
     message:
         "Resampling and normalising the cases of {wildcards.dataset}"
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/resample.py"
 
@@ -36,20 +36,20 @@ rule label:
     output:
         labels="resources/{dataset}/labels/{labeling}.npy",
         volumes="resources/{dataset}/volumes/{labeling}.tsv",
-    params:
-        classes=dataset_setting("classes"),
-        missing=dataset_setting("missing"),
     log:
         "logs/{dataset}/label_{labeling}.log",
     benchmark:
         "benchmarks/results/{dataset}/label_{labeling}.tsv"
+    conda:
+        "../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        classes=dataset_setting("classes"),
+        missing=dataset_setting("missing"),
     message:
         "Making the {wildcards.labeling} labels of {wildcards.dataset}"
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/label.py"
 
@@ -59,19 +59,19 @@ rule folds:
         cases="resources/{dataset}/cases.tsv",
     output:
         folds="resources/{dataset}/folds.tsv",
-    params:
-        folds=dataset_setting("folds"),
     log:
         "logs/{dataset}/folds.log",
     benchmark:
         "benchmarks/results/{dataset}/folds.tsv"
+    conda:
+        "../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 5 * attempt,
+    params:
+        folds=dataset_setting("folds"),
     message:
         "Dealing the subjects of {wildcards.dataset} to folds"
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/folds.py"
 
@@ -83,22 +83,22 @@ rule heuristic:
         volumes="resources/{dataset}/volumes/{labeling}.tsv",
     output:
         "resources/{dataset}/epsilon/{labeling}.tsv",
+    log:
+        "logs/{dataset}/heuristic_{labeling}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/heuristic_{labeling}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 5 * attempt,
     params:
         fold_count=fold_count,
         sampling=lambda wildcards: DATASETS[wildcards.dataset]
         .get("sampling", {})
         .get(wildcards.labeling, {}),
-    log:
-        "logs/{dataset}/heuristic_{labeling}.log",
-    benchmark:
-        "benchmarks/results/{dataset}/heuristic_{labeling}.tsv"
-    resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 5 * attempt,
     message:
         "Heuristic epsilon of {wildcards.dataset}, {wildcards.labeling} labels"
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/heuristic.py"
 
@@ -116,13 +116,13 @@ rule epsilon_table:
         f"logs/{STUDY}/epsilon_table.log",
     benchmark:
         f"benchmarks/results/{STUDY}/epsilon_table.tsv"
+    conda:
+        "../envs/analysis.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 5 * attempt,
     message:
         "Collecting the heuristic epsilons"
-    conda:
-        "../envs/analysis.yaml"
     script:
         "../scripts/epsilon_table.py"
 

@@ -16,7 +16,7 @@ with job(snakemake.log[0]) as report:
         snakemake.wildcards.dataset,
         params.dataset,
         params.chosen,
-        Path(params.results),
+        Path(snakemake.input.scores).parent,
     )
     report(f"cases: {', '.join(dict.fromkeys(example.case for example in examples))}")
     values = get_adapter(params.adapter, Path(params.root)).class_values

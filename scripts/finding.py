@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from dicegrad.logs import job
 from dicegrad.reporting.figures.index import plot_finding
+from dicegrad.reporting.formats import read_table
 
 with job(snakemake.log[0]):
-    table = pd.read_csv(snakemake.input[0], sep="\t")
+    table = read_table(Path(snakemake.input[0]))
     plot_finding(table, Path(snakemake.output.png).with_suffix(""))

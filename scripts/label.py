@@ -22,11 +22,11 @@ with job(snakemake.log[0]) as report:
         Missing.from_dict(snakemake.params.missing),
     )
     volumes = class_volumes(labels, len(classes))
-    with atomic_path(Path(snakemake.output.labels)) as path:
-        with path.open("wb") as file:
-            np.save(file, labels)
+    with atomic_path(Path(snakemake.output.labels)) as path, path.open("wb") as file:
+        np.save(file, labels)
     with Path(snakemake.output.volumes).open("w") as file:
         print("case", *classes, sep="\t", file=file)
         for case, row in zip(cases, volumes, strict=True):
             print(case.case, *row, sep="\t", file=file)
-    report(f"mean voxels: {dict(zip(classes, volumes.mean(axis=0).round(1).tolist()))}")
+    for name, mean in zip(classes, volumes.mean(axis=0), strict=True):
+        report(f"{name}: {mean:.1f} voxels in the mean")

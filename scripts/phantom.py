@@ -7,6 +7,6 @@ from dicegrad.logs import job
 
 with job(snakemake.log[0]) as report:
     phantom = snakemake.params.phantom
-    root = Path(snakemake.params.root)
+    root = Path(snakemake.output[0])
     write_phantom(phantom["kind"], root, phantom["subjects"], phantom.get("seed", 0))
     report(f"{phantom['subjects']} subjects in {root}")

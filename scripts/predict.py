@@ -33,7 +33,5 @@ with job(snakemake.log[0]) as report:
             continue
         path = out / f"{case.case}.nii.gz"
         grid = Grid.from_json(grids[case.case])
-        predict_case(
-            network, case, image, grid, params.classes, values, params.restoration, path
-        )
+        predict_case(network, case, image, grid, params.classes, values, params.restoration, path)
         report(case.case)

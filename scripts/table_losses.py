@@ -1,10 +1,10 @@
 """Setup I beside the marginal and the leaf Dice loss, in every format."""
 
-import pandas as pd
+from pathlib import Path
 
 from dicegrad.evaluation.scores import read_scores
 from dicegrad.logs import job
-from dicegrad.reporting.formats import write_table
+from dicegrad.reporting.formats import read_table, write_table
 from dicegrad.reporting.tables import table_losses
 
 CAPTION = (
@@ -14,7 +14,7 @@ CAPTION = (
 
 with job(snakemake.log[0]) as report:
     scores = read_scores(snakemake.input.scores)
-    comparisons = pd.read_csv(snakemake.input.comparisons, sep="\t", keep_default_na=True)
+    comparisons = read_table(Path(snakemake.input.comparisons))
     table = table_losses(scores, comparisons, snakemake.params.datasets)
     write_table(table, snakemake.params.datasets, list(snakemake.output), CAPTION)
     report(f"{len(table)} rows")

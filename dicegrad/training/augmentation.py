@@ -145,9 +145,7 @@ def _knots_to_voxels(size: int, like: Tensor) -> Tensor:
     padded = _KNOTS + 2 * _PADDING
     at = torch.arange(padded, dtype=like.dtype, device=like.device)
     gauss = torch.exp(-0.5 * ((at[:, None] - at[None, _PADDING:-_PADDING]) / _SIGMA) ** 2)
-    resized = functional.interpolate(
-        gauss.T[None], size=size, mode="linear", align_corners=True
-    )
+    resized = functional.interpolate(gauss.T[None], size=size, mode="linear", align_corners=True)
     return resized[0].T
 
 

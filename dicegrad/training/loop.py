@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -169,8 +169,12 @@ class _Run:
         losses = torch.stack(self.losses).cpu()
         self._check_finite(losses)
         rate = self.optimizer.param_groups[0]["lr"]
-        val_loss, dice = validate(self.network, self.data, self.split, self.objective, self.batch_size)
-        val_loss += self.settings.l2 * sum(float(k.detach().square().sum()) for k in kernels_of(self.network))
+        val_loss, dice = validate(
+            self.network, self.data, self.split, self.objective, self.batch_size
+        )
+        val_loss += self.settings.l2 * sum(
+            float(k.detach().square().sum()) for k in kernels_of(self.network)
+        )
         self.epoch += 1
         self.losses = []
         self.schedule.update(val_loss, self.settings)
@@ -235,7 +239,11 @@ class _Run:
 
 
 def validate(
-    network: nn.Module, data: PreparedData, split: Split, objective: Objective, batch_size: int
+    network: nn.Module,
+    data: PreparedData,
+    cases: Sequence[int],
+    objective: Objective,
+    batch_size: int,
 ) -> tuple[float, list[float]]:
     """Loss and hard DSC on the validation cases, under the labeling of the training.
 
@@ -248,13 +256,13 @@ def validate(
     network.eval()
     losses, scores = [], []
     with torch.inference_mode():
-        for start in range(0, len(split.validation), batch_size):
-            image, label = data.batch(split.validation[start : start + batch_size])
+        for start in range(0, len(cases), batch_size):
+            image, label = data.batch(cases[start : start + batch_size])
             logits = network(image)
             losses.append(objective(logits, label) * len(label))
             scores.append(_dice_per_case(harden(logits), label, len(data.classes)))
     dice = torch.cat(scores).nanmean(dim=0)
-    return float(torch.stack(losses).sum()) / len(split.validation), dice.tolist()
+    return float(torch.stack(losses).sum()) / len(cases), dice.tolist()
 
 
 def harden(logits: Tensor) -> Tensor:
