@@ -49,6 +49,17 @@ def about(dataset):
     }
 
 
+def originals(dataset):
+    """The files of a data set as it was downloaded, or the folder that is generated.
+
+    One rule names all these files, and writes a table that holds a fingerprint of each case. What
+    reads a file through that table runs again when the file changes, and planning a large study
+    does not look at every file once per job.
+    """
+    root = Path(dataset["root"])
+    return str(root) if "phantom" in dataset else raw_files(dataset["adapter"], root)
+
+
 # Jobs import dicegrad from here, also those that run in an environment of their own.
 environment = os.environ
 environment.update(
@@ -58,6 +69,7 @@ environment.update(
 try:
     SETTINGS, ROWS, DATASETS = read_study()
     ABOUT = {name: about(dataset) for name, dataset in DATASETS.items()}
+    ORIGINALS = {name: originals(dataset) for name, dataset in DATASETS.items()}
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -102,22 +114,6 @@ def fold_count(wildcards):
 def folds_of(dataset):
     """Numbers of the folds that the study runs."""
     return study.folds_to_run(SETTINGS["folds"], DATASETS[dataset]["folds"]["count"], dataset)
-
-
-def original_files(wildcards):
-    """The data set as it was downloaded, or generated.
-
-    One rule names all these files, and writes a table that holds a fingerprint of each case. What
-    reads a file through that table runs again when the file changes, and planning a large study
-    does not look at every file once per job.
-    """
-    settings = DATASETS[wildcards.dataset]
-    if "phantom" in settings:
-        return settings["root"]
-    try:
-        return raw_files(settings["adapter"], Path(settings["root"]))
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def experiments(**wanted):
@@ -207,10 +203,11 @@ def show_summary():
         print(f"\n{summary.read_text()}", file=sys.stderr)
 
 
-def show_errors(snakemake_log):
+def show_errors(snakemake_logs):
     """The lines that matter, last, where a reader looks first."""
-    failed = re.findall(r"^\s*log: (\S+)", Path(snakemake_log).read_text(), re.MULTILINE)
-    for path in dict.fromkeys(failed):
-        for line in Path(path).read_text().splitlines() if Path(path).exists() else []:
+    text = "".join(Path(path).read_text() for path in snakemake_logs)
+    for path in dict.fromkeys(re.findall(r"^ +log: (\S+)", text, re.MULTILINE)):
+        lines = Path(path).read_text().splitlines() if Path(path).exists() else []
+        for line in lines:
             if line.startswith("error: "):
                 print(f"\n{line}", file=sys.stderr)

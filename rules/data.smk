@@ -28,7 +28,7 @@ for name, root in PHANTOMS.items():
 
 rule cases:
     input:
-        original_files,
+        lambda wildcards: ORIGINALS[wildcards.dataset],
     output:
         "resources/{dataset}/cases.tsv",
     log:

@@ -169,12 +169,10 @@ class _Run:
         losses = torch.stack(self.losses).cpu()
         self._check_finite(losses)
         rate = self.optimizer.param_groups[0]["lr"]
-        val_loss, dice = validate(
-            self.network, self.data, self.split, self.objective, self.batch_size
-        )
-        val_loss += self.settings.l2 * sum(
-            float(k.detach().square().sum()) for k in kernels_of(self.network)
-        )
+        cases = self.split.validation
+        val_loss, dice = validate(self.network, self.data, cases, self.objective, self.batch_size)
+        penalty = sum(kernel.detach().square().sum() for kernel in kernels_of(self.network))
+        val_loss += self.settings.l2 * float(penalty)
         self.epoch += 1
         self.losses = []
         self.schedule.update(val_loss, self.settings)

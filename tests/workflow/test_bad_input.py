@@ -51,10 +51,7 @@ def test_an_empty_table_is_refused(study):
 
 
 def test_a_root_that_does_not_exist_is_named(study):
-    config = study.config()
-    config["datasets"] = {"acdc-lowres": {"root": "nowhere"}}
-    study.config_file.write_text(study.config_file.read_text())
-    study.write_config(datasets=config["datasets"])
+    study.write_config(datasets={"acdc-lowres": {"root": "nowhere"}})
     study.table.write_text(HEADER + ROWS.replace("heart", "acdc-lowres"))
     assert "root nowhere: does not exist" in refusal(study, "-n")
 
@@ -106,9 +103,7 @@ def test_a_faulty_file_is_named_before_any_training(own_data, name, edit, messag
         path.unlink()
     else:
         change(path, edit)
-    errors = [
-        line for line in refusal(study).splitlines() if line.startswith("error: ") and line
-    ]
+    errors = [line for line in refusal(study).splitlines() if line.startswith("error: ") and line]
     assert errors
     assert patient.name in errors[-1]
     assert message.lower() in errors[-1].lower()
