@@ -1,0 +1,100 @@
+import json
+
+import pytest
+
+from dicegrad.data.cases import find_cases, get_adapter, raw_files
+from dicegrad.errors import InputError
+
+ABOUT = {
+    "channel_names": {"0": "flair", "1": "t1"},
+    "labels": {"background": 0, "core": 1, "edema": 2},
+    "file_ending": ".nii.gz",
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "dataset.json").write_text(json.dumps(ABOUT))
+    for name in ("001", "002"):
+        for path in (f"imagesTr/{name}_0000", f"imagesTr/{name}_0001", f"labelsTr/{name}"):
+            (tmp_path / f"{path}.nii.gz").parent.mkdir(exist_ok=True)
+            (tmp_path / f"{path}.nii.gz").touch()
+    return tmp_path
+
+
+def write_about(root, **changes):
+    about = {key: value for key, value in (ABOUT | changes).items() if value is not None}
+    (root / "dataset.json").write_text(json.dumps(about))
+
+
+def test_without_groups_every_case_is_its_own_subject_in_one_group(root):
+    cases = find_cases("nnunet", root)
+    assert [(c.case, c.subject, c.group) for c in cases] == [
+        ("001", "001", "all"),
+        ("002", "002", "all"),
+    ]
+    assert cases[0].images == tuple(root / "imagesTr" / f"001_000{i}.nii.gz" for i in (0, 1))
+    assert cases[0].label == root / "labelsTr" / "001.nii.gz"
+
+
+def test_channels_and_classes_come_from_dataset_json(root):
+    adapter = get_adapter("nnunet", root)
+    assert adapter.channels == ("flair", "t1")
+    assert adapter.class_values == {"core": (1,), "edema": (2,)}
+
+
+def test_regions_and_the_decathlons_spelling_are_understood(root):
+    write_about(root, labels={"background": 0, "whole": [1, 2], "core": 1})
+    assert get_adapter("nnunet", root).class_values == {"whole": (1, 2), "core": (1,)}
+    write_about(
+        root, labels={"0": "background", "2": "LV"}, channel_names=None, modality={"0": "MRI"}
+    )
+    adapter = get_adapter("nnunet", root)
+    assert adapter.class_values == {"LV": (2,)}
+    assert adapter.channels == ("MRI",)
+
+
+def test_groups_tsv_names_subject_and_group_and_keeps_leading_zeros(root):
+    (root / "groups.tsv").write_text("case\tsubject\tgroup\n001\t07\tED\n002\t07\tES\n")
+    cases = find_cases("nnunet", root)
+    assert [(c.subject, c.group) for c in cases] == [("07", "ED"), ("07", "ES")]
+    assert get_adapter("nnunet", root).groups == ("ED", "ES")
+    assert root / "groups.tsv" in raw_files("nnunet", root)
+
+
+def test_a_case_that_groups_tsv_does_not_know_and_one_it_invents_are_both_counted(root):
+    (root / "groups.tsv").write_text("case\tsubject\tgroup\n001\t1\tED\n009\t9\tES\n")
+    with pytest.raises(InputError, match=r"no line for case 002.*\(and 1 more problem\)"):
+        find_cases("nnunet", root)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"labels": {}}, "labels is {}"),
+        ({"labels": {"background": 0, "tumor": "1"}}, "label tumor is '1'"),
+        ({"labels": {"background": 0, "tumor": 1, "ignore": 2}}, "ignore"),
+        ({"channel_names": {"0": "t1", "2": "t2"}}, "channel_names is"),
+        ({"channel_names": {"0": "t1", "1": "t1"}}, "each its own name"),
+    ],
+)
+def test_a_dataset_json_that_cannot_be_used_is_named(root, changes, says):
+    write_about(root, **changes)
+    with pytest.raises(InputError) as error:
+        get_adapter("nnunet", root)
+    assert str(root / "dataset.json") in str(error.value)
+    assert says in str(error.value)
+
+
+def test_broken_json_and_no_json_are_named(root):
+    (root / "dataset.json").write_text("{")
+    with pytest.raises(InputError, match=r"dataset.json: not valid JSON"):
+        get_adapter("nnunet", root)
+    (root / "dataset.json").unlink()
+    with pytest.raises(InputError, match=r"dataset.json: missing"):
+        get_adapter("nnunet", root)
+
+
+def test_a_label_without_image_is_a_case_so_that_the_checks_can_name_it(root):
+    (root / "labelsTr" / "003.nii.gz").touch()
+    assert [case.case for case in find_cases("nnunet", root)] == ["001", "002", "003"]
