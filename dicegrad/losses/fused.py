@@ -23,7 +23,7 @@ _WARPS = 8  # 8 values per thread: compiled for compute capability 9.0, nothing 
 
 def fused_sums(
     y_pred: Tensor, y: Tensor, activation: str | None, norm: str
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Tensor, list[Tensor]]:
     """First pass, see `sums.overlap_sums`.
 
     Args:
@@ -33,8 +33,8 @@ def fused_sums(
         norm: "l1" or "l2".
 
     Returns:
-        The sums, shape (3, B, C), float64, and the lowest and highest values, shape (n,), of what
-        should lie in [0, 1] (None if there is no such thing), as for `tiles.tiled_sums`.
+        The sums, shape (3, B, C), float64, and the lowest and highest values of what should lie in
+        [0, 1], as for `tiles.tiled_sums`.
     """
     maps, labels = y_pred.flatten(2), _labels(y)
     batch, channels, voxels = maps.shape
@@ -63,7 +63,7 @@ def fused_sums(
         _STEPS,
         num_warps=_WARPS,
     )
-    return partial.sum(-1, dtype=torch.float64), extremes.flatten() if bounded else None
+    return partial.sum(-1, dtype=torch.float64), [extremes] if bounded else []
 
 
 def fused_gradient(

@@ -157,7 +157,7 @@ def as_plain(tensor: Tensor) -> Tensor:
     return tensor.as_subclass(Tensor)
 
 
-def check_values(y_pred: Tensor, y: Tensor, volumes: Tensor, extremes: Tensor | None) -> None:
+def check_values(y_pred: Tensor, y: Tensor, volumes: Tensor, extremes: list[Tensor]) -> None:
     """Raise unless every label has a channel and soft values lie in [0, 1], but for rounding.
 
     NaN passes: the loss is NaN then, and a gradient scaler skips the step.
@@ -166,7 +166,7 @@ def check_values(y_pred: Tensor, y: Tensor, volumes: Tensor, extremes: Tensor | 
         y_pred: Shape (B, C, *spatial).
         y: Label map (B, *spatial) or maps per class (B, C, *spatial).
         volumes: Sums of the truth, shape (B, C).
-        extremes: Lowest and highest values of what should lie in [0, 1], any shape, or None.
+        extremes: Lowest and highest values of what should lie in [0, 1], of any shape.
 
     Raises:
         InputError: On the CPU; elsewhere a device-side assertion is queued, so that nothing waits.
@@ -174,15 +174,15 @@ def check_values(y_pred: Tensor, y: Tensor, volumes: Tensor, extremes: Tensor | 
     counted = y.ndim < y_pred.ndim and y_pred.shape[1] > 1
     if y_pred.device.type == "cpu":
         inside = not counted or volumes.sum().item() == y.numel()
-        for value in () if extremes is None else extremes.tolist():
-            inside = inside and not (value < -_SLACK or value > 1 + _SLACK)
+        for value in extremes:
+            inside = inside and not (value.item() < -_SLACK or value.item() > 1 + _SLACK)
         if not inside:
             _raise_range(y_pred, y)
         return
     if counted:
         torch._assert_async(volumes.sum() == y.numel(), "y holds a label without a channel")
-    if extremes is not None:
-        inside = ~((extremes < -_SLACK) | (extremes > 1 + _SLACK)).any()
+    for values in extremes:
+        inside = ~((values < -_SLACK) | (values > 1 + _SLACK)).any()
         torch._assert_async(inside, "y_pred or y holds values outside [0, 1]")
 
 

@@ -13,10 +13,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-# Values per tile. Below 2^15 values torch runs an operation in the calling thread, and 31 KiB of
-# floats stay below the 128 KiB from which the C library asks the kernel for fresh pages. What fits
-# the cache as a whole is one tile. On an accelerator a tile only bounds the memory.
-_TILE, _ONE_TILE, _TILE_ACCELERATOR = 31 * 2**10, 2**17, 2**25
+# Values per tile. 2^16 floats are 256 KiB, three of which fit a usual second-level cache. Several
+# threads take half of it: below 2^15 values torch runs an operation in the thread that calls it.
+# What fits the cache as a whole is one tile. On an accelerator a tile only bounds the memory.
+_TILE, _TILE_ALONE, _ONE_TILE, _TILE_ACCELERATOR = 31 * 2**10, 2**16, 2**17, 2**25
 # Threads work on separate tiles, since a barrier after every small operation would cost more than
 # the operation, above all on a busy machine. Python's lock keeps more than a few from helping.
 _TILES_PER_THREAD, _MOST_THREADS = 8, 8
@@ -27,36 +27,30 @@ T = TypeVar("T")
 
 def tiled_sums(
     y_pred: Tensor, y: Tensor, activation: str | None, norm: str
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Tensor, list[Tensor]]:
     """First pass, see `sums.overlap_sums`.
 
     Returns:
-        The sums, shape (3, B, C), and the lowest and highest value of every tile, shape (n,), of
-        what should lie in [0, 1]: probabilities, maps per class, labels of a single channel (None
-        if there is no such thing).
+        The sums, shape (3, B, C), and the lowest and highest values met of what should lie in
+        [0, 1]: probabilities, maps per class, labels of a single channel.
     """
     maps, truth = _flat(y_pred, y)
-    double = torch.float32 if y_pred.device.type == "mps" else torch.float64
 
-    def work(part: slice) -> tuple[Tensor, list[Tensor]]:
+    def work(part: slice) -> tuple[dict[int, list[Tensor]], list[Tensor]]:
+        sums: dict[int, list[Tensor]] = {}  # by the first row of a tile
         extremes: list[Tensor] = []
-        total = None
         for rows, columns, scratch in _tiles(maps, part):
             x, t = _cut(maps, truth, rows, columns)
-            sums = torch.stack(_tile_sums(x, t, activation, norm, scratch, extremes)).to(double)
-            if sums.shape[1:] == maps.shape[:2]:
-                total = sums if total is None else total.add_(sums)
-            else:
-                total = sums.new_zeros(3, *maps.shape[:2]) if total is None else total
-                total[:, rows] += sums
-        return total, extremes
+            sums.setdefault(rows.start, []).extend(
+                _tile_sums(x, t, activation, norm, scratch, extremes)
+            )
+        return sums, extremes
 
     results = _in_threads(work, maps)
-    sums = results[0][0]
-    for other, _ in results[1:]:
-        sums += other
     extremes = [value for _, values in results for value in values]
-    return sums, torch.stack(extremes) if extremes else None
+    if truth.ndim == 2 and maps.shape[1] == 1 and truth.dtype != torch.bool:
+        extremes += torch.aminmax(truth)
+    return _total([sums for sums, _ in results]), extremes
 
 
 def tiled_gradient(
@@ -79,6 +73,17 @@ def tiled_gradient(
     return _in_threads(work, maps)[0].view(y_pred.shape)
 
 
+def _total(parts: list[dict[int, list[Tensor]]]) -> Tensor:
+    """Add the sums of all tiles, in float64 where the device has it: shape (3, B, C)."""
+    rows = []
+    for row in parts[0]:
+        tiles = torch.stack([sums for part in parts for sums in part[row]])
+        double = torch.float32 if tiles.device.type == "mps" else torch.float64
+        tiles = tiles.view(-1, 3, *tiles.shape[1:])
+        rows.append(tiles.sum(0, dtype=double))
+    return rows[0] if len(rows) == 1 else torch.cat(rows, 1)
+
+
 def working_dtype(y_pred: Tensor) -> torch.dtype:
     """Half precision is lifted to float32 before anything is computed from it."""
     return torch.float64 if y_pred.dtype == torch.float64 else torch.float32
@@ -99,7 +104,7 @@ def _tile_sums(
     _one_hot(truth, h)
     if activation is None:
         extremes += torch.aminmax(p)
-    if truth.ndim == 3 or h.shape[1] == 1:
+    if truth.ndim == 3:
         extremes += torch.aminmax(h)
     intersection = torch.mul(p, h, out=product).sum(-1)
     if norm == "l1":
@@ -177,7 +182,8 @@ def _tiles(maps: Tensor, part: slice) -> Iterator[Tile]:
     batch, channels, _ = maps.shape
     size = _TILE_ACCELERATOR
     if maps.device.type == "cpu":
-        size = max(_TILE, maps.numel() if maps.numel() <= _ONE_TILE else 0)
+        size = _TILE if torch.get_num_threads() > 1 else _TILE_ALONE
+        size = maps.numel() if maps.numel() <= _ONE_TILE else size
     voxels = part.stop - part.start
     rows = min(max(size // (channels * voxels), 1), batch)
     columns = min(max(size // channels, 1), voxels)
