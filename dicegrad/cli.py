@@ -1,6 +1,7 @@
 """The command line: what is handy outside the workflow."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,81 @@ def _parser() -> argparse.ArgumentParser:
     phantom.add_argument("--subjects", type=int, default=24, help="how many (default: 24)")
     phantom.add_argument("--seed", type=int, default=0, help="from 0 up (default: 0)")
     phantom.set_defaults(run=_phantom)
+
+    train = commands.add_parser(
+        "train",
+        help="train one experiment from prepared arrays, without the workflow",
+        description="Train one experiment and fold from a folder such as resources/acdc, which "
+        "the workflow prepares. Needs torch and numpy only; goes on from its checkpoint.",
+    )
+    train.add_argument("prepared", type=Path, help="folder with cases.tsv, images.npy, labels/")
+    train.add_argument("dataset", type=Path, help="settings, e.g. config/datasets/acdc.yaml")
+    train.add_argument("out", type=Path, help="folder for weights.pt and history.tsv")
+    train.add_argument("--labeling", choices=("full", "partial"), default="partial")
+    train.add_argument("--loss", choices=("dice", "marginal", "leaf"), default="dice")
+    train.add_argument("--phi", choices=("I", "CI", "BI", "BCI"), default="I")
+    train.add_argument("--epsilon", default="1e-7", help="a number, or heuristic (default: 1e-7)")
+    train.add_argument("--batch-size", type=int, default=2, help="cases (default: 2)")
+    train.add_argument("--fold", type=int, default=0, help="the one held out (default: 0)")
+    train.add_argument("--study", default="command-line", help="part of the seed")
+    train.add_argument("--seed", type=int, default=0, help="from 0 up (default: 0)")
+    train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    train.set_defaults(run=_train)
     return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    import torch
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from dicegrad.study import read_yaml
+    from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
+
+    settings = read_yaml(options.dataset)
+    labeling, heuristic = options.labeling, options.epsilon == "heuristic"
+    sampling = settings.get("sampling", {}).get(labeling, {}) if heuristic else {}
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    words = (options.loss, options.phi, options.epsilon, str(options.batch_size))
+    console = Console(highlight=False, soft_wrap=True)
+    columns = (
+        BarColumn(20),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("loading", total=None)
+
+        def report(line: str) -> None:
+            if not console.is_terminal:
+                console.print(line)
+            elif epoch := re.match(r"epoch (\d+)/(\d+) +(.*)", line):
+                done, total, rest = epoch.groups()
+                progress.update(bar, completed=int(done), total=int(total), description=rest)
+            else:
+                progress.console.print(line)
+
+        train_experiment(
+            Experiment(options.dataset.stem, labeling, *words),
+            options.fold,
+            PreparedFiles.of(options.prepared, labeling),
+            {**settings, "fold_count": settings["folds"]["count"], "sampling": sampling},
+            options.study,
+            options.seed,
+            options.out,
+            device,
+            report,
+        )
+    console.print(f"{options.out / 'weights.pt'} and history.tsv written")
 
 
 def _summary(options: argparse.Namespace) -> None:

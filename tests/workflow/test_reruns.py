@@ -86,9 +86,8 @@ def test_a_chosen_example_redraws_one_figure(rerun):
     assert set(rerun.plan()) == {"examples", "all"}
 
 
-def test_a_changed_original_reruns_what_reads_it(rerun):
-    """Through the case table, which holds a fingerprint of every file that it names."""
-    (rerun.folder / "resources/heart/cases.tsv").unlink()
-    label = rerun.folder / "data/phantoms/heart/training/patient001/patient001_frame01_gt.nii.gz"
-    assert label.is_file()
-    assert {"cases", "resample", "train", "evaluate"} <= set(rerun.plan())
+def test_other_data_rerun_everything(rerun):
+    rerun.set("phantom", {"kind": "heart", "subjects": 4, "seed": 1})
+    planned = rerun.plan()
+    assert planned["train"] == planned["predict"] == 6
+    assert {"phantom_heart", "cases", "resample", "label", "evaluate", *SUMMED_UP} <= set(planned)

@@ -1,0 +1,124 @@
+"""One row of the experiment table, one fold: from prepared files to a trained network."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dicegrad.data.cases import read_cases
+from dicegrad.preprocessing.epsilon import read_epsilon
+from dicegrad.preprocessing.folds import read_folds
+from dicegrad.training.dataset import load_prepared
+from dicegrad.training.loop import Report, Split, derive_seed, train
+from dicegrad.training.network import NetworkSettings, UNet
+from dicegrad.training.objective import make_objective
+from dicegrad.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A row of the experiment table; values as they are written there."""
+
+    dataset: str
+    labeling: str
+    loss: str
+    phi: str
+    epsilon: str
+    batch_size: str
+
+
+@dataclass(frozen=True)
+class PreparedFiles:
+    """What preprocessing left of a dataset under one labeling.
+
+    Attributes:
+        cases: Case table.
+        folds: Fold of each subject.
+        images: (N, C, X, Y, Z) array.
+        labels: (N, X, Y, Z) array of the labeling.
+        epsilon: Heuristic epsilons of the labeling, for experiments that ask for them.
+    """
+
+    cases: Path
+    folds: Path
+    images: Path
+    labels: Path
+    epsilon: Path | None = None
+
+    @classmethod
+    def of(cls, folder: Path, labeling: str) -> "PreparedFiles":
+        """The files in a folder such as `resources/acdc`."""
+        return cls(
+            folder / "cases.tsv",
+            folder / "folds.tsv",
+            folder / "images.npy",
+            folder / "labels" / f"{labeling}.npy",
+            folder / "epsilon" / f"{labeling}.tsv",
+        )
+
+
+def train_experiment(
+    experiment: Experiment,
+    fold: int,
+    files: PreparedFiles,
+    settings: Mapping[str, Any],
+    study: str,
+    seed: int,
+    out: Path,
+    device: torch.device | str = "cpu",
+    report: Report = lambda line: None,
+) -> UNet:
+    """Train the network of one experiment on all folds but one.
+
+    Args:
+        experiment: The row.
+        fold: The fold that is held out, 0-based.
+        files: The prepared dataset.
+        settings: `classes`, `fold_count`, `network`, `training`, and `sampling`: how often the
+            cases of a group are listed.
+        study: Its name; part of the seed.
+        seed: Of the study.
+        out: Folder for weights, history and checkpoint.
+        device: Where to train.
+        report: Takes a line now and then.
+
+    Raises:
+        InputError: See `train`, `read_folds`, `read_epsilon`.
+    """
+    classes = settings["classes"]
+    cases = read_cases(files.cases)
+    folds = read_folds(files.folds, {case.subject for case in cases}, settings["fold_count"])
+    data = load_prepared(files.images, files.labels, [c.case for c in cases], classes, device)
+    held_out = [folds[case.subject] == fold for case in cases]
+    split = Split(
+        train=tuple(
+            number
+            for number, case in enumerate(cases)
+            for _ in range(settings["sampling"].get(case.group, 1))
+            if not held_out[number]
+        ),
+        validation=tuple(number for number, out_of in enumerate(held_out) if out_of),
+    )
+    epsilon: float | list[float]
+    if experiment.epsilon == "heuristic" and files.epsilon is not None:
+        epsilon = read_epsilon(files.epsilon, fold, classes)
+    else:
+        epsilon = float(experiment.epsilon)
+    row = asdict(experiment)
+    derived = derive_seed(seed, study, *row.values(), fold)
+    words = ", ".join(f"{key} {value}" for key, value in row.items())
+    report(f"{words}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
+    return train(
+        data,
+        split,
+        NetworkSettings.from_dict(settings["network"], data.images.shape[1], len(classes)),
+        TrainingSettings.from_dict(settings["training"]),
+        make_objective(experiment.loss, experiment.phi, epsilon, classes),
+        int(experiment.batch_size),
+        derived,
+        out,
+        report,
+        identity={**row, "epsilon_value": str(epsilon), "fold": fold},
+    )
