@@ -25,7 +25,7 @@ $(VENV)/.done: pyproject.toml requirements.lock
 	@touch $@
 
 demo: setup ## Run the demo study and write its report (about five minutes on two cores)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --quiet rules
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --quiet host reason
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --report results/demo/report.html --quiet all
 	@$(BIN)/dicegrad summary results/demo
 

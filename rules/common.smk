@@ -74,6 +74,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 TABLE_FORMATS = ["tsv", "md", "html", "tex"]
+SUPPLEMENT = ["empty_decisions", "dice_rules", "agreement", "beside_paper"]
 STUDY = SETTINGS["study"]
 RESULTS = f"results/{STUDY}"
 EXPERIMENTS = Paramspace(pd.DataFrame(ROWS), filename_params=[])
@@ -192,6 +193,7 @@ def study_outputs():
         *expand(f"{RESULTS}/{{name}}.tsv", name=["scores", "epsilon", "comparisons", "roc"]),
         *expand(f"{RESULTS}/{{name}}.{{kind}}", name=tables, kind=TABLE_FORMATS),
         *expand(f"{RESULTS}/figures/{{name}}.{{kind}}", name=figures, kind=["png", "svg"]),
+        *expand(f"{RESULTS}/supplement/{{name}}.tsv", name=SUPPLEMENT),
         f"{RESULTS}/summary.txt",
     ]
 

@@ -206,3 +206,29 @@ rule summary:
         "Summing up"
     script:
         "../scripts/summary.py"
+
+
+rule supplement:
+    input:
+        scores=f"{RESULTS}/scores.tsv",
+        table1=f"{RESULTS}/table1.tsv",
+    output:
+        empty_decisions=f"{RESULTS}/supplement/empty_decisions.tsv",
+        dice_rules=f"{RESULTS}/supplement/dice_rules.tsv",
+        agreement=f"{RESULTS}/supplement/agreement.tsv",
+        beside_paper=f"{RESULTS}/supplement/beside_paper.tsv",
+    log:
+        f"logs/{STUDY}/supplement.log",
+    benchmark:
+        f"benchmarks/results/{STUDY}/supplement.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        datasets=ABOUT,
+    message:
+        "Making the supplementary tables"
+    script:
+        "../scripts/supplement.py"

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.xdist_group("study")
 # What sums up the whole table follows every change of it.
 SUMMED_UP = {
     *("scores", "compare", "table1", "roc", "finding", "distributions", "volumes"),
-    *("learning_curves", "examples", "summary", "all"),
+    *("learning_curves", "examples", "supplement", "summary", "all"),
 }
 
 
@@ -77,7 +77,7 @@ def test_a_change_of_sampling_reaches_the_heuristic_alone(rerun):
 def test_a_statistic_reruns_the_tests_and_what_shows_them(rerun):
     rerun.write_config(draws=2000)
     assert set(rerun.plan()) == {
-        *("compare", "table1", "distributions", "finding", "summary", "all")
+        *("compare", "table1", "distributions", "finding", "supplement", "summary", "all")
     }
 
 
