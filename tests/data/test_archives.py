@@ -1,0 +1,123 @@
+import io
+import stat
+import tarfile
+import zipfile
+
+import pytest
+
+from dicegrad.data.archives import unpack
+from dicegrad.errors import InputError
+
+
+def make_zip(path, members, mode=stat.S_IFREG | 0o644):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            archive.writestr(info, content)
+    return path
+
+
+def make_tar(path, members):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, bytes):
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+            else:
+                info.type, info.linkname = content
+                archive.addfile(info)
+    return path
+
+
+def nothing_but(folder, *names):
+    return sorted(path.name for path in folder.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_an_honest_archive_is_unpacked_byte_by_byte(tmp_path, make):
+    members = [("a/b/1.txt", b"one" * 1000), ("./2.txt", b""), ("a/..b", b"dots")]
+    archive = make(tmp_path / "archive", members)
+    files = unpack(archive, tmp_path / "out")
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in files] == [
+        "a/b/1.txt",
+        "2.txt",
+        "a/..b",
+    ]
+    assert [path.read_bytes() for path in files] == [content for _, content in members]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("../x", "leads out"),
+        ("a/../../x", "leads out"),
+        ("a\\..\\..\\x", "leads out"),
+        ("/etc/x", "absolute path"),
+        ("C:\\x", "absolute path"),
+        ("good.txt", "comes twice"),
+        ("good.txt/below", "comes twice"),
+        ("folder", "comes twice"),
+    ],
+)
+def test_a_hostile_name_is_refused_before_anything_is_written(tmp_path, make, name, says):
+    honest = [("good.txt", b"good"), ("folder/x", b"x")]
+    archive = make(tmp_path / "archive", [*honest, (name, b"bad")])
+    with pytest.raises(InputError) as error:
+        unpack(archive, tmp_path / "out")
+    assert repr(name) in str(error.value)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+    assert nothing_but(tmp_path, "archive")
+
+
+def test_a_symbolic_link_in_a_zip_is_refused(tmp_path):
+    archive = make_zip(tmp_path / "archive", [("link", b"/etc/passwd")], stat.S_IFLNK | 0o777)
+    with pytest.raises(InputError, match="'link' is a symbolic link"):
+        unpack(archive, tmp_path / "out")
+    assert nothing_but(tmp_path, "archive")
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (tarfile.SYMTYPE, "is a symbolic link"),
+        (tarfile.LNKTYPE, "is a hard link"),
+        (tarfile.FIFOTYPE, "is a special file"),
+        (tarfile.CHRTYPE, "is a special file"),
+    ],
+)
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind, says):
+    archive = make_tar(tmp_path / "archive", [("good", b"good"), ("odd", (kind, "/etc/passwd"))])
+    with pytest.raises(InputError, match=f"'odd' {says}"):
+        unpack(archive, tmp_path / "out")
+    assert nothing_but(tmp_path, "archive")
+
+
+def test_a_flipped_byte_is_found_by_the_checksum_of_its_member(tmp_path):
+    archive = tmp_path / "archive"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as opened:
+        opened.writestr("a.txt", b"some honest content")
+    content = archive.read_bytes()
+    archive.write_bytes(content.replace(b"honest", b"h0nest"))
+    with pytest.raises(InputError, match=r"damaged or incomplete .*CRC"):
+        unpack(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_half_an_archive_is_refused(tmp_path, make):
+    noise = bytes(range(256)) * 50
+    archive = make(tmp_path / "archive", [(f"{n}.bin", noise[n:]) for n in range(20)])
+    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    with pytest.raises(InputError, match="fetch it again"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_what_is_no_archive_or_not_there_is_named(tmp_path):
+    (tmp_path / "page.zip").write_text("<html>log in first</html>")
+    for name, says in (("page.zip", "neither zip nor tar"), ("none.zip", "no such archive")):
+        with pytest.raises(InputError, match=f"{name}: {says}"):
+            unpack(tmp_path / name, tmp_path / "out")
