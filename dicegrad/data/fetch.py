@@ -30,11 +30,7 @@ def check_sha256(path: Path, sha256: str | None) -> None:
 
 
 def fetch(
-    url: str,
-    path: Path,
-    sha256: str | None = None,
-    retries: int = 5,
-    report: Report | None = None,
+    url: str, path: Path, sha256: str | None = None, retries: int = 5, report: Report | None = None
 ) -> Path:
     """Fetch a file; a broken connection is taken up where it broke if the server allows it.
 
@@ -51,7 +47,7 @@ def fetch(
     Raises:
         InputError: The file cannot be fetched, or its checksum is wrong.
     """
-    report = report or (lambda line: None)
+    report, sha256 = report or (lambda line: None), sha256 and sha256.lower()
     if path.is_file():
         check_sha256(path, sha256)
         return path
