@@ -1,6 +1,7 @@
 """One case table for every dataset: found by its adapter, written and read as TSV."""
 
 import csv
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -100,7 +101,10 @@ def summary(problems: Sequence[str], log: Path | None = None) -> str:
 
 
 def write_cases(path: Path, cases: Iterable[Case], channels: Sequence[str]) -> None:
-    """Write the case table: case, subject, group, label, then ``image_<channel>`` in order.
+    """Write the case table: case, subject, group, label, ``image_<channel>`` in order, fingerprint.
+
+    The fingerprint changes with the content of any of the case's files, so that what reads files
+    through the table can be told to run again when the table changes.
 
     Args:
         path: The TSV to write; its folder is made.
@@ -117,13 +121,23 @@ def write_cases(path: Path, cases: Iterable[Case], channels: Sequence[str]) -> N
                 f"case {case.case}: {len(case.images)} images for the {len(channels)} channels "
                 f"{', '.join(channels)}; give one image per channel"
             )
-        rows.append([case.case, case.subject, case.group, case.label, *case.images])
+        files = (case.label, *case.images)
+        rows.append([case.case, case.subject, case.group, *files, fingerprint(files)])
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-        writer.writerow([*COLUMNS, *(f"image_{channel}" for channel in channels)])
+        writer.writerow([*COLUMNS, *(f"image_{channel}" for channel in channels), "fingerprint"])
         writer.writerows(rows)
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """Return 16 hex digits that tell the contents of some files from any others."""
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
 
 
 def read_cases(path: Path) -> list[Case]:

@@ -16,7 +16,7 @@ RV, MYO, LV = 1, 2, 3
 SIGNAL = {"MYO": 45.0, "lung": 175.0, "liver": 240.0, "blood": 345.0, "fat": 430.0}
 
 # Radius of the RV's circle, relative to the LV with its wall at ED.
-RV_SIZE = {"ED": 1.0, "ES": 0.86}
+RV_SIZE = {"ED": 1.0, "ES": 0.95}
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,14 @@ def draw_heart(rng: np.random.Generator) -> Patient:
 
 
 def _anatomy(rng: np.random.Generator, length: float) -> Anatomy:
-    cavity, wall = rng.uniform(20.0, 23.0), rng.uniform(8.0, 9.0)
+    cavity, wall = rng.uniform(18.0, 22.0), rng.uniform(7.5, 9.0)
+    outer = {"ED": cavity + wall, "ES": (cavity + wall) * rng.uniform(0.94, 0.98)}
+    inner = {"ED": cavity, "ES": cavity * rng.uniform(0.50, 0.58)}
     return Anatomy(
         centre=np.array([7.0, 0.0]) + rng.uniform(-8, 8, 2),
         tilt=rng.uniform(-0.06, 0.06, 2),
-        cavity={"ED": cavity, "ES": cavity * rng.uniform(0.60, 0.66)},
-        wall={"ED": wall, "ES": wall * rng.uniform(1.45, 1.6)},
+        cavity=inner,
+        wall={phase: outer[phase] - inner[phase] for phase in outer},
         length={"ED": length, "ES": length * rng.uniform(0.88, 0.94)},
         side=np.pi + rng.uniform(-0.7, 0.7),
         lobes=(

@@ -19,32 +19,46 @@ CASES = [
 ]
 
 
-def test_a_case_table_comes_back_as_it_was_zeros_and_all(tmp_path):
-    table = tmp_path / "resources" / "cases.tsv"
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working directory that holds the files of `CASES`."""
+    monkeypatch.chdir(tmp_path)
+    for case in CASES:
+        for path in (*case.images, case.label):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"voxels of {path}")
+    return tmp_path
+
+
+def test_a_case_table_comes_back_as_it_was_zeros_and_all(here):
+    table = here / "resources" / "cases.tsv"
     write_cases(table, CASES, ("flair", "t1"))
     assert read_cases(table) == CASES
     assert read_channels(table) == ["flair", "t1"]
 
 
-def test_the_columns_are_case_subject_group_label_then_the_channels(tmp_path):
-    write_cases(tmp_path / "cases.tsv", CASES, ("flair", "t1"))
-    lines = (tmp_path / "cases.tsv").read_text().splitlines()
-    assert lines[0].split("\t") == [
-        "case",
-        "subject",
-        "group",
-        "label",
-        "image_flair",
-        "image_t1",
-    ]
-    assert lines[1].split("\t") == [
-        "001",
-        "07",
-        "HGG",
-        "y/seg.nii.gz",
-        "a b/1.nii.gz",
-        "x/2.nii.gz",
-    ]
+def test_the_columns_are_case_subject_group_label_channels_and_fingerprint(here):
+    write_cases(here / "cases.tsv", CASES, ("flair", "t1"))
+    header, first, _ = (here / "cases.tsv").read_text().splitlines()
+    columns = ["case", "subject", "group", "label", "image_flair", "image_t1", "fingerprint"]
+    assert header.split("\t") == columns
+    row = ["001", "07", "HGG", "y/seg.nii.gz", "a b/1.nii.gz", "x/2.nii.gz"]
+    assert first.split("\t")[:-1] == row
+
+
+@pytest.mark.parametrize("name", ["y/seg.nii.gz", "x/2.nii.gz"])
+def test_the_table_changes_when_a_file_does_and_not_when_it_is_touched(here, name):
+    def table():
+        write_cases(here / "cases.tsv", CASES, ("flair", "t1"))
+        return (here / "cases.tsv").read_text().splitlines()
+
+    before = table()
+    Path(name).touch()
+    assert table() == before
+    Path(name).write_text("other voxels")
+    after = table()
+    assert after[1] != before[1]
+    assert after[2] == before[2]
 
 
 def test_images_and_channels_must_agree_in_number(tmp_path):
