@@ -89,6 +89,9 @@ def _train(options: argparse.Namespace) -> None:
     from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
 
     settings = read_yaml(options.dataset)
+    for key in ("classes", "folds", "network", "training"):
+        if key not in settings:
+            raise InputError(f"{options.dataset}: {key} is missing; add it")
     labeling, heuristic = options.labeling, options.epsilon == "heuristic"
     sampling = settings.get("sampling", {}).get(labeling, {}) if heuristic else {}
     device = options.device

@@ -5,13 +5,18 @@ file, the key and the value.
 """
 
 import csv
+import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dicegrad.errors import InputError
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 Settings = dict[str, Any]
 COLUMNS = ("dataset", "labeling", "loss", "phi", "epsilon", "batch_size")
@@ -21,12 +26,14 @@ def read_yaml(path: Path) -> Settings:
     """A YAML mapping.
 
     Raises:
-        InputError: The file is missing, is not YAML or holds no mapping.
+        InputError: The file is missing, no text, not YAML, or holds no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); it should be a text file") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
@@ -62,12 +69,22 @@ def check(value: Any, schema: Settings, where: str) -> None:  # noqa: ANN401
     if error.validator == "required":
         absent = next(name for name in error.validator_value if name not in error.instance)
         raise InputError(f"{where}: {f'{key}.' if key else ''}{absent} is missing; add it")
-    allowed = error.message
+    raise InputError(f"{where}: {key} is {error.instance!r}; {_what_is_allowed(error)}")
+
+
+def _what_is_allowed(error: "ValidationError") -> str:
+    """The end of the message, from the schema's own words where it has some."""
     if error.validator == "enum":
-        allowed = f"allowed: {', '.join(map(str, error.validator_value))}"
-    elif "description" in error.schema:
-        allowed = f"it should be {error.schema['description']}"
-    raise InputError(f"{where}: {key} is {error.instance!r}; {allowed}")
+        return f"allowed: {', '.join(map(str, error.validator_value))}"
+    about = error.schema.get("description", "")
+    if about[:1].islower():  # it says what a value is; a sentence says what the key is for
+        return f"it should be {about}"
+    reason = "it " + error.message.removeprefix(repr(error.instance)).strip()
+    if error.validator_value == "number" and re.fullmatch(
+        r"[-+]?\d+e[-+]?\d+", str(error.instance)
+    ):
+        reason += ": YAML takes it for text, write a point and a sign, as in 1.0e-3"
+    return f"{reason} ({about.rstrip('.')})" if about else reason
 
 
 def with_defaults(config: Settings, schema: Settings, where: str) -> Settings:
@@ -87,10 +104,13 @@ def read_experiments(path: Path, schema: Settings) -> list[dict[str, str]]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such experiment table; set `experiments` to one")
-    with path.open(newline="") as file:
-        lines = (line for line in file if line.strip() and not line.startswith("#"))
-        reader = csv.DictReader(lines, delimiter="\t", restval="", restkey="more")
-        rows = list(reader)
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # a spreadsheet may put a byte-order mark
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text ({error}); save it as such") from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    reader = csv.DictReader(lines, delimiter="\t", restval="", restkey="more")
+    rows = list(reader)
     header = list(reader.fieldnames or [])
     if header != list(COLUMNS):
         raise InputError(
@@ -102,6 +122,8 @@ def read_experiments(path: Path, schema: Settings) -> list[dict[str, str]]:
     seen: dict[tuple[str, ...], int] = {}
     for number, row in enumerate(rows, start=1):
         where = f"{path}: experiment {number}"
+        if "more" in row:
+            raise InputError(f"{where} goes on after batch_size with {row['more']}; remove it")
         check(row, schema, where)
         if (key := tuple(row.values())) in seen:
             raise InputError(f"{where} repeats experiment {seen[key]}; remove one")
@@ -117,6 +139,11 @@ def check_experiment(row: Mapping[str, str], dataset: Settings, path: Path) -> N
     """
     where = f"{path}: {' '.join(row.values())}"
     many = len(dataset["classes"]) > 1
+    if row["epsilon"] != "heuristic" and not 0 < float(row["epsilon"]) < math.inf:
+        raise InputError(
+            f"{where}: epsilon is {row['epsilon']}, but Dice of two empty maps needs one above 0; "
+            "write, say, 1e-7"
+        )
     if row["loss"] != "dice" and (row["phi"] != "I" or row["epsilon"] == "heuristic"):
         raise InputError(
             f"{where}: loss {row['loss']} is image-wise with a numeric epsilon; write phi I and, "
@@ -163,7 +190,8 @@ def read_datasets(
         check(settings, schema, str(folder / f"{name}.yaml"))
         settings = merge(settings, overrides.get(name, {}))
         check(settings, schema, f"{config_file}: datasets.{name}")
-        _check_sense(settings, f"dataset {name}")
+        changed = f"{config_file}: datasets.{name}"
+        _check_sense(settings, changed if name in overrides else str(folder / f"{name}.yaml"))
         datasets[name] = settings
     return {name: datasets[name] for name in names}
 
@@ -203,12 +231,25 @@ def _check_sense(settings: Settings, where: str) -> None:
             f"{where}: network has {levels} encoder levels, so {levels - 1} decoder levels and "
             f"pools; got {len(network['decoder'])} and {len(network['pools'])}"
         )
-    for axis, size in enumerate(settings["preprocessing"]["size"]):
-        divisor = 1
-        for pool in network["pools"]:
-            divisor *= pool[axis]
-        if size % divisor:
+    lengths = [len(block) for block in (*network["encoder"], *network["decoder"])]
+    longest = max(lengths)
+    if not min(lengths):
+        raise InputError(f"{where}: network has a block without a convolution; give it features")
+    if longest > len(network["kernels"]):
+        raise InputError(
+            f"{where}: network.kernels names {len(network['kernels'])}, but a block has {longest} "
+            "convolutions; add a kernel for each"
+        )
+    size = settings["preprocessing"]["size"]
+    divisors = [math.prod(axis) for axis in zip(*network["pools"], strict=True)]
+    for axis, length, divisor in zip("xyz", size, divisors, strict=True):
+        if length % divisor:
             raise InputError(
-                f"{where}: preprocessing.size {settings['preprocessing']['size']} cannot be "
-                f"pooled; its {'xyz'[axis]} must be a multiple of {divisor}"
+                f"{where}: preprocessing.size {size} cannot be pooled; its {axis} must be a "
+                f"multiple of {divisor}"
             )
+    if size == divisors:
+        raise InputError(
+            f"{where}: preprocessing.size {size} is pooled to a single voxel, which cannot be "
+            "normalised; leave out a level of the network"
+        )

@@ -29,8 +29,8 @@ def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") 
     network = UNet(settings)
     try:
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, KeyError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # what a damaged file raises depends on where it is damaged
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{weights}: no weights of this network ({reason}); train it") from error
     return network.to(device).eval()
 

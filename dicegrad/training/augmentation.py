@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dicegrad.errors import InputError
+
 Triple = tuple[float, float, float]
 
 # The elastic field of the paper's code: white noise on 30 knots an axis, padded by 5 zeros at
@@ -45,7 +47,7 @@ class AugmentationSettings:
 
     def __post_init__(self) -> None:
         if self.distribution not in ("normal", "uniform"):
-            raise ValueError(
+            raise InputError(
                 f"augmentation: distribution is {self.distribution!r}; allowed: normal, uniform"
             )
         moving = (self.rotation, self.translation, self.scaling, self.elastic, self.flip)
@@ -54,9 +56,11 @@ class AugmentationSettings:
     @classmethod
     def from_dict(cls, settings: dict) -> "AugmentationSettings":
         """Settings from the `training.augmentation` block of a dataset file."""
-        known = {f.name for f in fields(cls) if f.init}
-        if unknown := sorted(set(settings) - known):
-            raise ValueError(f"augmentation: unknown key {unknown[0]!r}; allowed: {sorted(known)}")
+        known = [f.name for f in fields(cls) if f.init]
+        if unknown := sorted(set(settings) - set(known)):
+            raise InputError(
+                f"augmentation: unknown key {unknown[0]!r}; allowed: {', '.join(known)}"
+            )
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
 
 
@@ -111,7 +115,9 @@ def _sampling_grid(
     shift = draw(settings.translation)
     mirror = torch.rand((batch, 3), generator=generator, device=image.device)
     matrix = torch.where(mirror < image.new_tensor(settings.flip), -1.0, 1.0)[:, :, None] * matrix
-    where = torch.einsum("bij,xyzj->bxyzi", matrix, centred) - shift[:, None, None, None]
+    # Scaled and turned first, then shifted: a shift is in voxels of what comes out.
+    start = torch.einsum("bij,bj->bi", matrix, shift)
+    where = torch.einsum("bij,xyzj->bxyzi", matrix, centred) - start[:, None, None, None]
     if any(settings.elastic):
         where = where - _elastic_field(image, settings.elastic, generator)
     return (where / (extent / 2).clamp(min=0.5)).flip(-1)

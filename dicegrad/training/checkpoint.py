@@ -29,8 +29,8 @@ def save_atomically(state: dict, path: Path) -> None:
     except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
         temporary.unlink(missing_ok=True)
         raise InputError(
-            f"{path}: could not be written ({error}); free some space and start again: "
-            "training goes on from the checkpoint before"
+            f"{path}: could not be written ({_first_line(error)}); free some space and start "
+            "again: training goes on from the checkpoint before"
         ) from error
 
 
@@ -46,9 +46,11 @@ def load_checkpoint(path: Path, configuration: dict) -> dict:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        theirs = state["configuration"]
+        theirs = dict(state["configuration"])
     except Exception as error:
-        raise InputError(f"{path}: not a checkpoint of dicegrad ({error}); delete it") from error
+        raise InputError(
+            f"{path}: not a checkpoint of dicegrad ({_first_line(error)}); delete it"
+        ) from error
     for key in sorted(set(theirs) | set(configuration)):
         if theirs.get(key) != configuration.get(key):
             raise InputError(
@@ -56,3 +58,8 @@ def load_checkpoint(path: Path, configuration: dict) -> dict:
                 f"{configuration.get(key)!r}; delete it to start anew"
             )
     return state
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, without the advice that torch adds below it."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

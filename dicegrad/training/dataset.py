@@ -1,5 +1,6 @@
 """Prepared arrays as a training sees them: on the device, drawn by case number."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
+from dicegrad.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class PreparedData:
     def __post_init__(self) -> None:
         n, size = len(self.cases), tuple(self.images.shape[2:])
         if self.images.shape[0] != n or tuple(self.labels.shape) != (n, *size):
-            raise ValueError(
+            raise InputError(
                 f"{n} cases, but images are {tuple(self.images.shape)} and labels "
                 f"{tuple(self.labels.shape)}; expected ({n}, C, X, Y, Z) and ({n}, X, Y, Z)"
             )
@@ -37,6 +40,13 @@ class PreparedData:
         """Image (B, C, X, Y, Z) float32 and label (B, X, Y, Z) uint8 of some cases."""
         index = torch.as_tensor(numbers, device=self.images.device)
         return self.images[index].float(), self.labels[index]
+
+    def fingerprint(self) -> str:
+        """A hash of every voxel, to tell these arrays from ones that were prepared otherwise."""
+        digest = hashlib.sha256()
+        for array in (*self.images, *self.labels):
+            digest.update(array.cpu().numpy().ravel())
+        return digest.hexdigest()[:16]
 
 
 def load_prepared(

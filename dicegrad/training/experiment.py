@@ -1,6 +1,6 @@
 """One row of the experiment table, one fold: from prepared files to a trained network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from dicegrad.data.cases import read_cases
+from dicegrad.errors import InputError
 from dicegrad.preprocessing.epsilon import read_epsilon
 from dicegrad.preprocessing.folds import read_folds
 from dicegrad.training.dataset import load_prepared
@@ -85,8 +86,11 @@ def train_experiment(
         report: Takes a line now and then.
 
     Raises:
-        InputError: See `train`, `read_folds`, `read_epsilon`.
+        InputError: A prepared file is missing; see also `train`, `read_folds`, `read_epsilon`.
     """
+    for path in (files.cases, files.folds, files.images, files.labels):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; let the workflow prepare it")
     classes = settings["classes"]
     cases = read_cases(files.cases)
     folds = read_folds(files.folds, {case.subject for case in cases}, settings["fold_count"])
@@ -101,11 +105,7 @@ def train_experiment(
         ),
         validation=tuple(number for number, out_of in enumerate(held_out) if out_of),
     )
-    epsilon: float | list[float]
-    if experiment.epsilon == "heuristic" and files.epsilon is not None:
-        epsilon = read_epsilon(files.epsilon, fold, classes)
-    else:
-        epsilon = float(experiment.epsilon)
+    epsilon = _epsilon(experiment.epsilon, files, fold, classes)
     row = asdict(experiment)
     derived = derive_seed(seed, study, *row.values(), fold)
     words = ", ".join(f"{key} {value}" for key, value in row.items())
@@ -122,3 +122,17 @@ def train_experiment(
         report,
         identity={**row, "epsilon_value": str(epsilon), "fold": fold},
     )
+
+
+def _epsilon(
+    text: str, files: PreparedFiles, fold: int, classes: Sequence[str]
+) -> float | list[float]:
+    """One epsilon, or the heuristic one of each class."""
+    if text != "heuristic":
+        try:
+            return float(text)
+        except ValueError:
+            raise InputError(f"epsilon is {text!r}; give a number, or heuristic") from None
+    if files.epsilon is None or not files.epsilon.is_file():
+        raise InputError(f"epsilon is heuristic, but {files.epsilon} is not there; prepare it")
+    return read_epsilon(files.epsilon, fold, classes)

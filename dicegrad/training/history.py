@@ -13,5 +13,5 @@ def write_history(rows: list[Row], path: Path) -> None:
         writer = csv.DictWriter(file, rows[0], delimiter="\t", lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+            writer.writerow({k: v if isinstance(v, int) else f"{v:.6g}" for k, v in row.items()})
     temporary.replace(path)

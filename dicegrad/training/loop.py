@@ -5,16 +5,17 @@ Randomness has no history: the order of an epoch and the variation of a batch de
 """
 
 import hashlib
+import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dicegrad.errors import InputError
 from dicegrad.training.augmentation import augment
@@ -25,6 +26,7 @@ from dicegrad.training.network import NetworkSettings, UNet, kernels_of
 from dicegrad.training.objective import Objective
 from dicegrad.training.schedule import Schedule
 from dicegrad.training.settings import TrainingSettings
+from dicegrad.training.validation import validate
 
 Report = Callable[[str], None]
 
@@ -42,6 +44,11 @@ class Split:
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name, cases in asdict(self).items():
+            if not cases:
+                raise InputError(f"split: there is no case for {name}; deal the folds otherwise")
 
 
 def derive_seed(*parts: object) -> int:
@@ -80,18 +87,21 @@ def train(
         The network with the weights that were kept.
 
     Raises:
-        InputError: The loss stopped being a number; the checkpoint is of another training.
+        InputError: The loss stopped being a number; the checkpoint is of another training; the
+            batch size is below 1.
         Interrupted: SIGTERM, SIGINT or SIGUSR1 came; the checkpoint is written.
     """
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}; it starts at 1")
     out.mkdir(parents=True, exist_ok=True)
     configuration = {
-        "network": str(network_settings),
-        "training": str(settings),
-        "batch_size": batch_size,
-        "seed": seed,
-        "split": str(split),
+        **_by_key("network", asdict(network_settings)),
+        **_by_key("training", settings.to_dict()),
+        **{"batch_size": batch_size, "seed": seed, "split": str(split)},
+        "data": data.fingerprint(),
         **(identity or {}),
     }
+    del configuration["training.checkpoint_minutes"]  # changes nothing of the result
     run = _Run(data, split, network_settings, settings, objective, batch_size, seed)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
@@ -173,6 +183,11 @@ class _Run:
         val_loss, dice = validate(self.network, self.data, cases, self.objective, self.batch_size)
         penalty = sum(kernel.detach().square().sum() for kernel in kernels_of(self.network))
         val_loss += self.settings.l2 * float(penalty)
+        if not math.isfinite(val_loss):
+            raise InputError(
+                f"the validation loss is {val_loss} after epoch {self.epoch + 1}, although the "
+                f"training loss is a number; look at the held-out cases, or {self._remedy()}"
+            )
         self.epoch += 1
         self.losses = []
         self.schedule.update(val_loss, self.settings)
@@ -231,53 +246,11 @@ class _Run:
         names = ", ".join(self.data.cases[case] for case in cases)
         raise InputError(
             f"the loss is {losses[number]} in epoch {self.epoch + 1} at batch {number + 1} "
-            f"({names}); look at those cases, or lower training.learning_rate "
-            f"(now {self.settings.learning_rate:g})"
+            f"({names}); look at those cases, or {self._remedy()}"
         )
 
-
-def validate(
-    network: nn.Module,
-    data: PreparedData,
-    cases: Sequence[int],
-    objective: Objective,
-    batch_size: int,
-) -> tuple[float, list[float]]:
-    """Loss and hard DSC on the validation cases, under the labeling of the training.
-
-    The order and the batches are fixed, since a batch-wise loss depends on who shares a batch.
-
-    Returns:
-        Mean loss, weighted by batch size, and the mean DSC of each class over the cases that
-        have it (nan if none has).
-    """
-    network.eval()
-    losses, scores = [], []
-    with torch.inference_mode():
-        for start in range(0, len(cases), batch_size):
-            image, label = data.batch(cases[start : start + batch_size])
-            logits = network(image)
-            losses.append(objective(logits, label) * len(label))
-            scores.append(_dice_per_case(harden(logits), label, len(data.classes)))
-    dice = torch.cat(scores).nanmean(dim=0)
-    return float(torch.stack(losses).sum()) / len(cases), dice.tolist()
-
-
-def harden(logits: Tensor) -> Tensor:
-    """Label maps (B, X, Y, Z) uint8 of logits (B, K, X, Y, Z)."""
-    if logits.shape[1] == 1:
-        return (logits[:, 0] > 0).to(torch.uint8)
-    return logits.argmax(dim=1).to(torch.uint8)
-
-
-def _dice_per_case(prediction: Tensor, label: Tensor, classes: int) -> Tensor:
-    """(B, classes); nan where the truth is empty."""
-    values = torch.arange(1, classes + 1, device=label.device, dtype=label.dtype)
-    axes = (2, 3, 4)
-    p, y = (volume[:, None] == values[:, None, None, None] for volume in (prediction, label))
-    truth = y.sum(axes)
-    dice = 2 * (p & y).sum(axes) / (p.sum(axes) + truth)
-    return dice.where(truth > 0, torch.nan)
+    def _remedy(self) -> str:
+        return f"lower training.learning_rate (now {self.settings.learning_rate:g})"
 
 
 def _adam(network: UNet, settings: TrainingSettings) -> torch.optim.Adam:
@@ -287,6 +260,15 @@ def _adam(network: UNet, settings: TrainingSettings) -> torch.optim.Adam:
     rest = [p for p in network.parameters() if id(p) not in chosen]
     groups = [{"params": kernels, "weight_decay": 2 * settings.l2}, {"params": rest}]
     return torch.optim.Adam(groups, lr=settings.learning_rate, eps=1e-7, fused=True)
+
+
+def _by_key(prefix: str, settings: dict) -> dict:
+    """Nested settings as one dictionary of dotted keys."""
+    flat: dict[str, object] = {}
+    for key, value in settings.items():
+        name = f"{prefix}.{key}"
+        flat |= _by_key(name, value) if isinstance(value, dict) else {name: value}
+    return flat
 
 
 @contextmanager

@@ -6,11 +6,13 @@ decoder normalises skip and upsampled maps together.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from dicegrad.errors import InputError
 
 Size = tuple[int, int, int]
 
@@ -41,19 +43,22 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         if not len(self.encoder) == len(self.decoder) + 1 == len(self.pools) + 1:
-            raise ValueError(
+            raise InputError(
                 f"network: {len(self.encoder)} encoder levels need one fewer decoder levels and "
                 f"pools; got {len(self.decoder)} and {len(self.pools)}"
             )
-        longest = max(map(len, (*self.encoder, *self.decoder)))
+        lengths = [len(block) for block in (*self.encoder, *self.decoder)]
+        if not min(lengths):
+            raise InputError("network: a block of encoder or decoder is empty; give it features")
+        longest = max(lengths)
         if longest > len(self.kernels):
-            raise ValueError(
+            raise InputError(
                 f"network: a block has {longest} convolutions but kernels names {len(self.kernels)}"
             )
         if self.norm not in _NORMS:
-            raise ValueError(f"network: norm is {self.norm!r}; allowed: {', '.join(_NORMS)}")
+            raise InputError(f"network: norm is {self.norm!r}; allowed: {', '.join(_NORMS)}")
         if self.activation not in _ACTIVATIONS:
-            raise ValueError(
+            raise InputError(
                 f"network: activation is {self.activation!r}; allowed: {', '.join(_ACTIVATIONS)}"
             )
 
@@ -66,7 +71,13 @@ class NetworkSettings:
                 `activation`.
             in_channels: Image channels.
             classes: Foreground classes. One class gets a single sigmoid map, more get a softmax.
+
+        Raises:
+            InputError: A key is unknown, or the settings do not fit each other.
         """
+        known = [f.name for f in fields(cls) if not f.name.endswith("_channels")]
+        if unknown := sorted(set(settings) - set(known)):
+            raise InputError(f"network: unknown key {unknown[0]!r}; allowed: {', '.join(known)}")
         nested = {k: tuple(map(tuple, v)) for k, v in settings.items() if isinstance(v, list)}
         plain = {k: v for k, v in settings.items() if not isinstance(v, list)}
         return cls(in_channels, 1 if classes == 1 else classes + 1, **nested, **plain)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from dicegrad.errors import InputError
 from dicegrad.losses import DiceLoss, LeafDiceLoss, MarginalDiceLoss
 
 Objective = Callable[[Tensor, Tensor], Tensor]
@@ -24,10 +25,12 @@ def make_objective(
         classes: Foreground classes.
 
     Raises:
-        ValueError: For another loss, or marginal Dice of a single class, which has no background
+        InputError: For another loss, or marginal Dice of a single class, which has no background
             map for the missing class to join.
     """
     binary = len(classes) == 1
+    if isinstance(epsilon, Sequence) and len(epsilon) == 1:
+        epsilon = epsilon[0]  # the sums over classes take a single number
     activation = "sigmoid" if binary else "softmax"
     if loss == "dice":
         return DiceLoss(phi, epsilon, activation=activation, include_background=binary)
@@ -36,8 +39,8 @@ def make_objective(
     if loss == "marginal" and not binary:
         return MarginalDiceLoss(epsilon, activation=activation)
     if loss == "marginal":
-        raise ValueError(
+        raise InputError(
             f"loss marginal needs a background map, which the one class {classes[0]!r} has not; "
             "use it with two classes or more"
         )
-    raise ValueError(f"loss is {loss!r}; allowed: dice, marginal, leaf")
+    raise InputError(f"loss is {loss!r}; allowed: dice, marginal, leaf")

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 
 from dicegrad.training.settings import TrainingSettings
 
-_WARM_UP = 0.1  # share of one_cycle that goes up
+# one_cycle: the share of it that goes up, and where it starts and ends as shares of the peak.
+_WARM_UP, _FIRST, _LAST = 0.1, 1e-2, 1e-3
 
 
 @dataclass
@@ -46,8 +47,8 @@ class Schedule:
         top = settings.learning_rate
         if settings.schedule == "one_cycle":
             if progress < _WARM_UP:
-                return top * (progress / _WARM_UP) + 1e-2 * top
-            return top * ((1 - progress) / (1 - _WARM_UP)) + 1e-3 * top
+                return top * (_FIRST + (1 - _FIRST) * progress / _WARM_UP)
+            return top * (_LAST + (1 - _LAST) * (1 - progress) / (1 - _WARM_UP))
         return top * settings.factor**self.reductions
 
     def to_dict(self) -> dict:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, fields
 
+from dicegrad.errors import InputError
 from dicegrad.training.augmentation import AugmentationSettings
 
 
@@ -40,19 +41,19 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         if self.schedule not in ("plateau", "one_cycle", "constant"):
-            raise ValueError(
+            raise InputError(
                 f"training: schedule is {self.schedule!r}; allowed: plateau, one_cycle, constant"
             )
         for name in ("epochs", "passes", "keep_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"training: {name} is {getattr(self, name)}; it starts at 1")
+                raise InputError(f"training: {name} is {getattr(self, name)}; it starts at 1")
 
     @classmethod
     def from_dict(cls, settings: dict) -> "TrainingSettings":
         """Settings from a mapping; what it leaves out keeps its default."""
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(set(settings) - known):
-            raise ValueError(f"training: unknown key {unknown[0]!r}; allowed: {sorted(known)}")
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(set(settings) - set(known)):
+            raise InputError(f"training: unknown key {unknown[0]!r}; allowed: {', '.join(known)}")
         augmentation = AugmentationSettings.from_dict(settings.get("augmentation", {}))
         return cls(**{**settings, "augmentation": augmentation})
 

@@ -1,0 +1,53 @@
+"""How well a network does on the held-out cases, between two epochs."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dicegrad.training.dataset import PreparedData
+from dicegrad.training.objective import Objective
+
+
+def validate(
+    network: nn.Module,
+    data: PreparedData,
+    cases: Sequence[int],
+    objective: Objective,
+    batch_size: int,
+) -> tuple[float, list[float]]:
+    """Loss and hard DSC on the validation cases, under the labeling of the training.
+
+    The order and the batches are fixed, since a batch-wise loss depends on who shares a batch.
+
+    Returns:
+        Mean loss, weighted by batch size, and the mean DSC of each class over the cases that
+        have it (nan if none has).
+    """
+    network.eval()
+    losses, scores = [], []
+    with torch.inference_mode():
+        for start in range(0, len(cases), batch_size):
+            image, label = data.batch(cases[start : start + batch_size])
+            logits = network(image)
+            losses.append(objective(logits, label) * len(label))
+            scores.append(_dice_per_case(harden(logits), label, len(data.classes)))
+    dice = torch.cat(scores).nanmean(dim=0)
+    return float(torch.stack(losses).sum()) / len(cases), dice.tolist()
+
+
+def harden(logits: Tensor) -> Tensor:
+    """Label maps (B, X, Y, Z) uint8 of logits (B, K, X, Y, Z)."""
+    if logits.shape[1] == 1:
+        return (logits[:, 0] > 0).to(torch.uint8)
+    return logits.argmax(dim=1).to(torch.uint8)
+
+
+def _dice_per_case(prediction: Tensor, label: Tensor, classes: int) -> Tensor:
+    """(B, classes); nan where the truth is empty."""
+    values = torch.arange(1, classes + 1, device=label.device, dtype=label.dtype)
+    axes = (2, 3, 4)
+    p, y = (volume[:, None] == values[:, None, None, None] for volume in (prediction, label))
+    truth = y.sum(axes)
+    dice = 2 * (p & y).sum(axes) / (p.sum(axes) + truth)
+    return dice.where(truth > 0, torch.nan)

@@ -1,0 +1,142 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch.nn import functional
+
+from dicegrad.errors import InputError
+from dicegrad.training.network import NetworkSettings, UNet, kernels_of
+
+DATASETS = Path(__file__).parents[2] / "config" / "datasets"
+
+
+def paper_network(name, in_channels, classes):
+    settings = yaml.safe_load((DATASETS / f"{name}.yaml").read_text())["network"]
+    return NetworkSettings.from_dict(settings, in_channels, classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "classes", "parameters", "divisors"),
+    [("brats", 4, 1, 14_493_901, (16, 16, 16)), ("acdc", 1, 3, 3_926_212, (16, 16, 8))],
+)
+def test_the_networks_of_the_paper_have_its_parameters(
+    name, channels, classes, parameters, divisors
+):
+    settings = paper_network(name, channels, classes)
+    with torch.device("meta"):
+        network = UNet(settings)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    assert len(kernels_of(network)) == 19
+    assert settings.divisors == divisors
+
+
+def test_one_class_is_one_map_and_three_classes_are_four():
+    assert paper_network("brats", 4, 1).out_channels == 1
+    assert paper_network("acdc", 1, 3).out_channels == 4
+
+
+@pytest.mark.parametrize("size", [(8, 8, 4), (4, 6, 3)])
+def test_logits_have_the_size_of_the_image(tiny_network, size):
+    settings = tiny_network(4, in_channels=3)
+    assert settings.divisors == (2, 2, 1)
+    assert UNet(settings)(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
+
+
+def by_hand(x, unit, training):
+    """Normalisation, activation and convolution of one unit, spelt out."""
+    norm, activation, conv = unit
+    axes = (2, 3, 4) if isinstance(norm, torch.nn.InstanceNorm3d) else (0, 2, 3, 4)
+    mean = x.mean(axes, keepdim=True)
+    variance = ((x - mean) ** 2).mean(axes, keepdim=True)
+    if not training and axes[0] == 0:
+        mean, variance = (v[:, None, None, None] for v in (norm.running_mean, norm.running_var))
+    x = (x - mean) / torch.sqrt(variance + 1e-3)
+    x = x * norm.weight[:, None, None, None] + norm.bias[:, None, None, None]
+    is_prelu = isinstance(activation, torch.nn.PReLU)
+    slope = activation.weight[:, None, None, None] if is_prelu else 0.01
+    return plain(torch.where(x > 0, x, slope * x), conv)
+
+
+def plain(x, conv):
+    padding = [size // 2 for size in conv.kernel_size]
+    return functional.conv3d(x, conv.weight, conv.bias, padding=padding)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("norm", "activation"), [("instance", "leaky_relu"), ("batch", "prelu")])
+def test_the_network_computes_what_the_paper_describes(tiny_network, norm, activation, training):
+    torch.manual_seed(0)
+    network = UNet(tiny_network(4, norm=norm, activation=activation)).double().train(training)
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.is_floating_point():  # weights that would show a step left out or swapped
+            torch.nn.init.uniform_(tensor, 0.2, 1.0)
+    image = torch.randn(2, 1, 8, 8, 4, dtype=torch.float64)
+
+    (first, second), bottom = network.encoder
+    skip = by_hand(plain(image, first), second, training)
+    x = skip.unfold(2, 2, 2).unfold(3, 2, 2).amax((-2, -1))  # max pooling of 2 x 2 x 1
+    for unit in bottom:
+        x = by_hand(x, unit, training)
+    up = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    x = torch.cat([skip, up], dim=1)  # the skip comes first, as it left its level
+    for unit in network.decoder[0]:
+        x = by_hand(x, unit, training)
+    expected = by_hand(x, network.head, training)
+
+    torch.testing.assert_close(network(image), expected)
+
+
+def test_slopes_of_prelu_start_at_zero_one_per_channel(tiny_network):
+    network = UNet(tiny_network(activation="prelu"))
+    slopes = [m.weight for m in network.modules() if isinstance(m, torch.nn.PReLU)]
+    assert [len(slope) for slope in slopes] == [2, 2, 4, 6, 2, 2]
+    assert all(bool((slope == 0).all()) for slope in slopes)
+
+
+def test_batch_statistics_move_as_slowly_as_in_keras(tiny_network):
+    network = UNet(tiny_network(norm="batch"))
+    norm = network.head[0]
+    assert (norm.momentum, norm.eps) == (0.01, 1e-3)
+
+
+def test_kernels_start_normal_around_zero_and_cut_at_two_standard_deviations():
+    torch.manual_seed(0)
+    network = UNet(NetworkSettings(1, 1, ((32, 48),), (), ((3, 3, 3), (3, 3, 3)), ()))
+    kernel = network.encoder[0][1][2].weight.detach()
+    he = math.sqrt(2 / (32 * 27))
+    assert float(kernel.std()) == pytest.approx(he, rel=0.02)
+    assert float(kernel.mean()) == pytest.approx(0, abs=0.02 * he)
+    # A normal cut at two of its standard deviations keeps 0.8796 of it.
+    assert 2.2 * he < float(kernel.abs().max()) <= 2 * he / 0.8796 + 1e-7
+    assert all(
+        bool((m.bias == 0).all()) for m in network.modules() if isinstance(m, torch.nn.Conv3d)
+    )
+
+
+def test_the_penalty_is_on_kernels_alone(tiny_network):
+    network = UNet(tiny_network())
+    kernels = kernels_of(network)
+    assert [kernel.ndim for kernel in kernels] == [5] * 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"decoder": ((2, 2), (2, 2))}, "2 encoder levels need one fewer decoder levels"),
+        ({"pools": ()}, "got 1 and 0"),
+        ({"encoder": ((2, 2, 2), (4, 4))}, "a block has 3 convolutions but kernels names 2"),
+        ({"encoder": ((2, 2), ())}, "a block of encoder or decoder is empty"),
+        ({"norm": "layer"}, "norm is 'layer'; allowed: instance, batch"),
+        ({"activation": "relu"}, "activation is 'relu'; allowed: leaky_relu, prelu"),
+    ],
+)
+def test_settings_that_make_no_network_are_named(tiny_network, changes, message):
+    with pytest.raises(InputError, match=message):
+        tiny_network(**changes)
+
+
+def test_an_unknown_key_is_named():
+    with pytest.raises(InputError, match="network: unknown key 'depth'; allowed: encoder, decoder"):
+        NetworkSettings.from_dict({"depth": 4}, 1, 1)
