@@ -12,7 +12,7 @@ for name, root in PHANTOMS.items():
         log:
             f"logs/{name}/phantom.log",
         benchmark:
-            f"benchmarks/results/{name}/phantom.tsv"
+            f"logs/{name}/phantom.benchmark.tsv"
         conda:
             "../envs/analysis.yaml"
         resources:
@@ -34,7 +34,7 @@ rule cases:
     log:
         "logs/{dataset}/cases.log",
     benchmark:
-        "benchmarks/results/{dataset}/cases.tsv"
+        "logs/{dataset}/cases.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:

@@ -42,7 +42,7 @@ rule scores:
     log:
         f"logs/{STUDY}/scores.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/scores.tsv"
+        f"logs/{STUDY}/scores.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -62,7 +62,7 @@ rule compare:
     log:
         f"logs/{STUDY}/compare.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/compare.tsv"
+        f"logs/{STUDY}/compare.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:

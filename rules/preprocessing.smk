@@ -11,7 +11,7 @@ rule resample:
     log:
         "logs/{dataset}/resample.log",
     benchmark:
-        "benchmarks/results/{dataset}/resample.tsv"
+        "logs/{dataset}/resample.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 8
@@ -39,7 +39,7 @@ rule label:
     log:
         "logs/{dataset}/label_{labeling}.log",
     benchmark:
-        "benchmarks/results/{dataset}/label_{labeling}.tsv"
+        "logs/{dataset}/label_{labeling}.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -62,7 +62,7 @@ rule folds:
     log:
         "logs/{dataset}/folds.log",
     benchmark:
-        "benchmarks/results/{dataset}/folds.tsv"
+        "logs/{dataset}/folds.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -86,7 +86,7 @@ rule heuristic:
     log:
         "logs/{dataset}/heuristic_{labeling}.log",
     benchmark:
-        "benchmarks/results/{dataset}/heuristic_{labeling}.tsv"
+        "logs/{dataset}/heuristic_{labeling}.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -115,7 +115,7 @@ rule epsilon_table:
     log:
         f"logs/{STUDY}/epsilon_table.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/epsilon_table.tsv"
+        f"logs/{STUDY}/epsilon_table.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:

@@ -10,7 +10,7 @@ rule table1:
     log:
         f"logs/{STUDY}/table1.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/table1.tsv"
+        f"logs/{STUDY}/table1.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -33,7 +33,7 @@ rule table_losses:
     log:
         f"logs/{STUDY}/table_losses.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/table_losses.tsv"
+        f"logs/{STUDY}/table_losses.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -56,7 +56,7 @@ rule roc:
     log:
         f"logs/{STUDY}/roc.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/roc.tsv"
+        f"logs/{STUDY}/roc.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -78,7 +78,7 @@ rule finding:
     log:
         f"logs/{STUDY}/finding.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/finding.tsv"
+        f"logs/{STUDY}/finding.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -99,7 +99,7 @@ rule distributions:
     log:
         f"logs/{STUDY}/distributions.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/distributions.tsv"
+        f"logs/{STUDY}/distributions.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -121,7 +121,7 @@ rule volumes:
     log:
         f"logs/{STUDY}/volumes.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/volumes.tsv"
+        f"logs/{STUDY}/volumes.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -143,7 +143,7 @@ rule learning_curves:
     log:
         f"logs/{STUDY}/learning_curves.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/learning_curves.tsv"
+        f"logs/{STUDY}/learning_curves.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -169,7 +169,7 @@ rule examples:
     log:
         f"logs/{STUDY}/examples_{{dataset}}.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/examples_{{dataset}}.tsv"
+        f"logs/{STUDY}/examples_{{dataset}}.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -194,7 +194,7 @@ rule summary:
     log:
         f"logs/{STUDY}/summary.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/summary.tsv"
+        f"logs/{STUDY}/summary.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -220,7 +220,7 @@ rule supplement:
     log:
         f"logs/{STUDY}/supplement.log",
     benchmark:
-        f"benchmarks/results/{STUDY}/supplement.tsv"
+        f"logs/{STUDY}/supplement.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
