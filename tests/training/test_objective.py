@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from dicegrad.errors import InputError
+from dicegrad.losses import DiceLoss, LeafDiceLoss, MarginalDiceLoss
+from dicegrad.training.objective import make_objective
+
+HEART = ("LV", "MYO", "RV")
+
+
+@pytest.fixture
+def heart():
+    """Logits (2, 4, 3, 3, 2) and labels of which one case has no myocardium."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn((2, 4, 3, 3, 2), generator=generator)
+    label = torch.randint(0, 4, (2, 3, 3, 2), generator=generator).to(torch.uint8)
+    label[1][label[1] == 2] = 0
+    return logits, label
+
+
+@pytest.mark.parametrize("phi", ["I", "CI", "BI", "BCI"])
+def test_dice_of_three_classes_is_a_softmax_without_its_background(heart, phi):
+    loss = make_objective("dice", phi, 1e-7, HEART)(*heart)
+    expected = DiceLoss(phi, 1e-7, activation="softmax", include_background=False)(*heart)
+    assert torch.equal(loss, expected)
+
+
+def test_dice_by_hand(heart):
+    logits, label = heart
+    p = logits.softmax(1)
+    dice = [
+        (2 * (p[b, k] * (label[b] == k)).sum() + 5.0) / (p[b, k].sum() + (label[b] == k).sum() + 5)
+        for b in range(2)
+        for k in (1, 2, 3)
+    ]
+    loss = make_objective("dice", "I", 5.0, HEART)(*heart)
+    torch.testing.assert_close(loss, 1 - torch.stack(dice).mean())
+
+
+def test_dice_of_one_class_is_a_sigmoid():
+    logits = torch.tensor([[[[[0.0, 2.0]]]]])
+    label = torch.tensor([[[[0, 1]]]], dtype=torch.uint8)
+    p = logits.sigmoid().flatten()
+    expected = 1 - 2 * p[1] / (p.sum() + 1)
+    torch.testing.assert_close(
+        make_objective("dice", "I", 1e-7, ["tumor"])(logits, label), expected
+    )
+
+
+def test_every_class_may_have_its_own_epsilon(heart):
+    epsilon = [3.0, 5.0, 7.0]
+    loss = make_objective("dice", "BI", epsilon, HEART)(*heart)
+    expected = DiceLoss("BI", epsilon, activation="softmax", include_background=False)(*heart)
+    assert torch.equal(loss, expected)
+    assert not torch.equal(loss, make_objective("dice", "BI", 3.0, HEART)(*heart))
+
+
+@pytest.mark.parametrize("phi", ["I", "CI", "BI", "BCI"])
+def test_the_epsilon_of_one_class_goes_with_every_reduction(phi):
+    logits, label = torch.randn(2, 1, 3, 3, 2), torch.ones(2, 3, 3, 2, dtype=torch.uint8)
+    of_list = make_objective("dice", phi, [40.0], ["tumor"])(logits, label)
+    assert torch.equal(of_list, make_objective("dice", phi, 40.0, ["tumor"])(logits, label))
+
+
+@pytest.mark.parametrize(("name", "loss"), [("leaf", LeafDiceLoss), ("marginal", MarginalDiceLoss)])
+def test_leaf_and_marginal_are_those_of_the_losses(heart, name, loss):
+    expected = loss(1e-7, activation="softmax")(*heart)
+    assert torch.equal(make_objective(name, "I", 1e-7, HEART)(*heart), expected)
+
+
+def test_leaf_of_one_class_is_a_sigmoid():
+    logits, label = torch.randn(2, 1, 3, 3, 2), torch.ones(2, 3, 3, 2, dtype=torch.uint8)
+    expected = LeafDiceLoss(activation="sigmoid")(logits, label)
+    assert torch.equal(make_objective("leaf", "I", 1e-7, ["tumor"])(logits, label), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("focal", "I", 1e-7, HEART), "loss is 'focal'; allowed: dice, marginal, leaf"),
+        (("marginal", "I", 1e-7, ["tumor"]), "the one class 'tumor' has not"),
+        (("dice", "X", 1e-7, HEART), "phi is 'X'"),
+        (("dice", "I", 0.0, HEART), "epsilon is 0.0; it must be finite and above 0"),
+    ],
+)
+def test_what_makes_no_loss_is_named(arguments, message):
+    with pytest.raises(InputError, match=message):
+        make_objective(*arguments)
