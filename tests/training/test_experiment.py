@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+
+from dicegrad.errors import InputError
+from dicegrad.losses import DiceLoss
+from dicegrad.training import experiment as module
+from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
+from dicegrad.training.loop import derive_seed
+
+SETTINGS = {
+    "classes": ["box"],
+    "fold_count": 2,
+    "sampling": {"ED": 2},
+    "training": {"epochs": 1, "stop_patience": 0},
+    "network": {
+        "encoder": [[2, 2], [4, 4]],
+        "decoder": [[2, 2]],
+        "kernels": [[3, 3, 3], [3, 3, 1]],
+        "pools": [[2, 2, 1]],
+    },
+}
+
+
+@pytest.fixture
+def folder(toy, tmp_path):
+    """What the workflow prepares of four cases: two subjects at two phases."""
+    data = toy(4)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "epsilon").mkdir()
+    np.save(tmp_path / "images.npy", data.images.numpy())
+    np.save(tmp_path / "labels" / "partial.npy", data.labels.numpy())
+    lines = ["case\tsubject\tgroup\tlabel\timage_cine"]
+    lines += [f"{s}_{g}\t{s}\t{g}\tl.nii\ti.nii" for s in ("p1", "p2") for g in ("ED", "ES")]
+    (tmp_path / "cases.tsv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "folds.tsv").write_text("subject\tfold\np1\t0\np2\t1\n")
+    (tmp_path / "epsilon" / "partial.tsv").write_text(
+        "dataset\tlabeling\tfold\tclass\tepsilon\n"
+        "toy\tpartial\t0\tbox\t24.5\ntoy\tpartial\t1\tbox\t40\n"
+    )
+    return tmp_path
+
+
+def row(**changes):
+    values = {"labeling": "partial", "loss": "dice", "phi": "I", "epsilon": "1e-7"}
+    return Experiment(**({"dataset": "toy", **values, "batch_size": "2"} | changes))
+
+
+def run(folder, experiment, fold=0, **changes):
+    files = PreparedFiles.of(folder, "partial")
+    out = folder / "out"
+    return train_experiment(experiment, fold, files, SETTINGS | changes, "study", 3, out)
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """What `train` is called with."""
+    calls = []
+    monkeypatch.setattr(module, "train", lambda *args, **kwargs: calls.append((args, kwargs)))
+    return calls
+
+
+def test_a_row_becomes_a_training_on_all_folds_but_one(folder, given):
+    run(folder, row(phi="BI"), fold=1)
+    (data, split, network, settings, objective, batch_size, seed, out, _), words = given[0]
+    assert data.cases == ("p1_ED", "p1_ES", "p2_ED", "p2_ES")
+    assert split.train == (0, 0, 1)  # ED is listed twice
+    assert split.validation == (2, 3)
+    assert (network.in_channels, network.out_channels, network.pools) == (1, 1, ((2, 2, 1),))
+    assert settings.epochs == 1
+    assert (batch_size, out) == (2, folder / "out")
+    assert seed == derive_seed(3, "study", "toy", "partial", "dice", "BI", "1e-7", "2", 1)
+    assert words["identity"]["fold"] == 1
+    logits, label = torch.randn(2, 1, 8, 8, 4), data.labels[:2]
+    assert torch.equal(
+        objective(logits, label), DiceLoss("BI", 1e-7, activation="sigmoid")(logits, label)
+    )
+
+
+def test_the_heuristic_epsilon_is_that_of_the_fold(folder, given):
+    run(folder, row(epsilon="heuristic"), fold=1)
+    data, objective = given[0][0][0], given[0][0][4]
+    logits, label = torch.randn(2, 1, 8, 8, 4), data.labels[:2]
+    expected = DiceLoss("I", 40.0, activation="sigmoid")(logits, label)
+    assert torch.equal(objective(logits, label), expected)
+    assert given[0][1]["identity"]["epsilon_value"] == "[40.0]"
+
+
+def test_it_trains(folder):
+    run(folder, row())
+    assert (folder / "out" / "weights.pt").is_file()
+    assert len((folder / "out" / "history.tsv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["cases.tsv", "folds.tsv", "images.npy", "labels/partial.npy"])
+def test_a_file_that_is_not_prepared_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=name):
+        run(folder, row())
+
+
+def test_an_epsilon_that_is_none_is_named(folder):
+    with pytest.raises(InputError, match="epsilon is 'small'; give a number, or heuristic"):
+        run(folder, row(epsilon="small"))
+    (folder / "epsilon" / "partial.tsv").unlink()
+    with pytest.raises(InputError, match=r"epsilon is heuristic, but .*partial.tsv is not there"):
+        run(folder, row(epsilon="heuristic"))
+
+
+def test_a_fold_that_is_none_is_said(folder):
+    with pytest.raises(InputError, match="there is no case for validation"):
+        run(folder, row(), fold=5)
