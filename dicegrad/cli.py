@@ -5,8 +5,12 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dicegrad.errors import InputError
+
+if TYPE_CHECKING:
+    from dicegrad.data.adapter import Adapter, Case
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,17 +156,38 @@ def _summary(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.progress import track
+
     from dicegrad.data.cases import get_adapter
     from dicegrad.data.checks import find_problems
 
     adapter = get_adapter(options.adapter, options.root)
     found = adapter.scan(options.root)
-    if problems := [*found.problems, *find_problems(found.cases, adapter)]:
+    problems = [*found.problems, *find_problems(found.cases, adapter)]
+    console = Console(stderr=True)
+    shown = track(found.cases, "reading", None, True, console, disable=not console.is_terminal)
+    for case in shown:
+        if not find_problems([case], adapter):
+            problems += _voxel_problems(case, adapter)
+    if problems:
         raise InputError("\n".join(problems))
     groups = [case.group for case in found.cases]
     counts = ", ".join(f"{groups.count(group)} {group}" for group in dict.fromkeys(groups))
     subjects = len({case.subject for case in found.cases})
     print(f"{options.root}: {len(found.cases)} cases of {subjects} subjects ({counts}); all good")
+
+
+def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
+    from dicegrad.data.checks import check_voxels
+    from dicegrad.preprocessing.prepare import read_volume, voxels
+
+    try:
+        images, label = [read_volume(path) for path in case.images], read_volume(case.label)
+        check_voxels(case, [voxels(image) for image in images], voxels(label), adapter)
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def _phantom(options: argparse.Namespace) -> None:

@@ -1,0 +1,217 @@
+import shutil
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import yaml
+
+from dicegrad.cli import main
+
+COMMANDS = ["summary", "check", "phantom", "train"]
+
+
+def run(capsys, *words):
+    """Exit code, standard output and standard error of a command."""
+    code = main([str(word) for word in words])
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)], ids=str)
+def test_help_is_there_for_every_command(capsys, words):
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: {' '.join(['dicegrad', *words])}")
+    if not words:
+        assert all(name in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [[], ["chek"], ["check", "dicom", "data"], ["phantom", "heart"]])
+def test_a_wrong_word_ends_with_the_usage(capsys, words):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "usage: dicegrad" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A phantom written by the command line."""
+    root = tmp_path_factory.mktemp("phantom") / "heart"
+    assert main(["phantom", "heart", str(root), "--subjects", "2", "--seed", "3"]) == 0
+    return root
+
+
+@pytest.fixture
+def heart(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "heart")
+
+
+def test_a_phantom_is_written_and_its_size_is_said(capsys, tmp_path):
+    root = tmp_path / "new" / "heart"
+    code, out, err = run(capsys, "phantom", "heart", root, "--subjects", 1)
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert (code, err) == (0, "")
+    assert out == f"{root}: 1 subjects, {len(files)} files\n"
+
+
+def test_the_seed_of_a_phantom_decides_its_voxels(capsys, tmp_path, made):
+    def voxels(root):
+        return nib.load(root / "training/patient001/patient001_frame01.nii.gz").get_fdata()
+
+    for name, seed in (("same", 3), ("other", 4)):
+        run(capsys, "phantom", "heart", tmp_path / name, "--subjects", 1, "--seed", seed)
+    assert np.array_equal(voxels(tmp_path / "same"), voxels(made))
+    assert not np.array_equal(voxels(tmp_path / "other"), voxels(made))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--subjects", "0"], "error: phantom: subjects is 0; give a number from 1 to 999\n"),
+        (["--seed", "-1"], "error: phantom: seed is -1; give a whole number from 0 up\n"),
+    ],
+)
+def test_a_phantom_that_cannot_be_made_is_one_line(capsys, tmp_path, words, message):
+    assert run(capsys, "phantom", "heart", tmp_path / "x", *words) == (1, "", message)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_good_dataset_passes_the_check(capsys, made):
+    code, out, err = run(capsys, "check", "acdc", made)
+    assert (code, err) == (0, "")
+    assert out == f"{made}: 4 cases of 2 subjects (2 ED, 2 ES); all good\n"
+
+
+def change(path, value):
+    """Write one voxel of a file anew."""
+    image = nib.load(path)
+    voxels = image.get_fdata().astype(np.float32)
+    voxels[5, 5, 0] = value
+    nib.save(nib.Nifti1Image(voxels, image.affine), path)
+
+
+def test_every_fault_of_a_dataset_is_a_line_of_its_own(capsys, heart):
+    patients = heart / "training"
+    (patients / "patient001" / "patient001_frame01_gt.nii.gz").unlink()
+    label = patients / "patient002" / "patient002_frame01_gt.nii.gz"
+    change(label, 7)
+    change(patients / "patient002" / "patient002_frame09.nii.gz", np.nan)
+    code, out, err = run(capsys, "check", "acdc", heart)
+    assert (code, out) == (1, "")
+    lines = err.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("error: ") for line in lines)
+    assert "patient001_frame01_gt.nii.gz" in lines[0]
+    assert "patient002_frame01_gt.nii.gz" in lines[1]
+    assert "label value 7 in 1 voxels" in lines[1]
+    assert "patient002_frame09.nii.gz" in lines[2]
+    assert "are NaN" in lines[2]
+
+
+def test_a_folder_without_data_is_one_line(capsys, tmp_path):
+    for root in (tmp_path, tmp_path / "no"):
+        code, out, err = run(capsys, "check", "acdc", root)
+        assert (code, out, len(err.splitlines())) == (1, "", 1)
+        assert err.startswith(f"error: root {root}")
+
+
+def test_the_summary_of_a_folder_without_a_study_is_one_line(capsys, tmp_path):
+    code, out, err = run(capsys, "summary", tmp_path)
+    assert (code, out) == (1, "")
+    assert err == f"error: {tmp_path}/summary.txt: not there; run the study to its end first\n"
+
+
+def test_the_summary_of_a_study_shows_its_text_and_where_things_lie(capsys, tmp_path):
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "summary.txt").write_text("I [partial] learns empty maps\n")
+    (folder / "scores.tsv").touch()
+    code, out, err = run(capsys, "summary", folder)
+    assert (code, err) == (0, "")
+    assert "I [partial] learns empty maps" in out  # brackets are text, not markup
+    assert "study demo" in out
+    assert "scores" in out
+    assert "report" not in out
+
+
+@pytest.fixture
+def settings(tmp_path):
+    path = tmp_path / "toy.yaml"
+    network = {"encoder": [[2], [2]], "decoder": [[2]], "kernels": [[3] * 3], "pools": [[2, 2, 1]]}
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "classes": ["tumor"],
+                "folds": {"count": 2, "method": "modulo"},
+                "network": network,
+                "training": {"epochs": 2, "stop_patience": 0},
+            }
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    folder = tmp_path / "prepared"
+    (folder / "labels").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    np.save(folder / "images.npy", rng.normal(size=(4, 1, 8, 8, 4)).astype(np.float16))
+    np.save(folder / "labels" / "partial.npy", rng.integers(0, 2, (4, 8, 8, 4)).astype(np.uint8))
+    lines = ["case\tsubject\tgroup\tlabel\timage_t1"]
+    lines += [f"c{i}\tc{i}\tHGG\tl.nii\ti.nii" for i in range(4)]
+    (folder / "cases.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "folds.tsv").write_text("subject\tfold\nc0\t0\nc1\t1\nc2\t0\nc3\t1\n")
+    return folder
+
+
+def test_an_experiment_is_trained_from_a_prepared_folder(capsys, prepared, settings, tmp_path):
+    out_folder = tmp_path / "out"
+    code, out, err = run(capsys, "train", prepared, settings, out_folder, "--device", "cpu")
+    assert (code, err) == (0, "")
+    assert "epoch 2/2" in out
+    assert f"{out_folder}/weights.pt and history.tsv written" in out.replace("\n", "")
+    assert (out_folder / "weights.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--epsilon", "small"], "epsilon is 'small'; give a number, or heuristic"),
+        (["--epsilon", "heuristic"], "epsilon is heuristic, but "),
+        (["--epsilon", "0"], "epsilon is 0.0; it must be finite and above 0"),
+        (["--batch-size", "0"], "batch_size is 0; it starts at 1"),
+        (["--fold", "2"], "there is no case for validation"),
+        (["--labeling", "full"], "full.npy: no such file; let the workflow prepare it"),
+        (["--loss", "marginal"], "loss marginal needs a background map"),
+    ],
+)
+def test_an_experiment_that_cannot_be_trained_is_one_line(
+    capsys, prepared, settings, tmp_path, words, message
+):
+    given = ("train", prepared, settings, tmp_path / "out", "--device", "cpu", *words)
+    code, _, err = run(capsys, *given)
+    assert code == 1
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: ")
+    assert message in err
+
+
+@pytest.mark.parametrize("key", ["classes", "folds", "network", "training"])
+def test_a_dataset_file_without_a_key_is_one_line(capsys, prepared, settings, tmp_path, key):
+    content = yaml.safe_load(settings.read_text())
+    del content[key]
+    settings.write_text(yaml.safe_dump(content))
+    code, _, err = run(capsys, "train", prepared, settings, tmp_path / "out")
+    assert (code, err) == (1, f"error: {settings}: {key} is missing; add it\n")
+
+
+def test_the_module_runs_as_a_program(tmp_path):
+    command = [sys.executable, "-m", "dicegrad.cli", "summary", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")

@@ -1,0 +1,52 @@
+import re
+
+import pytest
+
+from dicegrad.errors import InputError
+from dicegrad.logs import job
+
+
+def test_a_log_holds_lines_with_the_time_of_day(tmp_path):
+    log = tmp_path / "new" / "folder" / "job.log"
+    with job(log) as report:
+        report("first")
+        assert "first" in log.read_text()  # at once, for who looks on
+        report("second")
+    lines = log.read_text().splitlines()
+    assert len(lines) == 2
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  first", lines[0])
+
+
+def test_a_fault_of_the_input_ends_with_lines_that_say_so_and_no_traceback(tmp_path, capsys):
+    def work():
+        with job(tmp_path / "job.log") as report:
+            report("begun")
+            raise InputError("a.nii: is empty; give voxels\nb.nii: is missing; add it")
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    assert ended.value.code == 1
+    expected = ["error: a.nii: is empty; give voxels", "error: b.nii: is missing; add it"]
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == expected
+    assert captured.out == ""
+    log = (tmp_path / "job.log").read_text()
+    assert log.splitlines()[1:] == expected
+    assert "Traceback" not in log
+
+
+def test_any_other_fault_leaves_its_traceback_in_the_log(tmp_path, capsys):
+    with pytest.raises(ZeroDivisionError), job(tmp_path / "job.log"):
+        print(1 / 0)
+    log = (tmp_path / "job.log").read_text()
+    assert log.startswith("Traceback")
+    assert "print(1 / 0)" in log
+    assert log.rstrip().endswith("ZeroDivisionError: division by zero")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_log_begins_anew_with_each_run(tmp_path):
+    for word in ("first", "second"):
+        with job(str(tmp_path / "job.log")) as report:
+            report(word)
+    assert "first" not in (tmp_path / "job.log").read_text()

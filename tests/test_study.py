@@ -1,0 +1,345 @@
+"""The real schemas and the shipped studies; every fault is one line with file, key and value."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dicegrad import study
+from dicegrad.errors import InputError
+
+CONFIG = Path(__file__).parents[1] / "config"
+SCHEMAS = {
+    name: study.read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml")
+    for name in ("config", "dataset", "experiments")
+}
+HEADER = "dataset\tlabeling\tloss\tphi\tepsilon\tbatch_size\n"
+ROW = {
+    "dataset": "heart",
+    "labeling": "partial",
+    "loss": "dice",
+    "phi": "I",
+    "epsilon": "1e-7",
+    "batch_size": "2",
+}
+
+
+def refusal(function, *arguments):
+    """The one line that a call is refused with."""
+    with pytest.raises(InputError) as error:
+        function(*arguments)
+    assert len(str(error.value).splitlines()) == 1
+    return str(error.value)
+
+
+def line(**changes):
+    return "\t".join((ROW | changes).values()) + "\n"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table of the given text, read with the real schema."""
+    path = tmp_path / "experiments.tsv"
+
+    def write(text, encoding="utf-8"):
+        path.write_bytes(text.encode(encoding))
+        return path, SCHEMAS["experiments"]
+
+    return write
+
+
+def read_one(name="heart", **overrides):
+    """A shipped dataset with settings changed by the config."""
+    folder, changes = CONFIG / "datasets", {name: overrides}
+    return study.read_datasets([name], folder, changes, SCHEMAS["dataset"], "mine.yaml")[name]
+
+
+# What is shipped
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_study_can_be_run(path):
+    settings = study.with_defaults(study.read_yaml(path), SCHEMAS["config"], str(path))
+    table = CONFIG.parent / settings["experiments"]
+    rows = study.read_experiments(table, SCHEMAS["experiments"])
+    names = [row["dataset"] for row in rows]
+    folder = CONFIG / "datasets"
+    datasets = study.read_datasets(names, folder, settings["datasets"], SCHEMAS["dataset"])
+    assert set(datasets) == set(names)
+    for row in rows:
+        study.check_experiment(row, datasets[row["dataset"]], table)
+        count = datasets[row["dataset"]]["folds"]["count"]
+        assert study.folds_to_run(settings["folds"], count, row["dataset"])
+
+
+def test_every_shipped_table_belongs_to_a_study():
+    used = {study.read_yaml(path)["experiments"] for path in CONFIG.glob("*.yaml")}
+    shipped = {f"config/experiments/{path.name}" for path in CONFIG.glob("experiments/*.tsv")}
+    assert used == shipped
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("datasets/*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_dataset_is_valid_and_makes_a_network_and_a_training(path):
+    from dicegrad.training.network import NetworkSettings
+    from dicegrad.training.settings import TrainingSettings
+
+    settings = read_one(path.stem)
+    network = NetworkSettings.from_dict(settings["network"], 1, len(settings["classes"]))
+    divisors = network.divisors
+    sizes = settings["preprocessing"]["size"]
+    assert all(size % divisor == 0 for size, divisor in zip(sizes, divisors, strict=True))
+    assert TrainingSettings.from_dict(settings["training"]).epochs == settings["training"]["epochs"]
+
+
+def test_the_paper_is_32_experiments_and_160_trainings():
+    rows = study.read_experiments(CONFIG / "experiments" / "paper.tsv", SCHEMAS["experiments"])
+    folds = {name: read_one(name)["folds"]["count"] for name in ("acdc", "brats")}
+    assert len(rows) == 32
+    assert sum(len(study.folds_to_run("all", folds[row["dataset"]], "x")) for row in rows) == 160
+
+
+# YAML and schemas
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [1\nb: 2\n", "not valid YAML at line 2"),
+        (b"- a\n- b\n", "holds ['a', 'b']; it should hold keys and values"),
+        (b"", "holds None; it should hold keys and values"),
+        (b"a: \xff\xfe\n", "cannot be read"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_named(tmp_path, content, message):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    text = refusal(study.read_yaml, path)
+    assert text.startswith(f"{path}: ")
+    assert message in text
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    assert refusal(study.read_yaml, tmp_path / "no.yaml") == f"{tmp_path}/no.yaml: no such file"
+    assert "cannot be read" in refusal(study.read_yaml, tmp_path)
+
+
+def config(**changes):
+    return {"study": "mine", "experiments": "mine.tsv", **changes}
+
+
+def test_what_a_config_leaves_out_has_its_default():
+    settings = study.with_defaults(config(seed=4), SCHEMAS["config"], "mine.yaml")
+    assert settings == {
+        "study": "mine",
+        "experiments": "mine.tsv",
+        "seed": 4,
+        "folds": "all",
+        "device": "auto",
+        "training_threads": 1,
+        "datasets": {},
+        "draws": 100000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bach_size": 2}, "unknown key bach_size; the keys there are study, experiments, seed"),
+        ({"study": "a b"}, "study is 'a b'; it does not match '^[A-Za-z0-9]"),
+        ({"study": 3}, "study is 3; it is not of type 'string'"),
+        ({"folds": "some"}, "folds is 'some'; it "),
+        ({"folds": []}, "folds is []; it should be non-empty"),
+        ({"folds": [0, 0]}, "folds is [0, 0]; it has non-unique elements"),
+        ({"folds": [-1]}, "folds.0 is -1; it is less than the minimum of 0"),
+        ({"folds": [True]}, "folds.0 is True; it is not of type 'integer'"),
+        ({"device": "gpu"}, "device is 'gpu'; allowed: auto, cpu, cuda"),
+        ({"seed": -1}, "seed is -1; it is less than the minimum of 0"),
+        ({"seed": 1.5}, "seed is 1.5; it is not of type 'integer'"),
+        ({"draws": 10}, "draws is 10; it is less than the minimum of 1000"),
+        ({"datasets": {"heart": 3}}, "datasets.heart is 3; it is not of type 'object'"),
+    ],
+)
+def test_a_fault_of_the_config_is_named_by_key_and_value(changes, message):
+    text = refusal(study.with_defaults, config(**changes), SCHEMAS["config"], "mine.yaml")
+    assert text.startswith(f"mine.yaml: {message}")
+
+
+def test_a_key_that_is_missing_is_named():
+    text = refusal(study.with_defaults, {"study": "a"}, SCHEMAS["config"], "mine.yaml")
+    assert text == "mine.yaml: experiments is missing; add it"
+
+
+# The experiment table
+
+
+def test_a_table_is_read_as_it_is_written(table):
+    text = (
+        "# losses\n" + HEADER + "\n# hearts\n" + line(epsilon="1.0e-07") + line(phi="BI") + "  \n"
+    )
+    rows = study.read_experiments(*table(text))
+    assert rows == [ROW | {"epsilon": "1.0e-07"}, ROW | {"phi": "BI"}]
+
+
+def test_a_table_of_a_spreadsheet_is_read(table):
+    text = (HEADER + line()).replace("\n", "\r\n")
+    assert study.read_experiments(*table(text, "utf-8-sig")) == [ROW]
+    assert "is not UTF-8 text" in refusal(study.read_experiments, *table(text, "utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the columns are none; they should be, separated by tabs: dataset, labeling, loss"),
+        ("dataset loss\n", "the columns are dataset loss; they should be, separated by tabs"),
+        (HEADER, "no experiment in it; add a row"),
+        (HEADER + "# " + line(), "no experiment in it; add a row"),
+        (HEADER + line() + line(phi="X"), "experiment 2: phi is 'X'; allowed: I, CI, BI, BCI"),
+        (HEADER + line(loss="focal"), "experiment 1: loss is 'focal'; allowed: dice, marginal"),
+        (HEADER + line(labeling="none"), "labeling is 'none'; allowed: full, partial"),
+        (HEADER + line(epsilon="-1"), "epsilon is '-1'; it should be heuristic, or a number"),
+        (HEADER + line(epsilon="big"), "epsilon is 'big'; it should be heuristic, or a number"),
+        (HEADER + line(batch_size="0"), "batch_size is '0'; it should be a whole number from 1"),
+        (HEADER + line(batch_size="1.5"), "batch_size is '1.5'; it should be a whole number"),
+        (HEADER + line(dataset="../x"), "dataset is '../x'; it does not match"),
+        (HEADER + "heart\tfull\tdice\n", "experiment 1: phi is ''; allowed: I, CI, BI, BCI"),
+        (HEADER + line().strip() + "\tnew\n", "experiment 1 goes on after batch_size with ['new']"),
+        (
+            HEADER + line() + line(phi="BI") + line(),
+            "experiment 3 repeats experiment 1; remove one",
+        ),
+    ],
+)
+def test_a_fault_of_the_table_is_named_by_row_column_and_value(table, text, message):
+    path, schema = table(text)
+    refused = refusal(study.read_experiments, path, schema)
+    assert refused.startswith(f"{path}: ")
+    assert message in refused
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "no.tsv"
+    text = refusal(study.read_experiments, path, SCHEMAS["experiments"])
+    assert text == f"{path}: no such experiment table; set `experiments` to one"
+
+
+# What fits together
+
+
+@pytest.mark.parametrize(
+    ("dataset", "changes"),
+    [
+        ("heart", {"loss": "leaf"}),
+        ("heart", {"loss": "marginal"}),
+        ("tumor", {"loss": "leaf"}),
+        ("heart", {"phi": "BI", "epsilon": "heuristic"}),
+        ("tumor", {"phi": "BCI", "epsilon": "heuristic"}),
+        ("heart", {"phi": "BCI", "epsilon": "100"}),
+    ],
+)
+def test_experiments_that_make_sense_are_let_through(dataset, changes):
+    study.check_experiment(ROW | changes, read_one(dataset), Path("mine.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "changes", "message"),
+    [
+        ("heart", {"loss": "leaf", "phi": "BI"}, "loss leaf is image-wise with a numeric epsilon"),
+        ("heart", {"loss": "marginal", "epsilon": "heuristic"}, "loss marginal is image-wise"),
+        ("tumor", {"loss": "marginal"}, "which a single class (tumor) has not"),
+        ("heart", {"phi": "CI", "epsilon": "heuristic"}, "phi CI sums over classes"),
+        ("heart", {"epsilon": "0"}, "epsilon is 0, but Dice of two empty maps needs one above 0"),
+        ("heart", {"epsilon": "1e-999"}, "epsilon is 1e-999, but"),
+        ("heart", {"epsilon": "1e999"}, "epsilon is 1e999, but"),
+    ],
+)
+def test_experiments_that_make_no_sense_are_refused(dataset, changes, message):
+    row = ROW | changes
+    text = refusal(study.check_experiment, row, read_one(dataset), Path("mine.tsv"))
+    assert text.startswith(f"mine.tsv: {' '.join(row.values())}: ")
+    assert message in text
+
+
+def test_changes_are_merged_key_by_key_and_lists_replaced():
+    settings = {"a": {"b": {"c": 1, "d": 2}, "e": [1, 2]}, "f": 3}
+    changes = {"a": {"b": {"c": 9}, "e": [5]}, "g": {"h": 1}}
+    expected = {"a": {"b": {"c": 9, "d": 2}, "e": [5]}, "f": 3, "g": {"h": 1}}
+    assert study.merge(settings, changes) == expected
+    assert settings == {"a": {"b": {"c": 1, "d": 2}, "e": [1, 2]}, "f": 3}
+
+
+def test_the_config_changes_one_setting_of_a_dataset_and_leaves_the_others():
+    changed, shipped = read_one(training={"epochs": 2}), read_one()
+    assert changed["training"] == {**shipped["training"], "epochs": 2}
+    assert {k: v for k, v in changed.items() if k != "training"} == {
+        k: v for k, v in shipped.items() if k != "training"
+    }
+
+
+def test_only_the_datasets_of_the_table_come_back_but_all_changes_are_checked():
+    folder, schema = CONFIG / "datasets", SCHEMAS["dataset"]
+    found = study.read_datasets(["tumor", "heart", "tumor"], folder, {"acdc": {}}, schema)
+    assert list(found) == ["tumor", "heart"]
+    changes = {"acdc": {"root": 3}}
+    text = refusal(study.read_datasets, ["heart"], folder, changes, schema, "mine.yaml")
+    assert text == "mine.yaml: datasets.acdc: root is 3; it is not of type 'string'"
+
+
+@pytest.mark.parametrize("where", ["table", "config"])
+def test_a_dataset_that_does_not_exist_is_named_with_those_that_do(where):
+    folder = CONFIG / "datasets"
+    names = ["lung"] if where == "table" else ["heart"]
+    changes = {"lung": {}} if where == "config" else {}
+    text = refusal(study.read_datasets, names, folder, changes, SCHEMAS["dataset"])
+    assert text.startswith(f"dataset 'lung': no {folder / 'lung'}.yaml; there are ['acdc', ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": {"learning_rat": 1}}, "unknown key training.learning_rat; the keys there"),
+        ({"training": {"learning_rate": "1e-3"}}, "training.learning_rate is '1e-3'; it is not of"),
+        ({"training": {"epochs": 0}}, "training.epochs is 0; it is less than the minimum of 1"),
+        ({"adapter": "dicom"}, "adapter is 'dicom'; allowed: acdc, brats, nnunet"),
+        ({"classes": []}, "classes is []; it should be non-empty"),
+        ({"missing": {"classes": ["AO"]}}, "missing.classes has 'AO'; the classes are LV, MYO, RV"),
+        ({"preprocessing": {"size": [32, 32]}}, "preprocessing.size is [32, 32]; it is too short"),
+        ({"preprocessing": {"size": [32, 30, 8]}}, "its y must be a multiple of 4"),
+        ({"preprocessing": {"size": [4, 4, 2]}}, "[4, 4, 2] is pooled to a single voxel"),
+        ({"network": {"pools": [[2, 2, 1]]}}, "so 2 decoder levels and pools; got 2 and 1"),
+        ({"network": {"kernels": [[3, 3, 3]]}}, "network.kernels names 1, but a block has 2"),
+        ({"network": {"decoder": [[8], []]}}, "network has a block without a convolution"),
+    ],
+)
+def test_a_fault_of_a_changed_dataset_is_named_by_key_and_value(changes, message):
+    with pytest.raises(InputError) as error:
+        read_one(**changes)
+    text = str(error.value)
+    assert len(text.splitlines()) == 1
+    assert text.startswith("mine.yaml: datasets.heart: ")
+    assert message in text
+
+
+def test_a_number_that_yaml_takes_for_text_is_explained():
+    changes = yaml.safe_load("learning_rate: 1e-3")
+    with pytest.raises(InputError, match="YAML takes it for text, write a point and a sign"):
+        read_one(training=changes)
+    assert read_one(training=yaml.safe_load("learning_rate: 1.0e-3"))
+
+
+def test_a_fault_of_a_dataset_file_is_named_by_its_path(tmp_path):
+    settings = read_one()
+    for changes, message in [
+        ({"root": 3}, "root is 3; it is not of type 'string'"),
+        ({"missing": {"group": "ES", "classes": ["AO"]}}, "missing.classes has 'AO'"),
+    ]:
+        path = tmp_path / "mine.yaml"
+        path.write_text(yaml.safe_dump(settings | changes))
+        text = refusal(study.read_datasets, ["mine"], tmp_path, {}, SCHEMAS["dataset"])
+        assert text.startswith(f"{path}: {message}")
+
+
+def test_the_folds_to_run_are_all_or_those_named():
+    assert study.folds_to_run("all", 3, "heart") == [0, 1, 2]
+    assert study.folds_to_run([2, 0], 3, "heart") == [2, 0]
+    text = refusal(study.folds_to_run, [1, 3], 3, "heart")
+    assert text == "folds: 3 is not a fold of heart; it has 0 to 2"
