@@ -190,6 +190,8 @@ def draw_epsilon(note: dict[str, float]) -> None:
         note |= {f"epsilon / v for a {a}, root {i}": root for i, root in enumerate(roots)}
     note["pull on a filled map at epsilon = v, relative"] = inside[30] / unsmoothed[1]
     note["push on a filled map at epsilon = v, relative"] = outside[30] / unsmoothed[0]
+    note["pull on a filled map at epsilon = 10 v, relative"] = inside[40] / unsmoothed[1]
+    note["push on a filled map at epsilon = 10 v, relative"] = outside[40] / unsmoothed[0]
     axis.set(xlabel="$\\varepsilon$ / v", ylabel="gradient relative to its largest", ylim=(0, 1.15))
     axis.legend(fontsize=8, loc="upper right")
     save(figure, "epsilon")

@@ -21,7 +21,7 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(tiles, "_TILES_PER_THREAD", 2)
 
 
-@pytest.fixture(params=[1, 2])
+@pytest.fixture(params=[1, 4])
 def threads(request):
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
