@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
     from dicegrad.data.adapter import Adapter, Case
@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
+        return 1
+    except Interrupted as stop:
+        print(f"{stop}; the same command goes on from there", file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""The one error that a user's input can cause."""
+"""How a job can end early without a fault of ours."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line: what came (file, value), and how to mend it. Scripts and the command
     line print that line alone; a traceback is kept for faults of our own.
     """
+
+
+class Interrupted(Exception):
+    """A signal asked a training to stop; its checkpoint is written."""

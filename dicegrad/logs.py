@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, Interrupted
 
 Report = Callable[[str], None]
 
@@ -17,7 +17,8 @@ def job(log: str | Path) -> Iterator[Report]:
     """Run a job's work with a log.
 
     An `InputError` ends the process with status 1 after one `error:` line in the log and on
-    standard error for each line it has; any other exception goes into the log with its traceback.
+    standard error for each line it has, an `Interrupted` after a line in the log; any other
+    exception goes into the log with its traceback.
 
     Args:
         log: File to write; its folder is made.
@@ -38,6 +39,9 @@ def job(log: str | Path) -> Iterator[Report]:
             for line in str(error).splitlines():
                 file.write(f"error: {line}\n")
                 print(f"error: {line}", file=sys.stderr)
+            sys.exit(1)
+        except Interrupted as stop:
+            report(f"interrupted: {stop}; the same command goes on from there")
             sys.exit(1)
         except Exception:
             file.write(traceback.format_exc())

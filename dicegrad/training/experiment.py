@@ -121,6 +121,7 @@ def train_experiment(
         out,
         report,
         identity={**row, "epsilon_value": str(epsilon), "fold": fold},
+        set_aside=True,  # the workflow has decided that this training is to be done
     )
 
 

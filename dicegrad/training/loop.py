@@ -6,18 +6,15 @@ Randomness has no history: the order of an epoch and the variation of a batch de
 
 import hashlib
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, Interrupted
 from dicegrad.training.augmentation import augment
 from dicegrad.training.checkpoint import load_checkpoint, save_atomically
 from dicegrad.training.dataset import PreparedData
@@ -26,13 +23,10 @@ from dicegrad.training.network import NetworkSettings, UNet, kernels_of
 from dicegrad.training.objective import Objective
 from dicegrad.training.schedule import Schedule
 from dicegrad.training.settings import TrainingSettings
+from dicegrad.training.signals import stop_signals
 from dicegrad.training.validation import validate
 
 Report = Callable[[str], None]
-
-
-class Interrupted(Exception):
-    """A signal asked the training to stop; its checkpoint is written."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +62,7 @@ def train(
     out: Path,
     report: Report = lambda line: None,
     identity: dict | None = None,
+    set_aside: bool = False,
 ) -> UNet:
     """Train a network, or go on with a training that was cut off.
 
@@ -82,6 +77,7 @@ def train(
         out: Folder for `weights.pt`, `history.tsv` and, while it runs, `checkpoint.pt`.
         report: Takes one line an epoch.
         identity: What else tells this training from another, for the checkpoint.
+        set_aside: Rename a checkpoint of another training and start anew, instead of refusing it.
 
     Returns:
         The network with the weights that were kept.
@@ -105,10 +101,9 @@ def train(
     run = _Run(data, split, network_settings, settings, objective, batch_size, seed)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
-        run.restore(load_checkpoint(checkpoint, configuration))
-        report(f"goes on from {checkpoint} at epoch {run.epoch + 1}, step {run.step}")
+        _take_up(run, checkpoint, configuration, set_aside, report)
     saved = time.monotonic()
-    with _signals() as caught:
+    with stop_signals() as caught:
         while run.epoch < settings.epochs and not run.schedule.stops(settings):
             started = time.monotonic()
             for _ in run.steps():
@@ -125,6 +120,20 @@ def train(
     checkpoint.unlink(missing_ok=True)
     run.network.load_state_dict(run.kept)
     return run.network
+
+
+def _take_up(
+    run: "_Run", checkpoint: Path, configuration: dict, set_aside: bool, report: Report
+) -> None:
+    """Go on from a checkpoint of this training; refuse, or rename, one of another."""
+    try:
+        run.restore(load_checkpoint(checkpoint, configuration))
+        report(f"goes on from {checkpoint} at epoch {run.epoch + 1}, step {run.step}")
+    except InputError as error:
+        if not set_aside:
+            raise
+        report(f"{error}; renamed to {checkpoint.name}.old, training starts anew")
+        checkpoint.replace(checkpoint.with_name(f"{checkpoint.name}.old"))
 
 
 class _Run:
@@ -269,25 +278,6 @@ def _by_key(prefix: str, settings: dict) -> dict:
         name = f"{prefix}.{key}"
         flat |= _by_key(name, value) if isinstance(value, dict) else {name: value}
     return flat
-
-
-@contextmanager
-def _signals() -> Iterator[list[str]]:
-    """Collect the signals that ask to stop, instead of dying of them."""
-    caught: list[str] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-    before = {
-        number: signal.signal(number, lambda n, _: caught.append(signal.Signals(n).name))
-        for number in wanted
-    }
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _line(row: Row, settings: TrainingSettings, seconds: float, cases: int) -> str:

@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 import torch
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, Interrupted
 from dicegrad.losses import DiceLoss
-from dicegrad.training.loop import Interrupted, Split, derive_seed, train
+from dicegrad.training.loop import Split, derive_seed, train
 from dicegrad.training.network import UNet, kernels_of
 
 VARIED = {"flip": [0.5, 0, 0], "rotation": [0, 0, 0.3], "intensity_shift": 0.1, "noise": 0.1}
@@ -121,6 +122,20 @@ def test_every_case_is_seen_once_an_epoch_in_an_order_of_its_own(fit, toy):
     fit({"epochs": 2, "passes": 2}, "listed", data=data, objective=watched, split=listed)
     seen = [int(label.sum()) - 1 for batch in watched.batches for label in batch]
     assert all(Counter(epoch) == {0: 6, 1: 2} for epoch in (seen[:8], seen[8:]))
+
+
+def test_a_case_is_varied_anew_each_time_it_is_seen(fit, monkeypatch):
+    seen = []
+
+    def watched(image, *rest):
+        seen.append(augment(image, *rest)[0])
+        return augment(image, *rest)
+
+    monkeypatch.setattr(loop, "augment", watched)
+    once = Split((0,), (5,))
+    fit({"epochs": 2, "passes": 2, "augmentation": {"noise": 0.1}}, split=once, batch_size=1)
+    assert len(seen) == 4
+    assert not any(torch.equal(a, b) for a, b in combinations(seen, 2))
 
 
 def test_the_penalty_adds_twice_l2_times_the_kernel_to_the_gradient(arguments, tmp_path):
@@ -274,6 +289,17 @@ def test_a_checkpoint_of_another_training_is_refused_by_what_differs(eventful, t
             eventful("out", **changes)
         assert len(str(error.value).splitlines()) == 1
     eventful("out", checkpoint_minutes=5)  # how often it is written does not matter
+
+
+def test_a_checkpoint_of_another_training_can_be_set_aside(eventful, fingerprint, tmp_path):
+    with pytest.raises(Interrupted):
+        eventful("out", stop_at(2))
+    eventful("fresh", seed=8)
+    lines = []
+    eventful("out", seed=8, set_aside=True, report=lines.append)
+    assert fingerprint(tmp_path / "out") == fingerprint(tmp_path / "fresh")
+    assert "seed was 7 and is now 8" in lines[0]
+    assert "training starts anew" in lines[0]
 
 
 def test_a_changed_setting_is_named_by_its_key(fit):
