@@ -41,7 +41,7 @@ def plot_finding(table1: pd.DataFrame, out_stem: Path | str) -> list[Path]:
         for row, (keys, part) in zip(axes, parts, strict=True):
             for panel, labeling in zip(row, labelings, strict=True):
                 _draw(panel, part, labeling)
-                label_panel(panel, f"{subject_of(*keys)}: trained on {labeling} labels")
+                label_panel(panel, f"{subject_of(*keys)}: {labeling} labels")
             row[0].set_ylabel("Mean DSC against full labels")
         legend(figure, [], extra=_explain(parts))
         return save(figure, out_stem)
