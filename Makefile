@@ -30,10 +30,10 @@ demo: setup ## Run the demo study and write its report (about five minutes on tw
 	@$(BIN)/dicegrad summary results/demo
 
 test: setup ## Run the tests, all but the slow ones (under eight minutes on two cores)
-	$(BIN)/pytest -n $(CORES) -m 'not slow'
+	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow'
 
 test-slow: setup ## Run the slow tests too
-	$(BIN)/pytest -n $(CORES)
+	$(BIN)/pytest -n $(CORES) --dist loadgroup
 
 lint: setup ## Check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
