@@ -1,4 +1,6 @@
+import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -8,6 +10,7 @@ import pytest
 import yaml
 
 from dicegrad.cli import main
+from dicegrad.training.dataset import PreparedData
 
 COMMANDS = ["summary", "check", "phantom", "train"]
 
@@ -199,6 +202,29 @@ def test_an_experiment_that_cannot_be_trained_is_one_line(
     assert len(err.splitlines()) == 1
     assert err.startswith("error: ")
     assert message in err
+
+
+def test_a_training_that_is_stopped_says_how_it_goes_on(
+    capsys, prepared, settings, tmp_path, monkeypatch
+):
+    batch, count = PreparedData.batch, [0]
+
+    def stopped(*arguments):
+        count[0] += 1
+        if count[0] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return batch(*arguments)
+
+    given = ("train", prepared, settings, tmp_path / "out", "--device", "cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(PreparedData, "batch", stopped)
+        code, _, err = run(capsys, *given)
+    assert code == 1
+    assert err.startswith("stopped by SIGTERM at step 2; ")
+    assert err.endswith("; the same command goes on from there\n")
+    code, out, _ = run(capsys, *given)
+    assert code == 0
+    assert "goes on from" in out
 
 
 @pytest.mark.parametrize("key", ["classes", "folds", "network", "training"])

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, Interrupted
 from dicegrad.logs import job
 
 
@@ -33,6 +33,20 @@ def test_a_fault_of_the_input_ends_with_lines_that_say_so_and_no_traceback(tmp_p
     log = (tmp_path / "job.log").read_text()
     assert log.splitlines()[1:] == expected
     assert "Traceback" not in log
+
+
+def test_a_training_that_was_stopped_ends_with_a_line_in_the_log_alone(tmp_path, capsys):
+    def work():
+        with job(tmp_path / "job.log"):
+            raise Interrupted("stopped by SIGTERM at step 5")
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    assert ended.value.code == 1
+    log = (tmp_path / "job.log").read_text()
+    assert len(log.splitlines()) == 1
+    assert "interrupted: stopped by SIGTERM at step 5; the same command goes on from there" in log
+    assert capsys.readouterr().err == ""
 
 
 def test_any_other_fault_leaves_its_traceback_in_the_log(tmp_path, capsys):

@@ -13,6 +13,8 @@ import torch
 
 from dicegrad.errors import InputError, Interrupted
 from dicegrad.losses import DiceLoss
+from dicegrad.training import loop
+from dicegrad.training.augmentation import augment
 from dicegrad.training.loop import Split, derive_seed, train
 from dicegrad.training.network import UNet, kernels_of
 
@@ -128,8 +130,9 @@ def test_a_case_is_varied_anew_each_time_it_is_seen(fit, monkeypatch):
     seen = []
 
     def watched(image, *rest):
-        seen.append(augment(image, *rest)[0])
-        return augment(image, *rest)
+        varied, label = augment(image, *rest)
+        seen.append(varied)
+        return varied, label
 
     monkeypatch.setattr(loop, "augment", watched)
     once = Split((0,), (5,))
