@@ -1,9 +1,4 @@
 import math
-import os
-import pickle
-import signal
-import subprocess
-import sys
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -11,29 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from dicegrad.errors import InputError, Interrupted
-from dicegrad.losses import DiceLoss
+from dicegrad.errors import InputError
 from dicegrad.training import loop
 from dicegrad.training.augmentation import augment
 from dicegrad.training.loop import Split, derive_seed, train
 from dicegrad.training.network import UNet, kernels_of
 
 VARIED = {"flip": [0.5, 0, 0], "rotation": [0, 0, 0.3], "intensity_shift": 0.1, "noise": 0.1}
-
-
-class Watched:
-    """The Dice loss, and what each batch of the training held."""
-
-    def __init__(self, then=lambda calls: None):
-        self.loss, self.then = DiceLoss("I", activation="sigmoid"), then
-        self.calls, self.batches = 0, []
-
-    def __call__(self, logits, label):
-        self.calls += 1
-        self.then(self.calls)
-        if torch.is_grad_enabled():
-            self.batches.append(label.clone())
-        return self.loss(logits, label)
 
 
 def constant(logits, label):
@@ -106,8 +85,7 @@ def test_a_box_is_learnt(fit, history, tmp_path):
     assert rows["dsc_box"][-1] > 0.9
 
 
-def test_every_case_is_seen_once_an_epoch_in_an_order_of_its_own(fit, toy):
-    watched = Watched()
+def test_every_case_is_seen_once_an_epoch_in_an_order_of_its_own(fit, toy, watched):
     data = toy()
     data.labels.zero_()
     for case in range(7):
@@ -126,7 +104,7 @@ def test_every_case_is_seen_once_an_epoch_in_an_order_of_its_own(fit, toy):
     assert all(Counter(epoch) == {0: 6, 1: 2} for epoch in (seen[:8], seen[8:]))
 
 
-def test_a_case_is_varied_anew_each_time_it_is_seen(fit, monkeypatch):
+def test_a_case_is_varied_anew_each_time_it_is_seen(fit, monkeypatch, watched):
     seen = []
 
     def watched(image, *rest):
@@ -171,147 +149,6 @@ def test_the_weights_of_the_last_multiple_are_kept(fit, fingerprint, tmp_path, k
     assert fingerprint(tmp_path / "out")[0] == fingerprint(tmp_path / "shorter")[0]
 
 
-def stop_at(call, number=signal.SIGTERM):
-    """A loss during whose given call a real signal comes."""
-    return Watched(lambda calls: os.kill(os.getpid(), number) if calls == call else None)
-
-
-@pytest.fixture
-def eventful(fit, tiny_network):
-    """A training in which everything that has a state is in use."""
-    settings = {"augmentation": VARIED, "keep_every": 2, "schedule": "plateau", "patience": 1}
-    settings |= {"min_delta": 0.05}
-    network = tiny_network(norm="batch", activation="prelu")
-
-    def run(folder, objective=None, checkpoint_minutes=10, **changes):
-        return fit(
-            settings | {"checkpoint_minutes": checkpoint_minutes},
-            folder,
-            objective=objective or Watched(),
-            network_settings=network,
-            **changes,
-        )
-
-    return run
-
-
-# Three steps an epoch, then a validation of one batch: calls 4, 8 and 12 of the loss validate.
-@pytest.mark.parametrize("call", [1, 2, 3, 4, 6, 7, 10, 11])
-def test_a_training_that_is_stopped_goes_on_as_if_nothing_had_been(
-    eventful, fingerprint, tmp_path, call
-):
-    eventful("whole")
-    with pytest.raises(Interrupted, match="stopped by SIGTERM at step"):
-        eventful("cut", stop_at(call))
-    assert [path.name for path in (tmp_path / "cut").glob("*.pt")] == ["checkpoint.pt"]
-    lines = []
-    eventful("cut", report=lines.append)
-    assert lines[0].startswith("goes on from")
-    assert fingerprint(tmp_path / "cut") == fingerprint(tmp_path / "whole")
-    assert [path.name for path in (tmp_path / "cut").glob("*.pt")] == ["weights.pt"]
-
-
-def test_a_training_may_be_stopped_at_every_step(eventful, fingerprint, tmp_path):
-    eventful("whole")
-    stops = 0
-    while not (tmp_path / "cut" / "weights.pt").exists():
-        try:
-            eventful("cut", stop_at(1))
-        except Interrupted:
-            stops += 1
-    assert stops == 9  # at each step; what is left of the last run is the last validation
-    assert fingerprint(tmp_path / "cut") == fingerprint(tmp_path / "whole")
-
-
-def test_a_signal_during_the_last_validation_comes_too_late(eventful, fingerprint, tmp_path):
-    eventful("whole")
-    eventful("late", stop_at(12))
-    assert fingerprint(tmp_path / "late") == fingerprint(tmp_path / "whole")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_signals_are_caught_only_while_training(eventful, number):
-    before = signal.getsignal(number)
-    with pytest.raises(Interrupted, match=f"stopped by {number.name} at step 2"):
-        eventful("out", stop_at(2, number))
-    assert signal.getsignal(number) is before
-
-
-CHILD = """
-import pickle, sys
-import torch
-from dicegrad.training.loop import train
-
-torch.set_num_threads(1)
-arguments, wait = pickle.load(open(sys.argv[1], "rb")), int(sys.argv[2])
-loss, calls = arguments.pop("objective"), 0
-
-def objective(logits, label):
-    global calls
-    calls += 1
-    if calls == wait:
-        print("ready", flush=True)
-        sys.stdin.readline()
-    return loss(logits, label)
-
-train(**arguments, objective=objective)
-"""
-
-
-def test_a_process_that_is_killed_goes_on_in_another(arguments, fingerprint, tmp_path):
-    def given(name):
-        settings = {"augmentation": VARIED, "checkpoint_minutes": 0}  # one after every step
-        return arguments(tmp_path / name, settings)
-
-    (tmp_path / "arguments").write_bytes(pickle.dumps(given("cut")))
-    command = [sys.executable, "-c", CHILD, str(tmp_path / "arguments"), "6"]
-    pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
-    with subprocess.Popen(command, **pipes, text=True) as child:
-        assert child.stdout.readline() == "ready\n"
-        child.kill()
-        assert child.wait(60) == -signal.SIGKILL
-
-    train(**given("whole"))
-    lines = []
-    train(**given("cut"), report=lines.append)
-    assert "at epoch 2, step 4" in lines[0]  # call 4 was the validation, call 6 the fifth step
-    assert fingerprint(tmp_path / "cut") == fingerprint(tmp_path / "whole")
-
-
-def test_a_checkpoint_of_another_training_is_refused_by_what_differs(eventful, toy):
-    with pytest.raises(Interrupted):
-        eventful("out", stop_at(2))
-    for changes, message in [
-        ({"seed": 8}, "seed was 7 and is now 8"),
-        ({"batch_size": 3}, "batch_size was 2 and is now 3"),
-        ({"data": toy(seed=1)}, "data was '[0-9a-f]+' and is now"),
-        ({"identity": {"fold": 1}}, "fold was None and is now 1"),
-        ({"split": Split((0, 1), (5, 6))}, "split was"),
-    ]:
-        with pytest.raises(InputError, match=f"is of another configuration: {message}") as error:
-            eventful("out", **changes)
-        assert len(str(error.value).splitlines()) == 1
-    eventful("out", checkpoint_minutes=5)  # how often it is written does not matter
-
-
-def test_a_checkpoint_of_another_training_can_be_set_aside(eventful, fingerprint, tmp_path):
-    with pytest.raises(Interrupted):
-        eventful("out", stop_at(2))
-    eventful("fresh", seed=8)
-    lines = []
-    eventful("out", seed=8, set_aside=True, report=lines.append)
-    assert fingerprint(tmp_path / "out") == fingerprint(tmp_path / "fresh")
-    assert "seed was 7 and is now 8" in lines[0]
-    assert "training starts anew" in lines[0]
-
-
-def test_a_changed_setting_is_named_by_its_key(fit):
-    with pytest.raises(Interrupted):
-        fit({"augmentation": {"noise": 0.1}}, objective=stop_at(2))
-    with pytest.raises(InputError, match=r"training.augmentation.noise was 0.1 and is now 0.2;"):
-        fit({"augmentation": {"noise": 0.2}})
-
-
 def test_a_loss_that_is_no_number_names_epoch_batch_cases_and_what_to_try(fit, toy):
     data = toy()
     data.images[3] = math.nan
@@ -324,8 +161,7 @@ def test_a_loss_that_is_no_number_names_epoch_batch_cases_and_what_to_try(fit, t
     assert "lower training.learning_rate (now 0.01)" in message
 
 
-def test_a_loss_that_breaks_in_a_later_epoch_names_that_epoch_and_batch(fit, toy):
-    watched = Watched()
+def test_a_loss_that_breaks_in_a_later_epoch_names_that_epoch_and_batch(fit, toy, watched):
 
     def objective(logits, label):
         loss = watched(logits, label)
