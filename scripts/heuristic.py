@@ -2,34 +2,31 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from dicegrad.data.cases import read_cases
 from dicegrad.logs import job
-from dicegrad.preprocessing.epsilon import heuristic_epsilon, write_epsilon
+from dicegrad.preprocessing.epsilon import epsilon_of_folds, read_volumes, write_epsilon
 from dicegrad.preprocessing.folds import read_folds
 
 with job(snakemake.log[0]) as report:
+    row, params = snakemake.wildcards, snakemake.params
     cases = read_cases(Path(snakemake.input.cases))
-    count = snakemake.params.fold_count
-    folds = read_folds(Path(snakemake.input.folds), {case.subject for case in cases}, count)
-    with Path(snakemake.input.volumes).open() as file:
-        classes = file.readline().split()[1:]
-        volumes = np.array([line.split("\t")[1:] for line in file], dtype=np.int64)
-    rows = []
-    for fold in range(count):
-        train = [i for i, case in enumerate(cases) if folds[case.subject] != fold]
-        groups = [cases[i].group for i in train]
-        values = heuristic_epsilon(volumes[train], groups, snakemake.params.sampling)
-        rows += [
-            {
-                "dataset": snakemake.wildcards.dataset,
-                "labeling": snakemake.wildcards.labeling,
-                "fold": fold,
-                "class": name,
-                "epsilon": round(float(value), 3),
-            }
-            for name, value in zip(classes, values, strict=True)
-        ]
+    subjects = {case.subject for case in cases}
+    folds = read_folds(Path(snakemake.input.folds), subjects, params.fold_count)
+    classes, volumes = read_volumes(Path(snakemake.input.volumes))
+    epsilon = epsilon_of_folds(
+        volumes,
+        [folds[case.subject] for case in cases],
+        [case.group for case in cases],
+        params.fold_count,
+        params.sampling,
+    )
+    rows = [
+        {
+            **{"dataset": row.dataset, "labeling": row.labeling, "fold": fold},
+            **{"class": name, "epsilon": round(float(value), 3)},
+        }
+        for fold, values in enumerate(epsilon)
+        for name, value in zip(classes, values, strict=True)
+    ]
     write_epsilon(Path(snakemake.output[0]), rows)
-    report(f"{count} folds, classes {', '.join(classes)}")
+    report(f"{params.fold_count} folds, classes {', '.join(classes)}")

@@ -7,7 +7,7 @@ import numpy as np
 from dicegrad.data.cases import read_cases
 from dicegrad.logs import job
 from dicegrad.preprocessing.arrays import atomic_path
-from dicegrad.preprocessing.epsilon import class_volumes
+from dicegrad.preprocessing.epsilon import class_volumes, write_volumes
 from dicegrad.preprocessing.labeling import apply_labeling
 from dicegrad.preprocessing.settings import Missing
 
@@ -24,9 +24,7 @@ with job(snakemake.log[0]) as report:
     volumes = class_volumes(labels, len(classes))
     with atomic_path(Path(snakemake.output.labels)) as path, path.open("wb") as file:
         np.save(file, labels)
-    with Path(snakemake.output.volumes).open("w") as file:
-        print("case", *classes, sep="\t", file=file)
-        for case, row in zip(cases, volumes, strict=True):
-            print(case.case, *row, sep="\t", file=file)
+    names = [case.case for case in cases]
+    write_volumes(Path(snakemake.output.volumes), names, classes, volumes)
     for name, mean in zip(classes, volumes.mean(axis=0), strict=True):
         report(f"{name}: {mean:.1f} voxels in the mean")

@@ -56,6 +56,47 @@ def heuristic_epsilon(
     return times @ np.asarray(volumes) / times.sum()
 
 
+def write_volumes(
+    path: Path, cases: Sequence[str], classes: Sequence[str], volumes: np.ndarray
+) -> None:
+    """Write the class volumes (N, K) of N cases in voxels: case, then a column per class."""
+    lines = ["\t".join(("case", *classes))]
+    lines += ["\t".join(map(str, (case, *row))) for case, row in zip(cases, volumes, strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def read_volumes(path: Path) -> tuple[list[str], np.ndarray]:
+    """Read what `write_volumes` wrote: the classes, and the volumes (N, K) int64."""
+    header, *lines = (line.split("\t") for line in path.read_text().splitlines())
+    return header[1:], np.array([line[1:] for line in lines], dtype=np.int64)
+
+
+def epsilon_of_folds(
+    volumes: np.ndarray,
+    folds: Sequence[int],
+    groups: Sequence[str],
+    count: int,
+    sampling: Mapping[str, int] | None = None,
+) -> np.ndarray:
+    """The heuristic epsilon of each fold's training cases, those that it does not hold out.
+
+    Args:
+        volumes: (N, K) voxels per class of all cases, under the labeling trained on.
+        folds: The fold of each case, 0-based.
+        groups: The group of each case.
+        count: Number of folds.
+        sampling: As for `heuristic_epsilon`.
+
+    Returns:
+        (count, K) float64, in voxels.
+    """
+    rows = []
+    for fold in range(count):
+        train = [number for number, of_case in enumerate(folds) if of_case != fold]
+        rows.append(heuristic_epsilon(volumes[train], [groups[i] for i in train], sampling))
+    return np.stack(rows)
+
+
 def write_epsilon(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write epsilon.tsv: one row per dataset, labeling, fold and class; epsilon in voxels."""
     columns = ("dataset", "labeling", "fold", "class", "epsilon")

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.epsilon import class_volumes, heuristic_epsilon, write_epsilon
+from dicegrad.preprocessing.epsilon import (
+    class_volumes,
+    epsilon_of_folds,
+    heuristic_epsilon,
+    read_epsilon,
+    read_volumes,
+    write_epsilon,
+    write_volumes,
+)
 
 
 def test_volumes_are_voxel_counts_per_case_and_class():
@@ -33,3 +41,28 @@ def test_the_table_has_a_row_per_class(tmp_path):
     write_epsilon(tmp_path / "epsilon.tsv", [row])
     text = (tmp_path / "epsilon.tsv").read_text()
     assert text == "dataset\tlabeling\tfold\tclass\tepsilon\nheart\tfull\t0\tLV\t12.5\n"
+
+
+def test_volumes_come_back_from_their_table(tmp_path):
+    volumes = np.array([[3, 0], [12, 7]])
+    write_volumes(tmp_path / "volumes.tsv", ["a", "b"], ["LV", "MYO"], volumes)
+    classes, read = read_volumes(tmp_path / "volumes.tsv")
+    assert classes == ["LV", "MYO"]
+    np.testing.assert_array_equal(read, volumes)
+
+
+def test_a_fold_takes_its_epsilon_from_the_cases_that_it_does_not_hold_out():
+    volumes, groups = np.array([[10], [20], [30], [0]]), ["ED", "ES", "ED", "ES"]
+    found = epsilon_of_folds(volumes, [0, 0, 1, 1], groups, 2, {"ED": 3})
+    np.testing.assert_allclose(found, [[(3 * 30 + 0) / 4], [(3 * 10 + 20) / 4]])
+
+
+def test_epsilons_of_a_fold_come_back_in_the_order_of_the_classes(tmp_path):
+    rows = [
+        {"dataset": "d", "labeling": "full", "fold": fold, "class": name, "epsilon": value}
+        for fold, name, value in [(0, "LV", 1.5), (0, "MYO", 2.5), (1, "LV", 3.5), (1, "MYO", 4.5)]
+    ]
+    write_epsilon(tmp_path / "epsilon.tsv", rows)
+    assert read_epsilon(tmp_path / "epsilon.tsv", 1, ["MYO", "LV"]) == [4.5, 3.5]
+    with pytest.raises(InputError, match="no epsilon of class 'RV' in fold 1; make it anew"):
+        read_epsilon(tmp_path / "epsilon.tsv", 1, ["RV"])
