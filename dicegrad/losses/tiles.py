@@ -2,14 +2,15 @@
 
 A tile is a part of the volume (or, for small volumes, several batch elements) so small that its
 probabilities and its one-hot map never leave the processor's cache. Its scratch memory is reused:
-fresh memory for every tile would cost more in page faults than the arithmetic does.
+fresh memory for every tile would cost more in page faults than the arithmetic does, and the sums
+that are kept would leave holes between it.
 """
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from math import e, log2
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,8 +26,17 @@ _TILES_PER_THREAD, _MOST_THREADS = 8, 8
 
 _LOG2_E = log2(e)
 
-Tile = tuple[slice, slice, list[Tensor]]
 T = TypeVar("T")
+
+
+class Scratch(NamedTuple):
+    """Memory of one tile: three tensors of its shape (b, C, k), two of shape (b, 1, k)."""
+
+    p: Tensor
+    product: Tensor
+    h: Tensor
+    labels: Tensor
+    line: Tensor
 
 
 def tiled_sums(
@@ -98,13 +108,12 @@ def _tile_sums(
     truth: Tensor,
     activation: str | None,
     norm: str,
-    scratch: list[Tensor],
+    scratch: Scratch,
     extremes: list[Tensor],
 ) -> list[Tensor]:
     """The three sums of one tile, each of shape (b, C); appends to the extremes."""
-    p, product, h = scratch
-    p = _probabilities(x, activation, p)
-    _one_hot(truth, h)
+    p, h = _probabilities(x, activation, scratch), _one_hot(truth, scratch)
+    product = scratch.product
     if activation is None:
         extremes += torch.aminmax(p)
     if truth.ndim == 3:
@@ -122,13 +131,12 @@ def _tile_gradient(
     activation: str | None,
     norm: str,
     coefficients: tuple[Tensor, Tensor],
-    scratch: list[Tensor],
+    scratch: Scratch,
 ) -> Tensor:
     """The gradient of one tile, shape (b, C, k), in one of its scratches."""
-    p, into, h = scratch
     slope, level = coefficients
-    p = _probabilities(x, activation, p)
-    g = _one_hot(truth, h).mul_(slope)
+    p, into = _probabilities(x, activation, scratch), scratch.product
+    g = _one_hot(truth, scratch).mul_(slope)
     if norm == "l1":
         g += level
     else:
@@ -138,11 +146,12 @@ def _tile_gradient(
     if activation == "sigmoid":
         return torch.ops.aten.sigmoid_backward.grad_input(g, p, grad_input=into)
     torch.mul(g, p, out=into)  # p (g - sum of g p over the channels)
-    return into.addcmul_(p, into.sum(1, keepdim=True), value=-1)
+    return into.addcmul_(p, torch.sum(into, 1, keepdim=True, out=scratch.line), value=-1)
 
 
-def _probabilities(x: Tensor, activation: str | None, p: Tensor) -> Tensor:
-    """Probabilities of one tile in the working dtype: x itself, or written to p."""
+def _probabilities(x: Tensor, activation: str | None, scratch: Scratch) -> Tensor:
+    """Probabilities of one tile in the working dtype: x itself, or written to the scratch."""
+    p, line = scratch.p, scratch.line
     if x.dtype != p.dtype:
         x = p.copy_(x)
     if activation is None:
@@ -151,20 +160,21 @@ def _probabilities(x: Tensor, activation: str | None, p: Tensor) -> Tensor:
         return torch.sigmoid(x, out=p)
     # torch.softmax starts all threads however small the tile is, and waits for them. Of torch's
     # exponentials exp2 is by far the fastest.
-    torch.sub(x, x.amax(1, keepdim=True), out=p).mul_(_LOG2_E).exp2_()
-    return p.div_(p.sum(1, keepdim=True))
+    torch.sub(x, torch.amax(x, 1, keepdim=True, out=line), out=p).mul_(_LOG2_E).exp2_()
+    return p.div_(torch.sum(p, 1, keepdim=True, out=line))
 
 
-def _one_hot(truth: Tensor, h: Tensor) -> Tensor:
-    """Fill h, shape (b, C, k), with the truth per channel; as floats, since that vectorises.
+def _one_hot(truth: Tensor, scratch: Scratch) -> Tensor:
+    """The truth of one tile per channel, shape (b, C, k); as floats, since that vectorises.
 
     Labels of a single channel are copied: they are 0 and 1, which the caller checks.
     """
+    h = scratch.h
     if truth.ndim == 3:
         return h.copy_(truth)
     if h.shape[1] == 1:
         return h.copy_(truth.unsqueeze(1))
-    labels = truth.to(h.dtype).unsqueeze(1)
+    labels = scratch.labels.copy_(truth.unsqueeze(1))
     return torch.eq(labels, _channel_labels(h.shape[1], h.dtype, h.device), out=h)
 
 
@@ -183,8 +193,8 @@ def _cut(maps: Tensor, truth: Tensor, rows: slice, columns: slice) -> tuple[Tens
     return maps[rows, :, columns], truth[rows, ..., columns]
 
 
-def _tiles(maps: Tensor, part: slice) -> Iterator[Tile]:
-    """Rows and columns of every tile of a part, with three scratch tensors of shape (b, C, k)."""
+def _tiles(maps: Tensor, part: slice) -> Iterator[tuple[slice, slice, Scratch]]:
+    """Rows and columns of every tile of a part, with the scratch memory for it."""
     batch, channels, _ = maps.shape
     size = _TILE_ACCELERATOR
     if maps.device.type == "cpu":
@@ -193,14 +203,15 @@ def _tiles(maps: Tensor, part: slice) -> Iterator[Tile]:
     voxels = part.stop - part.start
     rows = min(max(size // (channels * voxels), 1), batch)
     columns = min(max(size // channels, 1), voxels)
-    scratch: list[Tensor] = []
+    scratch = None
     for column in range(part.start, part.stop, columns):
         end = min(column + columns, part.stop)  # columns outside: the shape changes at the end only
         for row in range(0, batch, rows):
             shape = (min(rows, batch - row), channels, end - column)
-            if not scratch or scratch[0].shape != shape:
+            if scratch is None or scratch.p.shape != shape:
+                shapes = [shape] * 3 + [(shape[0], 1, shape[2])] * 2
                 dtype = working_dtype(maps)
-                scratch = [maps.new_empty(shape, dtype=dtype) for _ in range(3)]
+                scratch = Scratch(*(maps.new_empty(each, dtype=dtype) for each in shapes))
             yield slice(row, row + shape[0]), slice(column, end), scratch
 
 
