@@ -71,3 +71,14 @@ def test_both_empty_is_0():
     empty, y = torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4, dtype=torch.uint8)
     assert SoftJaccardLoss()(empty, y) == 0
     assert GeneralizedDiceLoss()(empty, y) == 0
+
+
+def test_generalized_dice_learns_an_empty_class_and_image_dice_does_not():
+    p = torch.full((1, 2, 400), 0.5, dtype=torch.float64, requires_grad=True)
+    y = torch.zeros(1, 400, dtype=torch.uint8)  # background alone: class 1 is empty
+    push = {
+        type(loss).__name__: torch.autograd.grad(loss(p, y), p)[0][0, 1, 0].item()
+        for loss in (DiceLoss("I"), GeneralizedDiceLoss("CI"))
+    }
+    assert push["DiceLoss"] < 1e-11
+    assert push["GeneralizedDiceLoss"] == pytest.approx(2 * 200 / 800**2)
