@@ -1,6 +1,9 @@
-"""The Dice loss, its derivative, and what they do to missing and empty labels."""
+"""The Dice loss, its derivative, and what they do to missing and empty labels.
 
-from typing import TYPE_CHECKING
+The losses are loaded when one is first asked for, so that what needs no torch starts at once.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dicegrad.losses import (
@@ -34,10 +37,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import the losses when one is asked for: most jobs of the workflow do without torch."""
+def __getattr__(name: str) -> Any:  # noqa: ANN401
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module 'dicegrad' has no attribute {name!r}")
     from dicegrad import losses
 
     return getattr(losses, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

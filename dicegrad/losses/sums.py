@@ -34,8 +34,8 @@ def overlap_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -
 
     Raises:
         InputError: If a label has no channel, or if probabilities or maps per class leave [0, 1].
-            Off the CPU the same mistakes trip a device-side assertion, as a label out of range does
-            in torch's cross-entropy, so that no call waits for the device.
+            On CUDA the same mistakes trip a device-side assertion, as a label out of range does in
+            torch's cross-entropy, so that no call waits for the device.
     """
     y_pred = as_plain(y_pred)
     fused = _fused() if y_pred.is_cuda else None

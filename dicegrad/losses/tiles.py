@@ -18,7 +18,7 @@ from torch import Tensor
 # Values per tile. 2^16 floats are 256 KiB, three of which fit a usual second-level cache. Several
 # threads take half of it: below 2^15 values torch runs an operation in the thread that calls it.
 # What fits the cache as a whole is one tile. On an accelerator a tile only bounds the memory.
-_TILE, _TILE_ALONE, _ONE_TILE, _TILE_ACCELERATOR = 31 * 2**10, 2**16, 2**17, 2**25
+_TILE, _TILE_ALONE, _ONE_TILE, _TILE_ACCELERATOR = 31 * 2**10, 2**16, 2**17, 2**22
 # Threads work on separate tiles: a barrier after every small operation costs more than the
 # operation, and on a busy machine many times more. Python's lock takes its share of every
 # operation, so that two threads gain nothing over one, and many little over a few.
