@@ -9,7 +9,7 @@ from dicegrad.reporting.tables import Datasets
 
 # A group counts as segmented as well as its reference if its mean DSC is at most this much lower,
 # and as empty if it keeps at most half of it: between the two lies "partly".
-SAME = 0.1
+SAME = 0.2
 EMPTY = 0.5
 # Below this mean DSC the labelled group itself is not segmented.
 POOR = 0.5
