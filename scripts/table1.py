@@ -8,8 +8,8 @@ from dicegrad.reporting.formats import read_table, write_table
 from dicegrad.reporting.tables import table1
 
 CAPTION = (
-    "Mean DSC and mean volume difference. In italics: worse than the reference of the same setup "
-    "with full labels (p < 0.05). Shaded: the network is expected to learn empty maps."
+    "Mean DSC and mean volume difference (predicted minus true) of the class with missing labels. "
+    "The reference is the same setup trained on full labels (p < 0.05)."
 )
 
 with job(snakemake.log[0]) as report:

@@ -8,8 +8,8 @@ from dicegrad.reporting.formats import read_table, write_table
 from dicegrad.reporting.tables import table_losses
 
 CAPTION = (
-    "The image-wise Dice loss beside two losses made for missing labels, trained on partial "
-    "labels. In italics: worse than I (p < 0.05)."
+    "The image-wise Dice loss beside two losses made for missing labels, all trained on partial "
+    "labels. The reference is I (p < 0.05)."
 )
 
 with job(snakemake.log[0]) as report:
