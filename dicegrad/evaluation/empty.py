@@ -1,6 +1,6 @@
 """Empty maps: how often they are output, and how three frameworks' rules would score them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,17 +31,12 @@ def empty_decisions(
         Pearson's 95 % interval. Where `should_be_empty` (the missing group, partial labels) the
         rate is the sensitivity of the decision, elsewhere its false alarms.
     """
-    named = add_setup(scores)
     rows = []
-    for keys, cases in named.groupby(CELL, sort=False):
-        where = dict(zip(CELL, keys, strict=True))
-        missing = datasets.get(where["dataset"], {}).get("missing")
-        if missing is None or where["class"] not in missing["classes"]:
-            continue
+    for where, missing_group, cases in _missing_classes(scores, datasets):
         n = len(cases)
         empty = int((cases["volume_pred_ml"] <= at_most_ml).sum())
         low, high = stats.binomtest(empty, n).proportion_ci()
-        target = where["labeling"] == "partial" and where["group"] == missing["group"]
+        target = where["labeling"] == "partial" and where["group"] == missing_group
         rows.append(
             {
                 **where,
@@ -64,15 +59,10 @@ def dice_rules(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) 
         `training` (what the network was shown, empty for the missing group of partial labels:
         here the rules part). `counted` is how many of the n cases enter the mean.
     """
-    named = add_setup(scores)
     rows = []
-    for keys, cases in named.groupby(CELL, sort=False):
-        where = dict(zip(CELL, keys, strict=True))
-        missing = datasets.get(where["dataset"], {}).get("missing")
-        if missing is None or where["class"] not in missing["classes"]:
-            continue
+    for where, missing_group, cases in _missing_classes(scores, datasets):
         truths = {"full": cases}
-        if where["labeling"] == "partial" and where["group"] == missing["group"]:
+        if where["labeling"] == "partial" and where["group"] == missing_group:
             empty = (cases["volume_pred_ml"] == 0).astype(float)
             truths["training"] = cases.assign(volume_true_ml=0.0, dsc=empty)
         for truth, seen in truths.items():
@@ -85,3 +75,14 @@ def dice_rules(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) 
                 about = {"truth": truth, "rule": rule, "n": len(seen)}
                 rows.append({**where, **about, "counted": counted, "dsc": mean})
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
+
+
+def _missing_classes(
+    scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[dict[str, Any], str, pd.DataFrame]]:
+    """What each cell of missing classes is, the group that lacks them, and its cases."""
+    for keys, cases in add_setup(scores).groupby(CELL, sort=False):
+        where = dict(zip(CELL, keys, strict=True))
+        missing = datasets.get(where["dataset"], {}).get("missing")
+        if missing is not None and where["class"] in missing["classes"]:
+            yield where, missing["group"], cases

@@ -9,9 +9,8 @@ from torch import nn
 
 from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
-from dicegrad.prediction.restoration import restore, write_prediction
+from dicegrad.prediction.restoration import read_header, restore, write_prediction
 from dicegrad.preprocessing.grids import Grid
-from dicegrad.preprocessing.prepare import read_volume
 from dicegrad.training.network import NetworkSettings, UNet
 
 
@@ -76,6 +75,6 @@ def predict_case(
         restoration: `linear` or `nearest`; see `restore`.
         path: NIfTI file to write.
     """
-    reference = read_volume(case.images[0])
-    label = restore(probabilities(network, image), grid, Grid.of_image(reference), restoration)
-    write_prediction(path, label, classes, class_values, reference)
+    original = read_header(case.images[0])
+    label = restore(probabilities(network, image), grid, original, restoration)
+    write_prediction(path, label, classes, class_values, original.reference())

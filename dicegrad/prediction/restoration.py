@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from dicegrad.errors import InputError
 from dicegrad.preprocessing.arrays import atomic_path
 from dicegrad.preprocessing.grids import TOLERANCE, Grid
 from dicegrad.preprocessing.resampling import apply_matrices, sampling_matrix
@@ -109,8 +110,15 @@ def write_prediction(
 
 
 def read_header(path: Path) -> Grid:
-    """The grid of an image file, without reading its voxels."""
+    """The grid of an image file, without reading its voxels.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise InputError(f"{path}: cannot be read as an image; is the file complete?") from error
     return Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())

@@ -8,10 +8,6 @@ the batch size, as in Figure 2.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dicegrad.evaluation.setups import add_setup, setup_name
-
-__all__ = ["ORDER", "Look", "add_setup", "look", "setup_name", "sort_setups"]
-
 ORDER = ("I", "BI", "I_eps", "marginal", "leaf")
 LINE_STYLES = {1: ":", 2: "-.", 4: "--", 8: "-"}
 

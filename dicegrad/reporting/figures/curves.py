@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dicegrad.evaluation.setups import add_setup
 from dicegrad.reporting.figures.style import blank, label_panel, legend, panels, save, theme
-from dicegrad.reporting.setups import add_setup, line_style, look, sort_setups
+from dicegrad.reporting.setups import line_style, look, sort_setups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

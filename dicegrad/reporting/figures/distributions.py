@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from dicegrad.evaluation.setups import add_setup
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -16,7 +17,7 @@ from dicegrad.reporting.figures.style import (
     subject_of,
     theme,
 )
-from dicegrad.reporting.setups import add_setup, look, sort_setups
+from dicegrad.reporting.setups import look, sort_setups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
