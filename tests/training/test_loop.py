@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dicegrad.errors import InputError
-from dicegrad.training import loop
+from dicegrad.training import run
 from dicegrad.training.augmentation import augment
 from dicegrad.training.loop import Split, derive_seed, train
 from dicegrad.training.network import UNet, kernels_of
@@ -112,7 +112,7 @@ def test_a_case_is_varied_anew_each_time_it_is_seen(fit, monkeypatch, watched):
         seen.append(varied)
         return varied, label
 
-    monkeypatch.setattr(loop, "augment", watched)
+    monkeypatch.setattr(run, "augment", watched)
     once = Split((0,), (5,))
     fit({"epochs": 2, "passes": 2, "augmentation": {"noise": 0.1}}, split=once, batch_size=1)
     assert len(seen) == 4

@@ -1,0 +1,180 @@
+"""The state of one training, and how it moves: step by step, epoch by epoch.
+
+Randomness has no history: the order of an epoch and the variation of a batch derive from
+(seed, epoch) and (seed, step) alone, so a training that was cut off goes on exactly where it was.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from dicegrad.errors import InputError
+from dicegrad.training.augmentation import augment
+from dicegrad.training.dataset import PreparedData
+from dicegrad.training.history import Row
+from dicegrad.training.network import NetworkSettings, UNet, kernels_of
+from dicegrad.training.objective import Objective
+from dicegrad.training.schedule import Schedule
+from dicegrad.training.settings import TrainingSettings
+from dicegrad.training.validation import validate
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which cases, by number, a training learns from and is validated on.
+
+    A case that is listed three times is seen three times an epoch.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name, cases in asdict(self).items():
+            if not cases:
+                raise InputError(f"split: there is no case for {name}; deal the folds otherwise")
+
+
+def derive_seed(*parts: object) -> int:
+    """A 63-bit seed from names and numbers, the same on every machine."""
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+class Run:
+    """The state of one training; `state` and `restore` are its whole memory."""
+
+    def __init__(
+        self,
+        data: PreparedData,
+        split: Split,
+        network_settings: NetworkSettings,
+        settings: TrainingSettings,
+        objective: Objective,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.data, self.split, self.settings = data, split, settings
+        self.objective, self.batch_size, self.seed = objective, batch_size, seed
+        self.device = data.images.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "weights"))
+            self.network = UNet(network_settings)
+        self.network.to(self.device)
+        self.optimizer = _adam(self.network, settings)
+        self.schedule = Schedule()
+        self.history: list[Row] = []
+        self.kept: dict[str, Tensor] = {}
+        self.losses: list[Tensor] = []  # of the batches of this epoch, left on the device
+        self.epoch = self.step = 0
+        order_length = len(split.train) * settings.passes
+        self.steps_per_epoch = -(-order_length // batch_size)
+
+    def steps(self) -> Iterator[None]:
+        """Go through what is left of this epoch, one optimiser step at a time."""
+        order = self._order()
+        self.network.train()
+        for number in range(len(self.losses), self.steps_per_epoch):
+            cases = order[number * self.batch_size : (number + 1) * self.batch_size]
+            image, label = self.data.batch(cases)
+            generator = self._generator("augmentation", self.step, self.device)
+            image, label = augment(image, label, self.settings.augmentation, generator)
+            self._set_learning_rate()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self.objective(self.network(image), label)
+            loss.backward()
+            self.optimizer.step()
+            self.losses.append(loss.detach())
+            self.step += 1
+            yield
+
+    def finish_epoch(self) -> Row:
+        """Validate, decide on learning rate and end, and write the epoch's row."""
+        losses = torch.stack(self.losses).cpu()
+        self._check_finite(losses)
+        rate = self.optimizer.param_groups[0]["lr"]
+        cases = self.split.validation
+        val_loss, dice = validate(self.network, self.data, cases, self.objective, self.batch_size)
+        penalty = sum(kernel.detach().square().sum() for kernel in kernels_of(self.network))
+        val_loss += self.settings.l2 * float(penalty)
+        if not math.isfinite(val_loss):
+            raise InputError(
+                f"the validation loss is {val_loss} after epoch {self.epoch + 1}, although the "
+                f"training loss is a number; look at the held-out cases, or {self._remedy()}"
+            )
+        self.epoch += 1
+        self.losses = []
+        self.schedule.update(val_loss, self.settings)
+        if self.epoch % self.settings.keep_every == 0 or self.epoch < self.settings.keep_every:
+            self.kept = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
+        row = {"epoch": self.epoch, "step": self.step, "learning_rate": rate}
+        row |= {"train_loss": float(losses.mean()), "val_loss": val_loss}
+        row |= {f"dsc_{name}": value for name, value in zip(self.data.classes, dice, strict=True)}
+        self.history.append(row)
+        return row
+
+    def state(self, configuration: dict) -> dict:
+        """Everything that a resumed training needs, as tensors and plain values."""
+        return {
+            "configuration": configuration,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.to_dict(),
+            "history": self.history,
+            "kept": self.kept,
+            "losses": [float(loss) for loss in self.losses],
+            "epoch": self.epoch,
+            "step": self.step,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Take up a saved state."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule = Schedule(**state["schedule"])
+        self.history, self.kept = state["history"], state["kept"]
+        self.losses = [torch.tensor(loss, device=self.device) for loss in state["losses"]]
+        self.epoch, self.step = state["epoch"], state["step"]
+
+    def _order(self) -> list[int]:
+        train, passes = torch.tensor(self.split.train), []
+        for number in range(self.settings.passes):
+            generator = self._generator("order", f"{self.epoch}/{number}", "cpu")
+            passes.append(train[torch.randperm(len(train), generator=generator)])
+        return torch.cat(passes).tolist()
+
+    def _generator(self, use: str, count: object, device: torch.device | str) -> torch.Generator:
+        return torch.Generator(device).manual_seed(derive_seed(self.seed, use, count))
+
+    def _set_learning_rate(self) -> None:
+        progress = self.step / (self.steps_per_epoch * self.settings.epochs)
+        rate = self.schedule.learning_rate(progress, self.settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _check_finite(self, losses: Tensor) -> None:
+        if bool(losses.isfinite().all()):
+            return
+        number = int((~losses.isfinite()).nonzero()[0])
+        cases = self._order()[number * self.batch_size : (number + 1) * self.batch_size]
+        names = ", ".join(self.data.cases[case] for case in cases)
+        raise InputError(
+            f"the loss is {losses[number]} in epoch {self.epoch + 1} at batch {number + 1} "
+            f"({names}); look at those cases, or {self._remedy()}"
+        )
+
+    def _remedy(self) -> str:
+        return f"lower training.learning_rate (now {self.settings.learning_rate:g})"
+
+
+def _adam(network: UNet, settings: TrainingSettings) -> torch.optim.Adam:
+    """Adam as in Keras; the gradient of l2 * ||W||^2 is a weight decay of twice l2."""
+    kernels = kernels_of(network)
+    chosen = {id(kernel) for kernel in kernels}
+    rest = [p for p in network.parameters() if id(p) not in chosen]
+    groups = [{"params": kernels, "weight_decay": 2 * settings.l2}, {"params": rest}]
+    return torch.optim.Adam(groups, lr=settings.learning_rate, eps=1e-7, fused=True)
