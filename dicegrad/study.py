@@ -224,6 +224,11 @@ def _check_sense(settings: Settings, where: str) -> None:
         if name not in settings["classes"]:
             known = ", ".join(settings["classes"])
             raise InputError(f"{where}: missing.classes has {name!r}; the classes are {known}")
+    if "download" in settings and settings["adapter"] not in ("acdc", "brats"):
+        raise InputError(
+            f"{where}: download is for the adapters acdc and brats, not {settings['adapter']}; "
+            "remove it, and put the data at `root`"
+        )
     network = settings["network"]
     levels = len(network["encoder"])
     if not len(network["decoder"]) == len(network["pools"]) == levels - 1:

@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace
 
 from dicegrad import study
+from dicegrad.data import download
 from dicegrad.data.cases import get_adapter, raw_files
 from dicegrad.errors import InputError
 
@@ -50,14 +51,24 @@ def about(dataset):
 
 
 def originals(dataset):
-    """The files of a data set as it was downloaded, or the folder that is generated.
+    """The files of a data set as the user placed it, or what stands for one that is made here.
+
+    That is the folder of a phantom, and of a download the marker that is written last.
 
     One rule names all these files, and writes a table that holds a fingerprint of each case. What
     reads a file through that table runs again when the file changes, and planning a large study
     does not look at every file once per job.
     """
     root = Path(dataset["root"])
-    return str(root) if "phantom" in dataset else raw_files(dataset["adapter"], root)
+    if "phantom" in dataset:
+        return str(root)
+    if "download" not in dataset or download.is_placed(root):
+        return raw_files(dataset["adapter"], root)
+    marker = root / download.MARKER
+    if not marker.is_file():
+        source = download.Source.from_dict(dataset["download"])
+        download.check_available(dataset["adapter"], root, source)
+    return str(marker)
 
 
 # Jobs import dicegrad from here, also those that run in an environment of their own.

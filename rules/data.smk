@@ -1,4 +1,4 @@
-"""Data sets: generated here, or found where the user put them."""
+"""Data sets: generated here, fetched, or found where the user put them."""
 
 PHANTOMS = {name: settings["root"] for name, settings in DATASETS.items() if "phantom" in settings}
 
@@ -24,6 +24,39 @@ for name, root in PHANTOMS.items():
             f"Generating the phantom {name}"
         script:
             "../scripts/phantom.py"
+
+
+# Two data sets may be made of the same files: one rule fetches them.
+DOWNLOADS = {
+    settings["root"]: name for name, settings in DATASETS.items() if "download" in settings
+}
+
+for root, name in DOWNLOADS.items():
+
+    rule:
+        name:
+            f"{'download' if 'url' in DATASETS[name]['download'] else 'unpack'}_{name}"
+        output:
+            # Data that the user placed are verified, and nothing is written.
+            [] if download.is_placed(Path(root)) else ORIGINALS[name],
+        log:
+            f"logs/{name}/download.log",
+        benchmark:
+            f"logs/{name}/download.benchmark.tsv"
+        localrule: True
+        conda:
+            "../envs/analysis.yaml"
+        resources:
+            mem_mb=lambda wildcards, attempt: 1000 * attempt,
+            runtime=lambda wildcards, attempt: 240 * attempt,
+        params:
+            adapter=DATASETS[name]["adapter"],
+            root=root,
+            download=DATASETS[name]["download"],
+        message:
+            f"Getting {name}"
+        script:
+            "../scripts/download.py"
 
 
 rule cases:

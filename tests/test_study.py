@@ -224,6 +224,11 @@ def test_the_config_changes_one_setting_of_a_dataset_and_leaves_the_others():
     }
 
 
+def test_a_download_of_another_layout_is_refused():
+    message = refusal(lambda: read_one("acdc", adapter="nnunet"))
+    assert "mine.yaml: datasets.acdc: download is for the adapters acdc and brats" in message
+
+
 def test_only_the_datasets_of_the_table_come_back_but_all_changes_are_checked():
     folder, schema = CONFIG / "datasets", SCHEMAS["dataset"]
     found = study.read_datasets(["tumor", "heart", "tumor"], folder, {"acdc": {}}, schema)

@@ -5,8 +5,11 @@ archive need not stay the same, and what counts is the content. BRATS 2018 is gi
 registered users alone: its archive is placed by hand and then unpacked and verified alike.
 """
 
+import os
 import shutil
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
@@ -19,31 +22,44 @@ from dicegrad.data.checks import find_problems
 from dicegrad.data.fetch import Report, check_sha256, fetch, one_line
 from dicegrad.errors import InputError
 
-ACDC_URL = (
-    "https://humanheart-project.creatis.insa-lyon.fr/database/api/v1/collection/"
-    "637218c173e9f0047faa00fb/download"
-)
-ACDC_CASES = {"ED": 100, "ES": 100}
-BRATS_CASES = {"HGG": 210, "LGG": 75}
-BRATS_PAGE = "https://www.med.upenn.edu/sbia/brats2018/registration.html"
-BRATS_ARCHIVE = "MICCAI_BraTS_2018_Data_Training.zip"
+MARKER = ".complete"  # in a root that was filled here, written together with the data
 
 
-def download_acdc(
-    root: Path,
-    archive: Path,
-    url: str = ACDC_URL,
-    sha256: str | None = None,
-    retries: int = 5,
-    report: Report | None = None,
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset comes from: the block `download` of its settings.
+
+    Attributes:
+        archive: Where the archive is kept; one that lies there is used.
+        cases: How many cases of each group it holds.
+        url: Where the archive is fetched from; None where the user has to place it.
+        page: Where a person asks for the data.
+        sha256: The archive's checksum, if it has a fixed one.
+    """
+
+    archive: Path
+    cases: Mapping[str, int]
+    url: str | None = None
+    page: str | None = None
+    sha256: str | None = None
+
+    @classmethod
+    def from_dict(cls, settings: Mapping) -> "Source":
+        """Read the block `download`."""
+        return cls(**{**settings, "archive": Path(settings["archive"])})
+
+
+def obtain(
+    name: str, root: Path, source: Source, retries: int = 5, report: Report | None = None
 ) -> Path:
-    """Fetch the ACDC archive unless it is there already, unpack it to ``root`` and verify it.
+    """Fetch a dataset's archive unless it is there already, unpack it to ``root`` and verify it.
+
+    Data that lie in ``root`` already are verified and left as they are.
 
     Args:
-        root: Becomes the dataset's root, holding ``training/patientXXX``.
-        archive: Where the archive is kept; one that lies there is used.
-        url: Where it comes from.
-        sha256: Its checksum, if the source has a fixed one.
+        name: The adapter, ``acdc`` or ``brats``.
+        root: Becomes the dataset's root.
+        source: Where the archive comes from, and what it holds.
         retries: How often a broken connection is taken up again.
         report: Takes one line per step.
 
@@ -51,50 +67,47 @@ def download_acdc(
         The root.
 
     Raises:
-        InputError: The archive cannot be fetched or unpacked, or holds something else than 100
-            patients with both frames and labels of 0 to 3.
+        InputError: The archive cannot be fetched, is not there (the message says where to get it
+            and where to put it), cannot be unpacked, or holds something else.
     """
-    if _installed("acdc", root, ACDC_CASES):
+    if _is_filled(root):
+        verify(name, root, source.cases)
         return root
-    fetch(url, archive, sha256, retries, report)
-    return install("acdc", archive, root, ACDC_CASES, report)
+    check_available(name, root, source)
+    if source.url is None:
+        check_sha256(source.archive, source.sha256)
+    else:
+        fetch(source.url, source.archive, source.sha256, retries, report)
+    return install(name, source.archive, root, source.cases, report)
 
 
-def unpack_brats(
-    root: Path, archive: Path, sha256: str | None = None, report: Report | None = None
-) -> Path:
-    """Unpack the BRATS 2018 training archive that the user has placed, and verify it.
-
-    Args:
-        root: Becomes the dataset's root, holding ``HGG`` and ``LGG``.
-        archive: Where the user has put ``MICCAI_BraTS_2018_Data_Training.zip``.
-        sha256: Its checksum, if known.
-        report: Takes one line per step.
-
-    Returns:
-        The root.
+def check_available(name: str, root: Path, source: Source) -> None:
+    """Raise unless the archive lies where it should, or can be fetched.
 
     Raises:
-        InputError: The archive is not there (the message says where to get it and where to put
-            it), cannot be unpacked, or does not hold 210 HGG and 75 LGG subjects of five files.
+        InputError: One line: where to get the archive, and where to put it.
     """
-    if _installed("brats", root, BRATS_CASES):
-        return root
-    if not archive.is_file():
+    if source.url is None and not source.archive.is_file():
+        where = f" at {source.page}" if source.page else ""
         raise InputError(
-            f"{archive}: not there. BRATS 2018 is given out after registration: ask for the "
-            f"training data at {BRATS_PAGE}, put {BRATS_ARCHIVE} at {archive} and run this again; "
-            f"or put (or link) its folders HGG and LGG into {root}"
+            f"{source.archive}: not there. The archive of {name} is given out on request: ask for "
+            f"it{where}, put it at {source.archive.resolve()} and run this again; or put (or link) "
+            f"the data, unpacked, into {root.resolve()}"
         )
-    check_sha256(archive, sha256)
-    return install("brats", archive, root, BRATS_CASES, report)
+
+
+def is_placed(root: Path) -> bool:
+    """Whether something lies at ``root`` that was not installed here: never touched, only read."""
+    if (root / MARKER).is_file():
+        return False
+    return _is_filled(root) or (os.path.lexists(root) and not root.is_dir())
 
 
 def install(
     name: str,
     archive: Path,
     root: Path,
-    expected: dict[str, int],
+    expected: Mapping[str, int],
     report: Report | None = None,
 ) -> Path:
     """Unpack an archive beside ``root``, verify it, and only then move it into place.
@@ -119,12 +132,12 @@ def install(
         report(f"{archive}: {len(unpack(archive, staging))} files unpacked")
         top = _top(name, archive, staging)
         verify(name, top, expected)
+        (top / MARKER).touch()
         if root.exists():
             root.rmdir()
         top.replace(root)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    report(f"root {root}: complete, {sum(expected.values())} cases verified")
     return root
 
 
@@ -140,7 +153,7 @@ def _top(name: str, archive: Path, staging: Path) -> Path:
     return found[0].parent
 
 
-def verify(name: str, root: Path, expected: dict[str, int]) -> None:
+def verify(name: str, root: Path, expected: Mapping[str, int]) -> None:
     """Check that a root holds a whole dataset: number of cases, files, headers, label values.
 
     Args:
@@ -180,9 +193,5 @@ def _label_values(case: Case, adapter: Adapter) -> list[str]:
     return []
 
 
-def _installed(name: str, root: Path, expected: dict[str, int]) -> bool:
-    """Return whether the root is filled already; if so, it must be whole."""
-    if not root.is_dir() or not any(root.iterdir()):
-        return False
-    verify(name, root, expected)
-    return True
+def _is_filled(root: Path) -> bool:
+    return root.is_dir() and any(root.iterdir())

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pooch
 import requests
@@ -13,7 +14,7 @@ from dicegrad.errors import InputError
 
 Report = Callable[[str], None]
 _BLOCK = 1 << 16  # what a broken connection costs at most
-_NEWS = 100 << 20  # bytes between two lines of report
+_NEWS = 5.0  # seconds between two lines of report
 _TIMEOUT = (15, 90)  # seconds to connect, seconds without a byte
 
 
@@ -82,11 +83,11 @@ def _fetch_part(url: str, part: Path, checked: bool, retries: int, report: Repor
             if attempt == retries or refused or isinstance(error, ValueError):
                 held = part.stat().st_size if part.exists() else 0
                 raise InputError(
-                    f"{url}: cannot be fetched ({one_line(error)}); {held} bytes are kept, run "
+                    f"{url}: cannot be fetched ({_reason(error)}); {held} bytes are kept, run "
                     f"this again, or fetch it by other means to {part.with_suffix('')}"
                 ) from error
             wait = min(2**attempt, 30)
-            report(f"{url}: {one_line(error)}; again in {wait} s")
+            report(f"{_reason(error)}; again in {wait} s")
             time.sleep(wait)
     return None
 
@@ -114,17 +115,37 @@ def _continue(url: str, part: Path, checked: bool, report: Report) -> None:
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified")
         note.write_text(json.dumps(tag))
         done = held if resumed else 0
-        report(f"{url}: from byte {done} of {response.headers.get('Content-Length', 'unknown')}")
+        length = response.headers.get("Content-Length")
+        total = done + int(length) if length else None
+        report(f"{url}: from byte {done} of {total or 'unknown'}")
         with part.open("ab" if resumed else "wb") as stream:
-            for block in response.iter_content(_BLOCK):
-                stream.write(block)
-                done += len(block)
-                if done // _NEWS > (done - len(block)) // _NEWS:
-                    report(f"{url}: {done >> 20} MiB")
+            _copy(response, stream, done, total, report)
+
+
+def _copy(
+    response: requests.Response, stream: IO[bytes], done: int, total: int | None, report: Report
+) -> None:
+    """Write what comes, and say now and then how much and how fast."""
+    told, before = time.monotonic(), done
+    for block in response.iter_content(_BLOCK):
+        stream.write(block)
+        done += len(block)
+        if (seconds := time.monotonic() - told) > _NEWS:
+            of_all = f" of {total / 2**20:.1f}" if total else ""
+            rate = (done - before) / seconds / 2**20
+            report(f"{done / 2**20:.1f}{of_all} MiB, {rate:.1f} MiB/s")
+            told, before = time.monotonic(), done
 
 
 def _validator_file(part: Path) -> Path:
     return part.with_name(part.name + ".json")
+
+
+def _reason(error: requests.RequestException) -> str:
+    """What went wrong, without the layers of libraries that it was handed through."""
+    inner = error.args[0] if error.args else error
+    inner = getattr(inner, "reason", inner)
+    return one_line(inner if isinstance(inner, Exception) else error)
 
 
 def one_line(error: Exception) -> str:

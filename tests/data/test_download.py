@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 
 from dicegrad.data.cases import find_cases
-from dicegrad.data.download import (
-    ACDC_CASES,
-    BRATS_CASES,
-    download_acdc,
-    install,
-    unpack_brats,
-    verify,
-)
+from dicegrad.data.download import MARKER, Source, install, is_placed, obtain, verify
 from dicegrad.errors import InputError
+
+ACDC_CASES = {"ED": 100, "ES": 100}
+BRATS_CASES = {"HGG": 210, "LGG": 75}
+NOWHERE = "http://127.0.0.1:9/none"
 
 
 @pytest.fixture(scope="module")
@@ -88,27 +85,58 @@ def test_acdc_is_fetched_unpacked_verified_and_then_left_alone(volumes, served, 
     folder, address = served
     make_zip(folder / "acdc.zip", acdc_members(volumes))
     root, archive = tmp_path / "data" / "acdc", tmp_path / "downloads" / "acdc.zip"
+    source = Source(archive, ACDC_CASES, f"{address}/acdc.zip")
     lines = []
-    download_acdc(root, archive, f"{address}/acdc.zip", report=lines.append)
+    obtain("acdc", root, source, report=lines.append)
     assert len(find_cases("acdc", root)) == 200
     assert (root / "MANDATORY_CITATION.md").exists()
-    assert "200 cases verified" in lines[-1]
+    assert (root / MARKER).exists()
+    assert "from byte 0 of" in lines[0]
+    assert "files unpacked" in lines[-1]
     archive.unlink()
     (folder / "acdc.zip").unlink()
-    assert download_acdc(root, archive, f"{address}/acdc.zip") == root
+    assert obtain("acdc", root, source) == root
 
 
 def test_an_acdc_archive_that_the_user_has_placed_is_used(volumes, tmp_path):
     archive = make_zip(tmp_path / "acdc.zip", acdc_members(volumes, top="database/"))
-    download_acdc(tmp_path / "acdc", archive, "http://127.0.0.1:9/none")
+    obtain("acdc", tmp_path / "acdc", Source(archive, ACDC_CASES, NOWHERE))
     assert len(find_cases("acdc", tmp_path / "acdc")) == 200
+
+
+def test_data_that_the_user_has_placed_are_verified_and_not_touched(volumes, tmp_path):
+    archive = make_zip(tmp_path / "acdc.zip", acdc_members(volumes, patients=2))
+    source = Source(archive, {"ED": 2, "ES": 2}, NOWHERE)
+    root = install("acdc", archive, tmp_path / "acdc", source.cases)
+    (root / MARKER).unlink()
+    before = sorted(root.rglob("*"))
+    obtain("acdc", root, source)
+    assert sorted(root.rglob("*")) == before
+    next(root.rglob("*_gt.nii.gz")).unlink()
+    with pytest.raises(InputError, match="image without label"):
+        obtain("acdc", root, source)
+
+
+def test_what_was_installed_here_is_told_from_what_was_placed(volumes, tmp_path):
+    archive = make_zip(tmp_path / "acdc.zip", acdc_members(volumes, patients=2))
+    root = tmp_path / "acdc"
+    assert not is_placed(root)
+    root.mkdir()
+    assert not is_placed(root)
+    install("acdc", archive, root, {"ED": 2, "ES": 2})
+    assert not is_placed(root)
+    (root / MARKER).unlink()
+    assert is_placed(root)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "storage")
+    assert is_placed(link), "a link to storage that is not mounted now is no place for a download"
 
 
 def test_an_incomplete_acdc_leaves_no_root_behind(volumes, tmp_path):
     members = acdc_members(volumes, patients=99)
     archive = make_zip(tmp_path / "acdc.zip", members)
     with pytest.raises(InputError, match="99 cases of group ED, acdc has 100"):
-        download_acdc(tmp_path / "acdc", archive)
+        obtain("acdc", tmp_path / "acdc", Source(archive, ACDC_CASES, NOWHERE))
     assert [path.name for path in tmp_path.iterdir()] == ["acdc.zip"]
 
 
@@ -154,11 +182,11 @@ def test_an_archive_of_something_else_is_refused(tmp_path):
 
 
 def test_without_the_brats_archive_the_user_is_told_where_to_get_it_and_put_it(tmp_path):
+    source = Source(tmp_path / "brats.zip", BRATS_CASES, page="https://where.org/registration")
     with pytest.raises(InputError) as error:
-        unpack_brats(tmp_path / "brats2018", tmp_path / "brats.zip")
+        obtain("brats", tmp_path / "brats2018", source)
     message = str(error.value)
-    assert "https://www.med.upenn.edu/sbia/brats2018/registration.html" in message
-    assert "MICCAI_BraTS_2018_Data_Training.zip" in message
+    assert "ask for it at https://where.org/registration" in message
     assert str(tmp_path / "brats.zip") in message
     assert str(tmp_path / "brats2018") in message
     assert "\n" not in message
@@ -167,7 +195,7 @@ def test_without_the_brats_archive_the_user_is_told_where_to_get_it_and_put_it(t
 def test_a_whole_brats_archive_is_unpacked_and_verified(volumes, tmp_path):
     archive = make_zip(tmp_path / "brats.zip", brats_members(volumes))
     root = tmp_path / "data" / "brats2018"
-    unpack_brats(root, archive)
+    obtain("brats", root, Source(archive, BRATS_CASES))
     assert (root / "HGG").is_dir()
     assert len(find_cases("brats", root)) == sum(BRATS_CASES.values()) == 285
 
@@ -186,11 +214,12 @@ def test_brats_with_a_missing_file_or_subject_is_refused(volumes, tmp_path):
     archive = make_zip(tmp_path / "brats.zip", members)
     with pytest.raises(InputError, match="modality t1ce is missing"):
         install("brats", archive, tmp_path / "brats", {"HGG": 4, "LGG": 2})
+    make_zip(archive, brats_members(volumes, 4, 75))
     with pytest.raises(InputError, match="4 cases of group HGG, brats has 210"):
-        unpack_brats(tmp_path / "brats", make_zip(archive, brats_members(volumes, 4, 75)))
+        obtain("brats", tmp_path / "brats", Source(archive, BRATS_CASES))
 
 
 def test_a_placed_brats_archive_with_another_checksum_is_refused(volumes, tmp_path):
     archive = make_zip(tmp_path / "brats.zip", brats_members(volumes, 1, 1))
     with pytest.raises(InputError, match="sha256 is"):
-        unpack_brats(tmp_path / "brats", archive, sha256="0" * 64)
+        obtain("brats", tmp_path / "brats", Source(archive, BRATS_CASES, sha256="0" * 64))

@@ -1,4 +1,5 @@
 import hashlib
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -202,3 +203,13 @@ def test_every_step_is_reported(server, tmp_path):
     assert "from byte 0 of 1024000" in lines[0]
     assert "again in 1 s" in lines[1]
     assert "from byte" in lines[2]
+
+
+def test_bytes_and_rate_are_told_now_and_then(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_NEWS", -1.0)
+    lines = []
+    fetch(server.url, tmp_path / "archive.zip", SHA256, report=lines.append)
+    assert re.fullmatch(r"1\.0 of 1\.0 MiB, \d+\.\d MiB/s", lines[-1])
+    server.sized = False
+    fetch(server.url, tmp_path / "again.zip", SHA256, report=lines.append)
+    assert re.fullmatch(r"1\.0 MiB, \d+\.\d MiB/s", lines[-1])

@@ -51,6 +51,7 @@ def test_an_empty_table_is_refused(study):
 
 
 def test_a_root_that_does_not_exist_is_named(study):
+    (study.folder / "nowhere").symlink_to("storage")  # which is not mounted, say
     study.write_config(datasets={"acdc-lowres": {"root": "nowhere"}})
     study.table.write_text(HEADER + ROWS.replace("heart", "acdc-lowres"))
     assert "root nowhere: does not exist" in refusal(study, "-n")
