@@ -68,10 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("prepared", type=Path, help="folder with cases.tsv, images.npy, labels/")
     train.add_argument("dataset", type=Path, help="settings, e.g. config/datasets/acdc.yaml")
     train.add_argument("out", type=Path, help="folder for weights.pt and history.tsv")
-    train.add_argument("--labeling", choices=("full", "partial"), default="partial")
+    train.add_argument(
+        "--labeling", default="partial", help="full, partial, or partial-50 (default: partial)"
+    )
     train.add_argument("--loss", choices=("dice", "marginal", "leaf"), default="dice")
     train.add_argument("--phi", choices=("I", "CI", "BI", "BCI"), default="I")
-    train.add_argument("--epsilon", default="1e-7", help="a number, or heuristic (default: 1e-7)")
+    train.add_argument("--epsilon", default="1e-7", help="a number, heuristic, or 0.1xheuristic")
     train.add_argument("--batch-size", type=int, default=2, help="cases (default: 2)")
     train.add_argument("--fold", type=int, default=0, help="the one held out (default: 0)")
     train.add_argument("--study", default="command-line", help="part of the seed")
@@ -92,15 +94,16 @@ def _train(options: argparse.Namespace) -> None:
         TimeRemainingColumn,
     )
 
-    from dicegrad.study import read_yaml
+    from dicegrad.preprocessing.labeling import missing_share
+    from dicegrad.study import read_yaml, sampling_of
     from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
 
     settings = read_yaml(options.dataset)
     for key in ("classes", "folds", "network", "training"):
         if key not in settings:
             raise InputError(f"{options.dataset}: {key} is missing; add it")
-    labeling, heuristic = options.labeling, options.epsilon == "heuristic"
-    sampling = settings.get("sampling", {}).get(labeling, {}) if heuristic else {}
+    missing_share(options.labeling)  # a wrong word is told before a file is looked for
+    sampling = sampling_of(settings, options.labeling, options.epsilon)
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -125,9 +128,9 @@ def _train(options: argparse.Namespace) -> None:
                 progress.console.print(line)
 
         train_experiment(
-            Experiment(options.dataset.stem, labeling, *words),
+            Experiment(options.dataset.stem, options.labeling, *words),
             options.fold,
-            PreparedFiles.of(options.prepared, labeling),
+            PreparedFiles.of(options.prepared, options.labeling),
             {**settings, "fold_count": settings["folds"]["count"], "sampling": sampling},
             options.study,
             options.seed,

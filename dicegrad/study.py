@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from dicegrad.errors import InputError
+from dicegrad.preprocessing.epsilon import HEURISTIC, heuristic_multiple
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -139,12 +140,16 @@ def check_experiment(row: Mapping[str, str], dataset: Settings, path: Path) -> N
     """
     where = f"{path}: {' '.join(row.values())}"
     many = len(dataset["classes"]) > 1
-    if row["epsilon"] != "heuristic" and not 0 < float(row["epsilon"]) < math.inf:
+    try:
+        heuristic = heuristic_multiple(row["epsilon"]) is not None
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    if not heuristic and not 0 < float(row["epsilon"]) < math.inf:
         raise InputError(
             f"{where}: epsilon is {row['epsilon']}, but Dice of two empty maps needs one above 0; "
             "write, say, 1e-7"
         )
-    if row["loss"] != "dice" and (row["phi"] != "I" or row["epsilon"] == "heuristic"):
+    if row["loss"] != "dice" and (row["phi"] != "I" or heuristic):
         raise InputError(
             f"{where}: loss {row['loss']} is image-wise with a numeric epsilon; write phi I and, "
             "say, epsilon 1e-7"
@@ -154,7 +159,7 @@ def check_experiment(row: Mapping[str, str], dataset: Settings, path: Path) -> N
             f"{where}: marginal Dice adds a missing class to the background map, which a single "
             f"class ({dataset['classes'][0]}) has not; use it with two classes or more"
         )
-    if row["epsilon"] == "heuristic" and "C" in row["phi"] and many:
+    if heuristic and "C" in row["phi"] and many:
         raise InputError(
             f"{where}: the heuristic gives one epsilon per class, but phi {row['phi']} sums over "
             "classes; write phi I or BI, or a number"
@@ -194,6 +199,22 @@ def read_datasets(
         _check_sense(settings, changed if name in overrides else str(folder / f"{name}.yaml"))
         datasets[name] = settings
     return {name: datasets[name] for name in names}
+
+
+def sampling_of(dataset: Settings, labeling: str, epsilon: str = HEURISTIC) -> dict[str, int]:
+    """How often the cases of a group are listed, in an epoch and in the heuristic epsilon.
+
+    Args:
+        dataset: Its settings.
+        labeling: A share of partial is sampled as `partial` is.
+        epsilon: Of the experiment; the heuristic and its multiples alone are sampled so.
+
+    Returns:
+        Group -> times; once where it is not named.
+    """
+    if heuristic_multiple(epsilon) is None:
+        return {}
+    return dataset.get("sampling", {}).get(labeling.partition("-")[0], {})
 
 
 def merge(settings: Settings, changes: Mapping[str, Any]) -> Settings:

@@ -14,6 +14,7 @@ from dicegrad import study
 from dicegrad.data import download
 from dicegrad.data.cases import get_adapter, raw_files
 from dicegrad.errors import InputError
+from dicegrad.preprocessing.epsilon import heuristic_multiple
 
 
 def read_study():
@@ -97,7 +98,7 @@ GPU = {"cpu": 0, "cuda": 1, "auto": int(shutil.which("nvidia-smi") is not None)}
 
 wildcard_constraints:
     dataset="|".join(map(re.escape, DATASETS)),
-    labeling="full|partial",
+    labeling="full|partial(-[0-9]+)?",
     fold=r"\d+",
     loss="dice|marginal|leaf",
     phi="I|CI|BI|BCI",
@@ -151,16 +152,14 @@ def row_of(wildcards):
 
 def heuristic_epsilon(wildcards):
     """The table of heuristic epsilons, for experiments that ask for it."""
-    if wildcards.epsilon != "heuristic":
+    if heuristic_multiple(wildcards.epsilon) is None:
         return []
     return f"resources/{wildcards.dataset}/epsilon/{wildcards.labeling}.tsv"
 
 
 def sampling_of(wildcards):
     """How often the cases of a group are listed, for experiments that use the heuristic."""
-    if wildcards.epsilon != "heuristic":
-        return {}
-    return DATASETS[wildcards.dataset].get("sampling", {}).get(wildcards.labeling, {})
+    return study.sampling_of(DATASETS[wildcards.dataset], wildcards.labeling, wildcards.epsilon)
 
 
 def table(name):

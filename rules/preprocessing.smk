@@ -94,9 +94,9 @@ rule heuristic:
         runtime=lambda wildcards, attempt: 5 * attempt,
     params:
         fold_count=fold_count,
-        sampling=lambda wildcards: DATASETS[wildcards.dataset]
-        .get("sampling", {})
-        .get(wildcards.labeling, {}),
+        sampling=lambda wildcards: study.sampling_of(
+            DATASETS[wildcards.dataset], wildcards.labeling
+        ),
     message:
         "Heuristic epsilon of {wildcards.dataset}, {wildcards.labeling} labels"
     script:

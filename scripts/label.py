@@ -17,6 +17,7 @@ with job(snakemake.log[0]) as report:
     labels = apply_labeling(
         np.load(snakemake.input.labels, mmap_mode="r"),
         [case.group for case in cases],
+        [case.subject for case in cases],
         snakemake.wildcards.labeling,
         classes,
         Missing.from_dict(snakemake.params.missing),

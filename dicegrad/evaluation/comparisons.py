@@ -2,8 +2,9 @@
 
 Two questions are asked of a study (facts that are not in it give no row):
 
-- `labeling`: side a is partial, side b full, same setup and batch size: what do missing labels do?
-- `loss`: I, marginal and leaf on partial labels, ranked jointly and tested pairwise.
+- `labeling`: side a is partial (or a share of it), side b full, same setup and batch size: what do
+  missing labels do?
+- `loss`: I, marginal and leaf on the same partial labels, ranked jointly and tested pairwise.
 
 Each is asked per dataset, batch size, group and class, of the DSC and of the absolute volume error.
 Cases are pooled over folds and paired: a case counts where every compared training has a value.
@@ -19,7 +20,7 @@ import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.ranks import DRAWS, holm, rank_methods, sign_flip_test
-from dicegrad.evaluation.setups import add_setup
+from dicegrad.evaluation.setups import add_setup, sort_labelings
 
 # Metric -> whether larger is better.
 METRICS: Mapping[str, bool] = {"dsc": True, "volume_error_ml": False}
@@ -79,12 +80,15 @@ def compare(scores: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Da
 
 def _questions(columns: list[tuple[str, str]]) -> Iterator[tuple[str, list[Side]]]:
     """The sets of trainings to rank together, among those that a panel holds."""
+    labelings = [x for x in sort_labelings(labeling for labeling, _ in columns) if x != "full"]
     for setup in dict.fromkeys(setup for _, setup in columns):
-        if ("partial", setup) in columns and ("full", setup) in columns:
-            yield "labeling", [Side("partial", setup), Side("full", setup)]
-    losses = [Side("partial", loss) for loss in reversed(LOSSES) if ("partial", loss) in columns]
-    if len(losses) > 1:
-        yield "loss", losses
+        for labeling in labelings:
+            if (labeling, setup) in columns and ("full", setup) in columns:
+                yield "labeling", [Side(labeling, setup), Side("full", setup)]
+    for labeling in labelings:
+        losses = [Side(labeling, loss) for loss in reversed(LOSSES) if (labeling, loss) in columns]
+        if len(losses) > 1:
+            yield "loss", losses
 
 
 def _rows(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
-from dicegrad.evaluation.setups import add_setup
+from dicegrad.evaluation.setups import add_setup, with_missing_labels
 
 Array = npt.NDArray[np.float64]
 
@@ -175,27 +175,26 @@ def _newcombe(area: float, m: int, n: int, z: float) -> tuple[float, float]:
 
 
 def roc_table(
-    scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]], *, labeling: str = "partial"
+    scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]
 ) -> pd.DataFrame:
     """Make `roc.tsv`: exact curves per dataset, setup, batch size and missing class.
 
     Args:
-        scores: scores.tsv.
+        scores: scores.tsv; of its labelings, the one with the most missing labels is shown.
         datasets: {name: {"missing": {"group": ..., "classes": [...]}, ...}}.
-        labeling: Which trainings to show.
 
     Returns:
         Table with `ROC_COLUMNS`, one row per point of a curve; the AUC columns repeat along it.
         No rows for a dataset of which one side has no case.
     """
     parts = []
-    named = add_setup(scores[scores["labeling"] == labeling])
+    named = add_setup(with_missing_labels(scores))
     for name, about in datasets.items():
         missing = about["missing"]
         chosen = named[(named["dataset"] == name) & named["class"].isin(missing["classes"])]
         for keys, cases in chosen.groupby(["setup", "batch_size", "class"], sort=False):
             where = dict(zip(("setup", "batch_size", "class"), keys, strict=True))
-            where = {"dataset": name, "labeling": labeling, **where}
+            where = {"dataset": name, "labeling": cases["labeling"].iloc[0], **where}
             parts += list(_curve_rows(cases, missing["group"], where))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return table.reindex(columns=list(ROC_COLUMNS))

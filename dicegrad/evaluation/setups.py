@@ -1,10 +1,13 @@
 """The paper's names for what an experiment row configures: I, BI, I_eps, marginal, leaf."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from dicegrad.errors import InputError
+from dicegrad.preprocessing.epsilon import HEURISTIC, heuristic_multiple
+from dicegrad.preprocessing.labeling import missing_share
 
-HEURISTIC = "heuristic"
 # Below one voxel, the gradient epsilon / (v + epsilon)^2 of an empty map (Eq. 4) is less than
 # 4 / v of what batch-wise reduction gives: negligible for any structure worth segmenting.
 NEGLIGIBLE_EPSILON = 1.0
@@ -16,27 +19,31 @@ def setup_name(loss: str, phi: str, epsilon: str | float) -> str:
     Args:
         loss: `dice`, or the comparator `marginal` or `leaf`.
         phi: Reduction: `I`, `CI`, `BI` or `BCI`.
-        epsilon: A number of voxels (may be text), or `heuristic`.
+        epsilon: A number of voxels (may be text), `heuristic`, or a multiple of it.
 
     Returns:
         The comparator's name; else phi where epsilon is negligible (under one voxel), phi + `_eps`
-        where it is the heuristic, and phi + `_` + the number where it is another number.
+        where it is the heuristic (`_0.1eps` for a tenth of it), and phi + `_` + the number where it
+        is another number.
 
     Raises:
-        InputError: epsilon is neither a number >= 0 nor `heuristic`.
+        InputError: epsilon is none of these.
 
     Example:
         >>> setup_name("dice", "I", "1e-7"), setup_name("dice", "I", "heuristic")
         ('I', 'I_eps')
         >>> setup_name("dice", "BI", 1e-7), setup_name("leaf", "I", 1e-7)
         ('BI', 'leaf')
-        >>> setup_name("dice", "I", 8789)
-        'I_8789'
+        >>> setup_name("dice", "I", 8789), setup_name("dice", "I", "0.1xheuristic")
+        ('I_8789', 'I_0.1eps')
     """
     if loss != "dice":
         return loss if phi == "I" else f"{loss}_{phi}"
     if str(epsilon) == HEURISTIC:
         return f"{phi}_eps"
+    multiple = heuristic_multiple(str(epsilon))
+    if multiple is not None:
+        return f"{phi}_{multiple:g}eps"
     value = epsilon_value(epsilon)
     return phi if value < NEGLIGIBLE_EPSILON else f"{phi}_{value:g}"
 
@@ -56,6 +63,30 @@ def epsilon_value(epsilon: str | float) -> float:
     return value
 
 
+def sort_labelings(labelings: Iterable[str]) -> list[str]:
+    """Unique labelings, the more labels are missing the later.
+
+    Example:
+        >>> sort_labelings(["partial", "full", "partial-50", "partial"])
+        ['full', 'partial-50', 'partial']
+    """
+    return sorted(set(labelings), key=missing_share)
+
+
+def with_missing_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each dataset's labeling with the most missing labels: `partial` where it is.
+
+    Args:
+        table: Columns dataset and labeling (and any other).
+
+    Returns:
+        Those rows; none of a dataset that was only trained on full labels.
+    """
+    shares = table["labeling"].map(missing_share).astype(float)
+    most = shares.groupby(table["dataset"]).transform("max")
+    return table[(shares == most) & (shares > 0)]
+
+
 def add_setup(scores: pd.DataFrame) -> pd.DataFrame:
     """Give every row its setup, and keep rows of different epsilon apart.
 
@@ -64,19 +95,18 @@ def add_setup(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A copy with the text column `setup`. Where one study holds several negligible epsilons of
-        the same reduction, the smallest keeps the plain name and the others carry their number,
-        so that no two experiments are pooled by accident.
+        the same reduction, the smallest keeps the plain name and the others carry their epsilon as
+        it is written, so that no two experiments are pooled by accident.
     """
     named = scores.assign(epsilon=scores["epsilon"].astype(str))
-    kinds = named[["dataset", "loss", "phi", "epsilon"]].drop_duplicates()
-    kinds = kinds.assign(
-        setup=[setup_name(*row) for row in kinds[["loss", "phi", "epsilon"]].to_numpy()],
-        size=[-1.0 if e == HEURISTIC else epsilon_value(e) for e in kinds["epsilon"]],
-    ).sort_values("size", kind="stable")
-    smallest = kinds.groupby(["dataset", "setup"])["size"].transform("min")
-    apart = kinds["size"] > smallest
-    kinds.loc[apart, "setup"] += [f"_{size:g}" for size in kinds.loc[apart, "size"]]
     keys = ["dataset", "loss", "phi", "epsilon"]
+    kinds = named[keys].drop_duplicates()
+    kinds = kinds.assign(
+        setup=[setup_name(*row) for row in kinds[keys[1:]].to_numpy()],
+        size=[heuristic_multiple(e) or epsilon_value(e) for e in kinds["epsilon"]],
+    ).sort_values("size", kind="stable")
+    again = kinds.duplicated(["dataset", "setup"])
+    kinds.loc[again, "setup"] += "_" + kinds.loc[again, "epsilon"]
     return named.drop(columns="setup", errors="ignore").merge(
         kinds.drop(columns="size"), on=keys, how="left", validate="many_to_one"
     )

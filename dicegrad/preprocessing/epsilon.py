@@ -1,11 +1,43 @@
 """The heuristic epsilon: the mean volume of a class over the training cases."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from dicegrad.errors import InputError
+
+HEURISTIC = "heuristic"
+
+
+def heuristic_multiple(text: str) -> float | None:
+    """How many times the heuristic an epsilon of the experiment table is.
+
+    Args:
+        text: A number of voxels, ``heuristic``, or a multiple such as ``0.1xheuristic``.
+
+    Returns:
+        The factor; None for a number of voxels.
+
+    Raises:
+        InputError: The factor is not a number above 0.
+
+    Example:
+        >>> heuristic_multiple("heuristic"), heuristic_multiple("0.1xheuristic")
+        (1.0, 0.1)
+        >>> heuristic_multiple("1e-7")
+    """
+    if not text.endswith(HEURISTIC):
+        return None
+    factor = text.removesuffix(HEURISTIC) or "1x"
+    try:
+        multiple = float(factor.removesuffix("x")) if factor.endswith("x") else 0.0
+    except ValueError:
+        multiple = 0.0
+    if not 0 < multiple < math.inf:
+        raise InputError(f"epsilon is {text!r}; write a multiple of the heuristic as 0.1xheuristic")
+    return multiple
 
 
 def class_volumes(labels: np.ndarray, classes: int) -> np.ndarray:

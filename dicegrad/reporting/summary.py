@@ -57,10 +57,11 @@ def _full(here: pd.DataFrame) -> list[str]:
 
 def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
     """One line per training on partial labels, and whether theory expected what it did."""
-    partial = here[here["labeling"] == "partial"]
-    several = partial["batch_size"].nunique() > 1
+    partial = here[here["labeling"] != "full"]
+    shares, sizes = partial["labeling"].nunique() > 1, partial["batch_size"].nunique() > 1
     for setup in sort_setups(partial["setup"]):
-        for size, rows in partial[partial["setup"] == setup].groupby("batch_size"):
+        trained = partial[partial["setup"] == setup].groupby(["labeling", "batch_size"])
+        for (labeling, size), rows in trained:
             gone, kept = rows[rows["group"] == group], rows[rows["group"] != group]
             if gone.empty:
                 continue
@@ -68,7 +69,7 @@ def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
             reference, source = _reference(here, gone.iloc[0], kept)
             segmented = kept.empty or float(kept["dsc"].mean()) >= POOR
             done, agrees = _judge(dsc, reference, expected, segmented)
-            name = f"{setup}, B = {size}" if several else setup
+            name = setup + f", {labeling}" * shares + f", B = {size}" * sizes
             groups = "".join(f", {r['group']} {r['dsc']:.2f}" for _, r in kept.iterrows())
             against = f" ({source} {reference:.2f})" if source else ""
             mark = "" if agrees else "! "

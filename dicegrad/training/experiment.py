@@ -9,7 +9,7 @@ import torch
 
 from dicegrad.data.cases import read_cases
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.epsilon import read_epsilon
+from dicegrad.preprocessing.epsilon import heuristic_multiple, read_epsilon
 from dicegrad.preprocessing.folds import read_folds
 from dicegrad.training.dataset import load_prepared
 from dicegrad.training.loop import Report, Split, derive_seed, train
@@ -128,12 +128,13 @@ def train_experiment(
 def _epsilon(
     text: str, files: PreparedFiles, fold: int, classes: Sequence[str]
 ) -> float | list[float]:
-    """One epsilon, or the heuristic one of each class."""
-    if text != "heuristic":
+    """One epsilon, or the heuristic one of each class or a multiple of it."""
+    multiple = heuristic_multiple(text)
+    if multiple is None:
         try:
             return float(text)
         except ValueError:
-            raise InputError(f"epsilon is {text!r}; give a number, or heuristic") from None
+            raise InputError(f"epsilon is {text!r}; give a number, heuristic, or 0.1xheuristic") from None
     if files.epsilon is None or not files.epsilon.is_file():
-        raise InputError(f"epsilon is heuristic, but {files.epsilon} is not there; prepare it")
-    return read_epsilon(files.epsilon, fold, classes)
+        raise InputError(f"epsilon is {text}, but {files.epsilon} is not there; prepare it")
+    return [multiple * value for value in read_epsilon(files.epsilon, fold, classes)]

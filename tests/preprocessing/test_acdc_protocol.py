@@ -80,7 +80,8 @@ def study(cases):
 
 def test_epsilon_is_the_papers(cases, study):
     volumes, groups = study[0], [case.group for case in cases]
-    partial = volumes * ~emptied(groups, "partial", CLASSES, MISSING)
+    subjects = [case.subject for case in cases]
+    partial = volumes * ~emptied(groups, subjects, "partial", CLASSES, MISSING)
     full = heuristic_epsilon(volumes, groups)
     thrice = heuristic_epsilon(partial, groups, {"ED": 3})
     assert full[1] == pytest.approx(19893, rel=1e-3)
@@ -101,10 +102,11 @@ def test_mean_volumes_of_both_phases_are_the_protocols(cases, study):
 def test_epsilon_of_each_fold_is_the_protocols(cases, study, fold):
     folds = make_folds(cases, 5, "modulo")
     chosen = np.array([folds[case.subject] != fold for case in cases])
-    groups = [case.group for case, kept in zip(cases, chosen, strict=True) if kept]
+    kept = [case for case, kept in zip(cases, chosen, strict=True) if kept]
+    groups, subjects = [case.group for case in kept], [case.subject for case in kept]
     volumes = study[0][chosen]
     np.testing.assert_allclose(heuristic_epsilon(volumes, groups), FULL[fold], rtol=2e-3)
-    partial = volumes * ~emptied(groups, "partial", CLASSES, MISSING)
+    partial = volumes * ~emptied(groups, subjects, "partial", CLASSES, MISSING)
     epsilon = heuristic_epsilon(partial, groups, {"ED": 3})
     np.testing.assert_allclose(epsilon, PARTIAL[fold], rtol=2e-3)
 

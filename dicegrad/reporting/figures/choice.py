@@ -8,7 +8,7 @@ import pandas as pd
 
 from dicegrad.data.adapter import Case
 from dicegrad.evaluation.scores import EXPERIMENT_COLUMNS
-from dicegrad.evaluation.setups import add_setup
+from dicegrad.evaluation.setups import add_setup, with_missing_labels
 from dicegrad.reporting.figures.examples import Example
 
 
@@ -35,7 +35,7 @@ def choose_examples(
         Examples, by batch size and then in the order of the groups.
     """
     named = add_setup(scores)
-    named = named[(named["dataset"] == dataset) & (named["labeling"] == "partial")]
+    named = with_missing_labels(named[named["dataset"] == dataset])
     files = {case.case: case for case in cases}
     missing = about["missing"]
     examples = []

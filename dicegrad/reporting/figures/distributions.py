@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dicegrad.evaluation.setups import add_setup
+from dicegrad.evaluation.setups import add_setup, with_missing_labels
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -21,9 +21,6 @@ from dicegrad.reporting.setups import look, sort_setups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-LABELINGS = ("full", "partial")
-
 
 def plot_distributions(
     scores: pd.DataFrame,
@@ -41,9 +38,11 @@ def plot_distributions(
 
     Returns:
         The PNG and the SVG. Rows are the classes with missing labels, columns the groups. A bar
-        over a pair gives the p value of the rank test.
+        over a pair gives the p value of the rank test. Of several labelings with missing labels,
+        the one with the most is drawn.
     """
     named = add_setup(scores)
+    named = pd.concat([named[named["labeling"] == "full"], with_missing_labels(named)])
     rows = [
         (name, class_name)
         for name, about in datasets.items()
@@ -85,8 +84,9 @@ def _select(
             (table["dataset"] == name) & (table["class"] == class_name) & (table["group"] == group)
         ]
 
-    tests = here(comparisons)
-    return here(named), tests[(tests["metric"] == "dsc") & (tests["question"] == "labeling")]
+    cases, tests = here(named), here(comparisons)
+    asked = (tests["metric"] == "dsc") & (tests["question"] == "labeling")
+    return cases, tests[asked & tests["labeling_a"].isin(set(cases["labeling"]))]
 
 
 def _draw(panel: "Axes", cases: pd.DataFrame, tests: pd.DataFrame) -> None:
@@ -98,8 +98,9 @@ def _draw(panel: "Axes", cases: pd.DataFrame, tests: pd.DataFrame) -> None:
     several = cases["batch_size"].nunique() > 1
     for place, (setup, size) in enumerate(order):
         here = cases[(cases["setup"] == setup) & (cases["batch_size"] == size)]
-        wide = here.pivot_table(index="case", columns="labeling", values="dsc")
-        wide = wide.reindex(columns=list(LABELINGS))
+        some = np.where(here["labeling"] == "full", "full", "partial")
+        wide = here.pivot_table(index="case", columns=some, values="dsc")
+        wide = wide.reindex(columns=["full", "partial"])
         _draw_pair(panel, place, wide, look(setup).colour)
         test = tests[(tests["setup_a"] == setup) & (tests["batch_size"] == size)]
         if len(test):

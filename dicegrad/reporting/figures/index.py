@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from dicegrad.evaluation.setups import sort_labelings
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -34,7 +35,7 @@ def plot_finding(table1: pd.DataFrame, out_stem: Path | str) -> list[Path]:
         return blank("No finding: there is no score of a class with missing labels.", out_stem)
     parts = list(table1.groupby(["dataset", "class"], sort=False))
     with theme():
-        labelings = [x for x in ("full", "partial") if (table1["labeling"] == x).any()]
+        labelings = sort_labelings(table1["labeling"])
         widest = max(len(_trainings(part)) for _, part in parts)
         size = (max(2.8, 0.45 * widest + 0.8), 2.3)
         figure, axes = panels(len(parts), len(labelings), size, sharey=True, extra_height=0.6)

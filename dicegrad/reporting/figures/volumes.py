@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dicegrad.evaluation.setups import add_setup
+from dicegrad.evaluation.setups import add_setup, with_missing_labels
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -38,7 +38,7 @@ def plot_volumes(
         Below: their difference against their mean, with the mean difference of each setup and batch
         size (dashed).
     """
-    named = add_setup(scores[scores["labeling"] == "partial"])
+    named = add_setup(with_missing_labels(scores))
     columns = [
         (name, class_name, group)
         for name, about in datasets.items()

@@ -1,0 +1,155 @@
+"""The transition: how large must epsilon be for missing labels to be learnt as empty maps?
+
+The loss pushes each voxel of an empty map in which v voxels are predicted with
+epsilon / (v + epsilon)^2 (Eq. 4). With x = epsilon / v, that is 4 x / (1 + x)^2 of the most that any
+epsilon can do, 1 / (4 v) at x = 1, which is also the background gradient that batch-wise reduction
+gives (Eq. 5 with a = 1/2, b = 2). v is the true volume of the missing class, since that is what a
+network predicts that ignores the missing labels.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.setups import epsilon_value
+from dicegrad.preprocessing.epsilon import heuristic_multiple
+
+# From here on, a push as a share of its maximum is one that theory expects to be learnt from.
+NOTABLE_PUSH = 0.1
+LINE = ["dataset", "class", "labeling", "batch_size"]
+TRANSITION_COLUMNS = (
+    *(*LINE, "epsilon", "epsilon_voxels", "volume_voxels", "epsilon_over_v", "relative_push"),
+    *("share_missing", "group", "missing", "n", "dsc", "dsc_low", "dsc_high"),
+    *("halfway", "halfway_push"),
+)
+
+
+def relative_push(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The push on an empty map as a share of its maximum over epsilon.
+
+    Args:
+        x: epsilon / v, at least 0.
+
+    Returns:
+        4 x / (1 + x)^2, in [0, 1]; 1 at x = 1.
+
+    Example:
+        >>> relative_push([0.0, 0.1, 1.0, 10.0]).round(2)
+        array([0.  , 0.33, 1.  , 0.33])
+    """
+    x = np.asarray(x, dtype=float)
+    return 4 * x / (1 + x) ** 2
+
+
+def tipping_point(share: float) -> float:
+    """The epsilon / v above which a network that cannot tell the maps apart unlearns a structure.
+
+    In a group of which a share q lacks its labels, look at a network that segments all of it
+    perfectly. An empty map pushes each voxel of the structure down with epsilon / (v + epsilon)^2, a
+    labelled one pulls it up with 1 / (2 v + epsilon). The push wins in the mean where
+    q x (2 + x) > (1 - q) (1 + x)^2.
+
+    Args:
+        share: q, in [0, 1].
+
+    Returns:
+        The smallest such x; 0 for q = 1, and infinity for q <= 1/2: the labels that are there win
+        for every epsilon.
+
+    Example:
+        >>> round(tipping_point(0.75), 3), tipping_point(0.5)
+        (0.225, inf)
+    """
+    if share <= 0.5:
+        return float("inf")
+    return float(np.sqrt(1 + (1 - share) / (2 * share - 1)) - 1)
+
+
+def transition(
+    scores: pd.DataFrame,
+    epsilon: pd.DataFrame,
+    voxels: pd.DataFrame,
+    datasets: Mapping[str, Mapping[str, Any]],
+) -> pd.DataFrame:
+    """DSC of the missing classes against epsilon / v, for image-wise Dice.
+
+    Args:
+        scores: scores.tsv.
+        epsilon: epsilon.tsv, the heuristic per dataset, labeling, fold and class.
+        voxels: dataset, labeling (`full` included), case, group, fold, class and voxels on the
+            network's grid.
+        datasets: {name: {"missing": {"group", "classes"}, ...}}.
+
+    Returns:
+        Table with `TRANSITION_COLUMNS`, one row per training and group. `volume_voxels` is v, the
+        mean true volume of the missing group's training cases; `share_missing` how many of them
+        were emptied. `halfway`, the same along a line of trainings, is the epsilon / v at which
+        the DSC of the missing group has lost half of what it is at the smallest epsilon
+        (interpolated in its logarithm; NaN where it never does), `halfway_push` the push there.
+    """
+    swept = scores[(scores["loss"] == "dice") & (scores["phi"] == "I")]
+    keys = [*LINE, "epsilon", "group"]
+    rows = []
+    for values, cases in swept.groupby(keys, sort=False):
+        row = dict(zip(keys, values, strict=True))
+        missing = datasets[row["dataset"]]["missing"]
+        if row["class"] in missing["classes"]:
+            interval = mean_interval(cases["dsc"], cases["subject"])
+            row |= _doses(row, sorted(set(cases["fold"])), missing["group"], epsilon, voxels)
+            row |= {"missing": row["group"] == missing["group"], "n": interval.n}
+            row |= {"dsc": interval.mean, "dsc_low": interval.low, "dsc_high": interval.high}
+            rows.append(row)
+    table = pd.DataFrame(rows).reindex(columns=list(TRANSITION_COLUMNS))
+    table = table.sort_values([*LINE, "group", "epsilon_voxels"], kind="stable", ignore_index=True)
+    for _, line in table.groupby(LINE):
+        crossing = _halfway(line[line["missing"].astype(bool)])
+        table.loc[line.index, "halfway"] = crossing
+        table.loc[line.index, "halfway_push"] = relative_push(crossing)
+    return table
+
+
+def _doses(
+    row: Mapping[str, Any],
+    folds: list[int],
+    group: str,
+    epsilon: pd.DataFrame,
+    voxels: pd.DataFrame,
+) -> dict[str, float]:
+    """What a training was given: epsilon, v and the share of missing labels, mean over its folds."""
+
+    def here(table: pd.DataFrame, labeling: str) -> pd.DataFrame:
+        chosen = (table["dataset"] == row["dataset"]) & (table["class"] == row["class"])
+        return table[chosen & (table["labeling"] == labeling)]
+
+    full = here(voxels, "full").set_index("case")
+    full = full[full["group"] == group]
+    seen = here(voxels, row["labeling"]).set_index("case")["voxels"].loc[full.index]
+    emptied = (seen == 0) & (full["voxels"] > 0)
+    training = [full["fold"] != fold for fold in folds]
+    volume = float(np.mean([full.loc[chosen, "voxels"].mean() for chosen in training]))
+    multiple = heuristic_multiple(row["epsilon"])
+    if multiple is None:
+        size = epsilon_value(row["epsilon"])
+    else:
+        heuristic = here(epsilon, row["labeling"])
+        size = multiple * float(heuristic.loc[heuristic["fold"].isin(folds), "epsilon"].mean())
+    return {
+        **{"epsilon_voxels": size, "volume_voxels": volume, "epsilon_over_v": size / volume},
+        "relative_push": float(relative_push(size / volume)),
+        "share_missing": float(np.mean([emptied[chosen].mean() for chosen in training])),
+    }
+
+
+def _halfway(line: pd.DataFrame) -> float:
+    """Where the DSC of a line first crosses half of its first value, in epsilon / v."""
+    x, dsc = np.log(line["epsilon_over_v"].to_numpy(float)), line["dsc"].to_numpy(float)
+    below = np.flatnonzero(dsc <= dsc[:1] / 2)
+    if below.size == 0:
+        return float("nan")
+    after = int(below[0])
+    share = (dsc[after - 1] - dsc[0] / 2) / (dsc[after - 1] - dsc[after])
+    return float(np.exp(x[after - 1] + share * (x[after] - x[after - 1])))

@@ -1,0 +1,114 @@
+"""The transition: DSC against epsilon / v, with the push that theory says."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from dicegrad.evaluation.setups import sort_labelings
+from dicegrad.evaluation.transition import LINE, relative_push, tipping_point
+from dicegrad.preprocessing.labeling import missing_share
+from dicegrad.reporting.figures.style import (
+    blank,
+    label_panel,
+    panels,
+    save,
+    subject_of,
+    theme,
+)
+from dicegrad.reporting.setups import line_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PANEL = ["dataset", "class"]
+AMBER = "#F6D99A"
+LINEAR_BELOW = 1e-3  # epsilon / v; the axis is logarithmic above, and reaches 0
+MARKERS = {1: "o", 2: "s", 4: "^", 8: "D"}
+
+
+def plot_transition(transition: pd.DataFrame, out_stem: Path | str) -> list[Path]:
+    """Draw transition.tsv: colour is the labeling, line style the batch size.
+
+    Args:
+        transition: transition.tsv.
+        out_stem: Path without suffix.
+
+    Returns:
+        The PNG and the SVG; one row of panels per dataset and missing class, the missing group
+        first, with theory's push in its panel.
+    """
+    if transition.empty:
+        return blank("No transition: there is no image-wise training.", out_stem)
+    parts = list(transition.groupby(PANEL, sort=False))
+    groups = [_groups(part) for _, part in parts]
+    with theme():
+        columns = max(map(len, groups))
+        figure, axes = panels(len(parts), columns, (3.3, 2.5), sharey=True, extra_height=0.75)
+        for row, (keys, part), names in zip(axes, parts, groups, strict=True):
+            for panel in row[len(names) :]:
+                panel.axis("off")
+            for panel, group in zip(row, names, strict=False):
+                here = part[part["group"] == group]
+                _draw(panel, here)
+                gone = "labels missing" if here["missing"].iloc[0] else "always labelled"
+                label_panel(panel, f"{subject_of(*keys)}, {group}: {gone}")
+            row[0].set_ylabel("Mean DSC against full labels")
+        _explain(figure, transition)
+        return save(figure, out_stem)
+
+
+def _groups(part: pd.DataFrame) -> list[str]:
+    """The missing group, then the others."""
+    return list(dict.fromkeys(part.sort_values("missing", ascending=False)["group"]))
+
+
+def _colour(labeling: str) -> Any:  # noqa: ANN401
+    import seaborn as sns
+
+    return sns.color_palette("crest", as_cmap=True)(0.1 + 0.9 * missing_share(labeling))
+
+
+def _draw(panel: "Axes", here: pd.DataFrame) -> None:
+    top = max(10.0, 1.3 * here["epsilon_over_v"].max())
+    if here["missing"].iloc[0]:
+        x = np.concatenate([[0], np.geomspace(LINEAR_BELOW / 10, top, 300)])
+        panel.fill_between(x, relative_push(x), color=AMBER, alpha=0.6, linewidth=0, zorder=0)
+    for (_, _, labeling, size), line in here.groupby(LINE, sort=False):
+        colour = _colour(labeling)
+        style = {"color": colour, "linestyle": line_style(size), "marker": MARKERS.get(size, "v")}
+        panel.plot(
+            line["epsilon_over_v"], line["dsc"], linewidth=1.3, markersize=4, zorder=3, **style
+        )
+        panel.vlines(
+            line["epsilon_over_v"], line["dsc_low"], line["dsc_high"], color=colour, linewidth=0.8
+        )
+        tips = tipping_point(line["share_missing"].iloc[0])
+        if here["missing"].iloc[0] and 0 < tips < top:
+            panel.plot([tips, tips], [0.0, 0.09], color=colour, linewidth=2.5, zorder=4)
+    panel.set_xscale("symlog", linthresh=LINEAR_BELOW, linscale=0.4)
+    panel.set(xlim=(-0.1 * LINEAR_BELOW, top), ylim=(-0.04, 1.04))
+    panel.set_xlabel("ε / v  (0: ε = 10⁻⁷)")
+    panel.grid(visible=False, axis="x")
+
+
+def _explain(figure: "Figure", transition: pd.DataFrame) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    entries: list[tuple[Any, str]] = []
+    lines = transition[["labeling", "batch_size"]].drop_duplicates()
+    for labeling in sort_labelings(lines["labeling"]):
+        for size in sorted(lines.loc[lines["labeling"] == labeling, "batch_size"]):
+            style = {"color": _colour(labeling), "linestyle": line_style(size), "markersize": 4}
+            handle = Line2D([], [], marker=MARKERS.get(size, "v"), **style)
+            entries.append((handle, f"{labeling} labels, B = {size}"))
+    entries.append((Patch(color=AMBER, alpha=0.6), "theory: push on an empty map / its maximum"))
+    if any(0.5 < share < 1 for share in transition["share_missing"]):
+        tick = Line2D([], [], color="0.4", linewidth=2.5, marker="")
+        entries.append((tick, "theory: from here on empty maps win"))
+    handles, labels = zip(*entries, strict=True)
+    columns = 2 if figure.get_figwidth() < 8 else 3
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
