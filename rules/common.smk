@@ -15,6 +15,7 @@ from dicegrad.data import download
 from dicegrad.data.cases import get_adapter, raw_files
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.epsilon import heuristic_multiple
+from dicegrad.preprocessing.labeling import missing_share
 
 
 def read_study():
@@ -85,7 +86,9 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-TABLE_FORMATS = ["tsv", "md", "html", "tex"]
+TABLES = ["table1", "table_losses"]
+TABLE_FORMATS = ["tsv", "md", "html", "tex", "xlsx"]
+FIGURES = ["finding", "transition", "roc", "distributions", "volumes", "learning_curves"]
 SUPPLEMENT = ["empty_decisions", "dice_rules", "agreement", "beside_paper"]
 STUDY = SETTINGS["study"]
 RESULTS = f"results/{STUDY}"
@@ -186,26 +189,40 @@ def figure(name, category, caption=None):
     return {"png": shown, "svg": f"{stem}.svg"}
 
 
+def with_missing_labels(dataset):
+    """The experiments of a dataset under its labeling with the most missing labels."""
+    rows = [row for row in experiments(dataset=dataset) if row["labeling"] != "full"]
+    most = max((missing_share(row["labeling"]) for row in rows), default=0)
+    return [row for row in rows if missing_share(row["labeling"]) == most]
+
+
 def study_outputs():
-    """What a reader of the study wants."""
-    tables = ["table1"]
-    if experiments(labeling="partial", loss="marginal") + experiments(
-        labeling="partial", loss="leaf"
-    ):
-        tables.append("table_losses")
-    figures = ["finding", "roc", "distributions", "volumes", "learning_curves"]
-    figures += [
-        f"examples_{dataset}"
-        for dataset in DATASETS
-        if experiments(dataset=dataset, labeling="partial")
-    ]
-    return [
-        *expand(f"{RESULTS}/{{name}}.tsv", name=["scores", "epsilon", "comparisons", "roc"]),
-        *expand(f"{RESULTS}/{{name}}.{{kind}}", name=tables, kind=TABLE_FORMATS),
-        *expand(f"{RESULTS}/figures/{{name}}.{{kind}}", name=figures, kind=["png", "svg"]),
-        *expand(f"{RESULTS}/supplement/{{name}}.tsv", name=SUPPLEMENT),
-        f"{RESULTS}/summary.txt",
-    ]
+    """What a reader of the study wants: all that its table can answer, or what the config names."""
+    partial = [row for row in ROWS if row["labeling"] != "full"]
+    lines = [(row["dataset"], row["labeling"]) for row in experiments(loss="dice", phi="I")]
+    has = {
+        "table_losses": any(row["loss"] != "dice" for row in partial),
+        "transition": len(lines) > len(set(lines)),
+    }
+    shown = {
+        **{name: [f"{name}.{kind}" for kind in TABLE_FORMATS] for name in TABLES},
+        **{name: [f"figures/{name}.{kind}" for kind in ("png", "svg")] for name in FIGURES},
+        "examples": [
+            f"figures/examples_{dataset}.{kind}"
+            for dataset in DATASETS
+            if with_missing_labels(dataset)
+            for kind in ("png", "svg")
+        ],
+        "supplement": [f"supplement/{name}.tsv" for name in SUPPLEMENT],
+    }
+    shown["table1"] += ["comparisons.tsv", "summary.txt"]
+    shown["roc"].append("roc.tsv")
+    shown["transition"].append("transition.tsv")
+    wanted = SETTINGS["outputs"]
+    if wanted == "all":
+        wanted = [name for name in shown if has.get(name, True)]
+    files = ["scores.tsv", "epsilon.tsv", *(file for name in wanted for file in shown[name])]
+    return [f"{RESULTS}/{file}" for file in files]
 
 
 def show_summary():

@@ -1,5 +1,12 @@
 """The study's answer: tables, figures, a summary. Everything that a reader wants is in the report."""
 
+# Every labeling of every dataset, and the full labels, which tell the true volumes.
+LABELED = [
+    (dataset, labeling)
+    for dataset in DATASETS
+    for labeling in dict.fromkeys(["full", *(row["labeling"] for row in experiments(dataset=dataset))])
+]
+
 
 rule table1:
     input:
@@ -51,7 +58,7 @@ rule roc:
     input:
         f"{RESULTS}/scores.tsv",
     output:
-        **figure("roc", "2. Empty maps as a classifier"),
+        **figure("roc", "3. Empty maps as a classifier"),
         table=f"{RESULTS}/roc.tsv",
     log:
         f"logs/{STUDY}/roc.log",
@@ -90,12 +97,43 @@ rule finding:
         "../scripts/finding.py"
 
 
+rule transition:
+    input:
+        scores=f"{RESULTS}/scores.tsv",
+        epsilon=f"{RESULTS}/epsilon.tsv",
+        volumes=[
+            f"resources/{dataset}/volumes/{labeling}.tsv" for dataset, labeling in LABELED
+        ],
+        cases=[f"resources/{dataset}/cases.tsv" for dataset, _ in LABELED],
+        folds=[f"resources/{dataset}/folds.tsv" for dataset, _ in LABELED],
+    output:
+        **figure("transition", "2. The transition"),
+        table=f"{RESULTS}/transition.tsv",
+    log:
+        f"logs/{STUDY}/transition.log",
+    benchmark:
+        f"logs/{STUDY}/transition.benchmark.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        datasets=ABOUT,
+        labeled=LABELED,
+        fold_counts=[DATASETS[dataset]["folds"]["count"] for dataset, _ in LABELED],
+    message:
+        "Drawing the transition"
+    script:
+        "../scripts/transition.py"
+
+
 rule distributions:
     input:
         scores=f"{RESULTS}/scores.tsv",
         comparisons=f"{RESULTS}/comparisons.tsv",
     output:
-        **figure("distributions", "3. Case by case"),
+        **figure("distributions", "4. Case by case"),
     log:
         f"logs/{STUDY}/distributions.log",
     benchmark:
@@ -117,7 +155,7 @@ rule volumes:
     input:
         f"{RESULTS}/scores.tsv",
     output:
-        **figure("volumes", "3. Case by case"),
+        **figure("volumes", "4. Case by case"),
     log:
         f"logs/{STUDY}/volumes.log",
     benchmark:
@@ -139,7 +177,7 @@ rule learning_curves:
     input:
         fold_paths(ROWS, "history.tsv"),
     output:
-        **figure("learning_curves", "4. How the networks learnt"),
+        **figure("learning_curves", "5. How the networks learnt"),
     log:
         f"logs/{STUDY}/learning_curves.log",
     benchmark:
@@ -162,10 +200,10 @@ rule examples:
         scores=f"{RESULTS}/scores.tsv",
         cases="resources/{dataset}/cases.tsv",
         predictions=lambda wildcards: fold_paths(
-            experiments(dataset=wildcards.dataset, labeling="partial"), "predictions"
+            with_missing_labels(wildcards.dataset), "predictions"
         ),
     output:
-        **figure("examples_{dataset}", "3. Case by case", "examples"),
+        **figure("examples_{dataset}", "4. Case by case", "examples"),
     log:
         f"logs/{STUDY}/examples_{{dataset}}.log",
     benchmark:
