@@ -4,7 +4,9 @@
 LABELED = [
     (dataset, labeling)
     for dataset in DATASETS
-    for labeling in dict.fromkeys(["full", *(row["labeling"] for row in experiments(dataset=dataset))])
+    for labeling in dict.fromkeys(
+        ["full", *(row["labeling"] for row in experiments(dataset=dataset))]
+    )
 ]
 
 
@@ -28,7 +30,7 @@ rule table1:
     message:
         "Making Table 1"
     script:
-        "../scripts/table1.py"
+        "../scripts/table.py"
 
 
 rule table_losses:
@@ -51,7 +53,7 @@ rule table_losses:
     message:
         "Comparing I with the marginal and the leaf Dice loss"
     script:
-        "../scripts/table_losses.py"
+        "../scripts/table.py"
 
 
 rule roc:
@@ -101,9 +103,7 @@ rule transition:
     input:
         scores=f"{RESULTS}/scores.tsv",
         epsilon=f"{RESULTS}/epsilon.tsv",
-        volumes=[
-            f"resources/{dataset}/volumes/{labeling}.tsv" for dataset, labeling in LABELED
-        ],
+        volumes=[f"resources/{dataset}/volumes/{labeling}.tsv" for dataset, labeling in LABELED],
         cases=[f"resources/{dataset}/cases.tsv" for dataset, _ in LABELED],
         folds=[f"resources/{dataset}/folds.tsv" for dataset, _ in LABELED],
     output:

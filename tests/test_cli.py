@@ -184,11 +184,12 @@ def test_an_experiment_is_trained_from_a_prepared_folder(capsys, prepared, setti
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--epsilon", "small"], "epsilon is 'small'; give a number, or heuristic"),
+        (["--epsilon", "small"], "epsilon is 'small'; give a number, heuristic, or 0.1xheuristic"),
         (["--epsilon", "heuristic"], "epsilon is heuristic, but "),
         (["--epsilon", "0"], "epsilon is 0.0; it must be finite and above 0"),
         (["--batch-size", "0"], "batch_size is 0; it starts at 1"),
         (["--fold", "2"], "there is no case for validation"),
+        (["--labeling", "half"], "labeling is 'half'; choose full, partial, or a share"),
         (["--labeling", "full"], "full.npy: no such file; let the workflow prepare it"),
         (["--loss", "marginal"], "loss marginal needs a background map"),
     ],

@@ -86,6 +86,7 @@ def test_what_a_config_leaves_out_has_its_default():
         "device": "auto",
         "training_threads": 1,
         "datasets": {},
+        "outputs": "all",
         "draws": 100000,
     }
 
@@ -144,9 +145,13 @@ def test_a_table_of_a_spreadsheet_is_read(table):
         (HEADER + "# " + line(), "no experiment in it; add a row"),
         (HEADER + line() + line(phi="X"), "experiment 2: phi is 'X'; allowed: I, CI, BI, BCI"),
         (HEADER + line(loss="focal"), "experiment 1: loss is 'focal'; allowed: dice, marginal"),
-        (HEADER + line(labeling="none"), "labeling is 'none'; allowed: full, partial"),
-        (HEADER + line(epsilon="-1"), "epsilon is '-1'; it should be heuristic, or a number"),
-        (HEADER + line(epsilon="big"), "epsilon is 'big'; it should be heuristic, or a number"),
+        (
+            HEADER + line(labeling="none"),
+            "labeling is 'none'; it should be full, partial, or a share",
+        ),
+        (HEADER + line(epsilon="-1"), "epsilon is '-1'; it should be heuristic, a multiple such"),
+        (HEADER + line(epsilon="xheuristic"), "epsilon is 'xheuristic'; it should be heuristic"),
+        (HEADER + line(epsilon="big"), "epsilon is 'big'; it should be heuristic, a multiple such"),
         (HEADER + line(batch_size="0"), "batch_size is '0'; it should be a whole number from 1"),
         (HEADER + line(batch_size="1.5"), "batch_size is '1.5'; it should be a whole number"),
         (HEADER + line(dataset="../x"), "dataset is '../x'; it does not match"),
@@ -183,6 +188,7 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
         ("heart", {"phi": "BI", "epsilon": "heuristic"}),
         ("tumor", {"phi": "BCI", "epsilon": "heuristic"}),
         ("heart", {"phi": "BCI", "epsilon": "100"}),
+        ("heart", {"labeling": "partial-50", "epsilon": "0.1xheuristic"}),
     ],
 )
 def test_experiments_that_make_sense_are_let_through(dataset, changes):
@@ -199,6 +205,9 @@ def test_experiments_that_make_sense_are_let_through(dataset, changes):
         ("heart", {"epsilon": "0"}, "epsilon is 0, but Dice of two empty maps needs one above 0"),
         ("heart", {"epsilon": "1e-999"}, "epsilon is 1e-999, but"),
         ("heart", {"epsilon": "1e999"}, "epsilon is 1e999, but"),
+        ("heart", {"epsilon": "0xheuristic"}, "epsilon is '0xheuristic'; write a multiple"),
+        ("heart", {"phi": "BCI", "epsilon": "2xheuristic"}, "phi BCI sums over classes"),
+        ("heart", {"loss": "leaf", "epsilon": "2xheuristic"}, "loss leaf is image-wise"),
     ],
 )
 def test_experiments_that_make_no_sense_are_refused(dataset, changes, message):
@@ -206,6 +215,18 @@ def test_experiments_that_make_no_sense_are_refused(dataset, changes, message):
     text = refusal(study.check_experiment, row, read_one(dataset), Path("mine.tsv"))
     assert text.startswith(f"mine.tsv: {' '.join(row.values())}: ")
     assert message in text
+
+
+def test_the_heuristic_and_its_multiples_are_sampled_as_the_dataset_says():
+    dataset = {"sampling": {"partial": {"ED": 3}}}
+    for labeling, epsilon, times in (
+        ("partial", "heuristic", {"ED": 3}),
+        ("partial-50", "10xheuristic", {"ED": 3}),
+        ("full", "heuristic", {}),
+        ("partial", "1e-7", {}),
+    ):
+        assert study.sampling_of(dataset, labeling, epsilon) == times
+    assert study.sampling_of({}, "partial") == {}
 
 
 def test_changes_are_merged_key_by_key_and_lists_replaced():

@@ -174,9 +174,7 @@ def _newcombe(area: float, m: int, n: int, z: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def roc_table(
-    scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]
-) -> pd.DataFrame:
+def roc_table(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Make `roc.tsv`: exact curves per dataset, setup, batch size and missing class.
 
     Args:

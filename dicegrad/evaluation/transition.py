@@ -1,19 +1,20 @@
 """The transition: how large must epsilon be for missing labels to be learnt as empty maps?
 
 The loss pushes each voxel of an empty map in which v voxels are predicted with
-epsilon / (v + epsilon)^2 (Eq. 4). With x = epsilon / v, that is 4 x / (1 + x)^2 of the most that any
-epsilon can do, 1 / (4 v) at x = 1, which is also the background gradient that batch-wise reduction
-gives (Eq. 5 with a = 1/2, b = 2). v is the true volume of the missing class, since that is what a
-network predicts that ignores the missing labels.
+epsilon / (v + epsilon)^2 (Eq. 4). With x = epsilon / v, that is 4 x / (1 + x)^2 of the most that
+any epsilon can do, 1 / (4 v) at x = 1, which is also the background gradient that batch-wise
+reduction gives (Eq. 5 with a = 1/2, b = 2). v is the true volume of the missing class, since that
+is what a network predicts that ignores the missing labels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dicegrad.data.cases import Case
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.setups import epsilon_value
 from dicegrad.preprocessing.epsilon import heuristic_multiple
@@ -49,9 +50,9 @@ def tipping_point(share: float) -> float:
     """The epsilon / v above which a network that cannot tell the maps apart unlearns a structure.
 
     In a group of which a share q lacks its labels, look at a network that segments all of it
-    perfectly. An empty map pushes each voxel of the structure down with epsilon / (v + epsilon)^2, a
-    labelled one pulls it up with 1 / (2 v + epsilon). The push wins in the mean where
-    q x (2 + x) > (1 - q) (1 + x)^2.
+    perfectly. An empty map pushes each voxel of the structure down with
+    epsilon / (v + epsilon)^2, a labelled one pulls it up with 1 / (2 v + epsilon). The push wins
+    in the mean where q x (2 + x) > (1 - q) (1 + x)^2.
 
     Args:
         share: q, in [0, 1].
@@ -69,6 +70,34 @@ def tipping_point(share: float) -> float:
     return float(np.sqrt(1 + (1 - share) / (2 * share - 1)) - 1)
 
 
+def voxels_of(
+    cases: Sequence[Case],
+    folds: Mapping[str, int],
+    classes: Sequence[str],
+    volumes: npt.NDArray[np.int64],
+) -> pd.DataFrame:
+    """The class volumes of one dataset and labeling as a long table.
+
+    Args:
+        cases: N of them.
+        folds: Fold of each subject.
+        classes: K of them.
+        volumes: (N, K) voxels.
+
+    Returns:
+        Columns case, group, fold, class, voxels; N x K rows.
+    """
+    rows = [
+        {
+            **{"case": case.case, "group": case.group, "fold": folds[case.subject]},
+            **{"class": name, "voxels": int(count)},
+        }
+        for case, counts in zip(cases, volumes, strict=True)
+        for name, count in zip(classes, counts, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
 def transition(
     scores: pd.DataFrame,
     epsilon: pd.DataFrame,
@@ -80,8 +109,8 @@ def transition(
     Args:
         scores: scores.tsv.
         epsilon: epsilon.tsv, the heuristic per dataset, labeling, fold and class.
-        voxels: dataset, labeling (`full` included), case, group, fold, class and voxels on the
-            network's grid.
+        voxels: `voxels_of` each dataset and labeling, `full` included, with columns dataset and
+            labeling added.
         datasets: {name: {"missing": {"group", "classes"}, ...}}.
 
     Returns:
@@ -119,7 +148,7 @@ def _doses(
     epsilon: pd.DataFrame,
     voxels: pd.DataFrame,
 ) -> dict[str, float]:
-    """What a training was given: epsilon, v and the share of missing labels, mean over its folds."""
+    """What a training was given: epsilon, v, share of missing labels; means over its folds."""
 
     def here(table: pd.DataFrame, labeling: str) -> pd.DataFrame:
         chosen = (table["dataset"] == row["dataset"]) & (table["class"] == row["class"])

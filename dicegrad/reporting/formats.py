@@ -1,4 +1,4 @@
-"""Tables as the paper prints them: TSV, Markdown, HTML and LaTeX.
+"""Tables as the paper prints them: TSV, Markdown, HTML, LaTeX and XLSX.
 
 Columns are DSC and volume difference, each for the always-labelled group(s) and then the missing
 one, each for every setup. Italic: significantly inferior to the reference. Highlighted: theory
@@ -13,15 +13,15 @@ import pandas as pd
 
 from dicegrad.errors import InputError
 from dicegrad.reporting.latex import to_latex
-from dicegrad.reporting.layout import Cell, Wide, widen
+from dicegrad.reporting.layout import Cell, Wide, shown_keys, widen
 from dicegrad.reporting.setups import look
 from dicegrad.reporting.tables import Datasets
+from dicegrad.reporting.xlsx import write_xlsx
 
 
-def to_markdown(table: pd.DataFrame, datasets: Datasets, caption: str) -> str:
-    """The wide table as a Markdown pipe table; bold stands for highlighting."""
-    wide = widen(table, datasets)
-    heads = ["Dataset", "Labeling", "B"]
+def to_markdown(wide: Wide, caption: str) -> str:
+    """The table as a Markdown pipe table; bold stands for highlighting."""
+    heads = list(wide.heads)
     heads += [
         f"{metric} {group}<br>{look(setup).html}"
         for metric in ("DSC", "ΔV [ml]")
@@ -29,7 +29,7 @@ def to_markdown(table: pd.DataFrame, datasets: Datasets, caption: str) -> str:
         for setup in wide.setups
     ]
     lines = [f"{caption}\n", _pipe(heads), _pipe(["---"] * 2 + ["---:"] * (len(heads) - 2))]
-    lines += [_pipe([*keys, *map(_markdown_cell, cells)]) for keys, cells in wide.rows]
+    lines += [_pipe([*row.keys, *map(_markdown_cell, row.cells)]) for row in wide.rows]
     note = "**Bold**: theory expects empty maps. *Italic*: significantly inferior to the reference."
     return "\n".join([*lines, "", note, ""])
 
@@ -54,20 +54,18 @@ th { font-weight: 600; text-align: center; }
 thead tr:last-child th { border-bottom: 1px solid; }
 tr.dataset td { border-top: 1px solid #999; }
 .empty { background: #ffe3a8; }
+.quoted td { color: #666; font-size: 92%; padding-top: 0; }
 """.strip()
 
 
-def to_html(table: pd.DataFrame, datasets: Datasets, caption: str) -> str:
-    """The wide table as a page of its own (no script, nothing fetched)."""
-    wide = widen(table, datasets)
-    body, last = [], None
-    for keys, cells in wide.rows:
-        row_class = ' class="dataset"' if keys[0] != last else ""
-        shown = ("" if keys[0] == last else keys[0], *keys[1:])
-        last = keys[0]
+def to_html(wide: Wide, caption: str) -> str:
+    """The table as a page of its own (no script, nothing fetched)."""
+    body = []
+    for row, shown in zip(wide.rows, shown_keys(wide), strict=True):
+        kind = "quoted" if row.quoted else "dataset" if shown[0] else ""
         heads = "".join(f'<td class="text">{escape_html(key)}</td>' for key in shown)
-        row = "".join(_html_cell(c, i % len(wide.setups) == 0) for i, c in enumerate(cells))
-        body.append(f"<tr{row_class}>{heads}{row}</tr>")
+        cells = "".join(_html_cell(c, i % len(wide.setups) == 0) for i, c in enumerate(row.cells))
+        body.append(f"<tr{f' class={kind}' if kind else ''}>{heads}{cells}</tr>")
     note = (
         '<span class="empty">Highlighted</span>: theory expects empty maps. '
         "<i>Italic</i>: significantly inferior to the reference."
@@ -96,8 +94,8 @@ def _html_head(wide: Wide) -> str:
         for _ in range(2 * len(wide.groups))
         for i, setup in enumerate(wide.setups)
     )
-    keys = '<th class="text">Dataset</th><th class="text">Labeling</th><th class="text">B</th>'
-    blank = '<th colspan="3"></th>'
+    keys = "".join(f'<th class="text">{head}</th>' for head in wide.heads)
+    blank = f'<th colspan="{len(wide.heads)}"></th>'
     return "\n".join(f"<tr>{row}</tr>" for row in (blank + metrics, blank + groups, keys + setups))
 
 
@@ -108,7 +106,7 @@ def _html_cell(cell: Cell, starts: bool) -> str:
     return f"<td{attribute}>{text}</td>"
 
 
-FORMATS: Mapping[str, Callable[[pd.DataFrame, Datasets, str], str]] = {
+FORMATS: Mapping[str, Callable[[Wide, str], str]] = {
     "md": to_markdown,
     "html": to_html,
     "tex": to_latex,
@@ -124,24 +122,33 @@ def read_table(path: Path | str) -> pd.DataFrame:
 
 
 def write_table(
-    table: pd.DataFrame, datasets: Datasets, paths: Sequence[Path | str], caption: str
+    table: pd.DataFrame,
+    datasets: Datasets,
+    paths: Sequence[Path | str],
+    caption: str,
+    beside: pd.DataFrame | None = None,
 ) -> None:
     """Write a long table to each path, in the format of its suffix.
 
     Args:
         table: From `table1` or `table_losses`.
         datasets: As for `table1`.
-        paths: Files ending in .tsv (long), .md, .html or .tex (the paper's layout).
+        paths: Files ending in .tsv (long), .md, .html, .tex (the paper's layout) or .xlsx (both).
         caption: Plain text; its first sentence is the title.
+        beside: The paper's numbers, to stand below the study's: from `paper.beside_paper`.
 
     Raises:
         InputError: Another suffix.
     """
+    wide = widen(table, datasets, beside)
     for path in map(Path, paths):
         kind = path.suffix.removeprefix(".")
         if kind == "tsv":
             table.to_csv(path, sep="\t", index=False, na_rep="nan", float_format="%.6g")
+        elif kind == "xlsx":
+            write_xlsx(wide, table, caption, path)
         elif kind in FORMATS:
-            path.write_text(FORMATS[kind](table, datasets, caption), encoding="utf-8")
+            path.write_text(FORMATS[kind](wide, caption), encoding="utf-8")
         else:
-            raise InputError(f"{path}: no table format .{kind}; take tsv, {', '.join(FORMATS)}")
+            known = ", ".join(FORMATS)
+            raise InputError(f"{path}: no table format .{kind}; take tsv, {known}, xlsx")

@@ -1,10 +1,7 @@
 """The paper's table in LaTeX, with booktabs."""
 
-import pandas as pd
-
-from dicegrad.reporting.layout import Cell, Wide, widen
+from dicegrad.reporting.layout import Cell, Row, Wide, shown_keys
 from dicegrad.reporting.setups import look
-from dicegrad.reporting.tables import Datasets
 
 _PREAMBLE = r"""\documentclass[10pt]{article}
 \usepackage[utf8]{inputenc}
@@ -19,23 +16,17 @@ _PREAMBLE = r"""\documentclass[10pt]{article}
 """
 
 
-def to_latex(table: pd.DataFrame, datasets: Datasets, caption: str) -> str:
-    """The wide table as a LaTeX document (booktabs) that compiles on its own.
+def to_latex(wide: Wide, caption: str) -> str:
+    """The table as a LaTeX document (booktabs) that compiles on its own.
 
     A paper that `\\input`s only the table takes what lies between the two `% table` comments.
     """
-    wide = widen(table, datasets)
-    span = len(wide.setups)
-    blocks = 2 * len(wide.groups)
-    lines = [r"\begin{tabular}{ll" + "r" * (1 + blocks * span) + "}", r"\toprule"]
-    lines += _latex_head(wide)
-    last = None
-    for keys, cells in wide.rows:
-        if last not in (None, keys[0]):
+    columns = "llrl"[: len(wide.heads)] + "r" * (2 * len(wide.groups) * len(wide.setups))
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *_latex_head(wide)]
+    for number, (row, shown) in enumerate(zip(wide.rows, shown_keys(wide), strict=True)):
+        if number and shown[0]:
             lines.append(r"\midrule")
-        shown = ("" if keys[0] == last else keys[0], *keys[1:])
-        last = keys[0]
-        lines.append(" & ".join([*map(_tex, shown), *map(_latex_cell, cells)]) + r" \\")
+        lines.append(_latex_row(row, shown))
     lines += [r"\bottomrule", r"\end{tabular}"]
     note = (
         r"\colorbox{yellow!35}{Highlighted}: theory expects empty maps. "
@@ -57,20 +48,30 @@ def to_latex(table: pd.DataFrame, datasets: Datasets, caption: str) -> str:
     )
 
 
+def _latex_row(row: Row, shown: tuple[str, ...]) -> str:
+    texts = [*map(_tex, shown), *map(_latex_cell, row.cells)]
+    if row.quoted:
+        texts = [rf"\textcolor{{gray}}{{{text}}}" if text else "" for text in texts]
+    return " & ".join(texts) + r" \\"
+
+
 def _latex_head(wide: Wide) -> list[str]:
-    span, groups = len(wide.setups), len(wide.groups)
+    span, groups, first = len(wide.setups), len(wide.groups), len(wide.heads)
     each = span * groups
     rules = "".join(
-        rf"\cmidrule(lr){{{4 + i * span}-{3 + (i + 1) * span}}}" for i in range(2 * groups)
+        rf"\cmidrule(lr){{{first + 1 + i * span}-{first + (i + 1) * span}}}"
+        for i in range(2 * groups)
     )
     names = [rf"\multicolumn{{{span}}}{{c}}{{{_tex(group)}}}" for group in wide.groups]
     metrics = [rf"\multicolumn{{{each}}}{{c}}{{{m}}}" for m in ("DSC", r"$\Delta V$ [ml]")]
     setups = [look(setup).latex for setup in wide.setups] * (2 * groups)
+    blank = [""] * first
+    heads = ["$B$" if head == "B" else head for head in wide.heads]
     return [
-        " & ".join(["", "", "", *metrics]) + r" \\",
-        " & ".join(["", "", "", *names, *names]) + r" \\",
+        " & ".join([*blank, *metrics]) + r" \\",
+        " & ".join([*blank, *names, *names]) + r" \\",
         rules,
-        " & ".join(["Dataset", "Labeling", "$B$", *setups]) + r" \\",
+        " & ".join([*heads, *setups]) + r" \\",
         r"\midrule",
     ]
 

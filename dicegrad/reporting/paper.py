@@ -61,8 +61,8 @@ def beside_paper(
         names: Study's dataset -> `BRATS` or `ACDC`; by default those whose name begins so.
 
     Returns:
-        Rows of table1 that the paper has, with dsc, dsc_paper, delta_volume_ml,
-        delta_volume_ml_paper; none for phantoms or other datasets.
+        Rows of table1 that the paper has, with dsc, dsc_paper, dsc_difference (the study's minus
+        the paper's) and the same of delta_volume_ml; none for phantoms or other datasets.
     """
     if names is None:
         known = {name: [p for p in GROUPS if name.upper().startswith(p)] for name in datasets}
@@ -84,8 +84,12 @@ def beside_paper(
                 "class": missing["classes"][0],
             })
         )  # fmt: skip
-    columns = [*keys, "n", "dsc", "dsc_paper", "delta_volume_ml", "delta_volume_ml_paper"]
+    metrics = ("dsc", "delta_volume_ml")
+    kinds = ("", "_paper", "_difference")
+    columns = [*keys, "n", *(metric + kind for metric in metrics for kind in kinds)]
     if not parts:
         return pd.DataFrame(columns=columns)
     both = table1.merge(pd.concat(parts), on=keys, suffixes=("", "_paper"))
+    for metric in metrics:
+        both[f"{metric}_difference"] = both[metric] - both[f"{metric}_paper"]
     return both[columns]

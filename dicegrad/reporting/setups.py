@@ -5,8 +5,11 @@ readers (Okabe and Ito 2008), and every setup has a marker of its own besides. T
 the batch size, as in Figure 2.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 ORDER = ("I", "BI", "I_eps", "marginal", "leaf")
 LINE_STYLES = {1: ":", 2: "-.", 4: "--", 8: "-"}
@@ -42,23 +45,53 @@ def look(setup: str) -> Look:
     """
     if setup in _LOOKS:
         return _LOOKS[setup]
-    colour, marker = _SPARE[sum(setup.encode()) % len(_SPARE)]
     base, _, index = setup.partition("_")
-    index_html, index_tex = ("ε", r"\epsilon") if index == "eps" else (index, rf"\text{{{index}}}")
-    html = f"{base}<sub>{index_html}</sub>" if index else base
-    latex = rf"$\mathrm{{{base}}}_{{{index_tex}}}$" if index else rf"$\mathrm{{{base}}}$"
-    text = rf"{base}$_{{\epsilon}}$" if index == "eps" else setup.replace("_", " ")
+    number = index.removesuffix("eps")
+    if number == index or not number:
+        colour, marker = _SPARE[sum(setup.encode()) % len(_SPARE)]
+    else:
+        colour, marker = _shade(float(number)), "D"
+    tex = rf"\text{{{number}}}" * bool(number) + r"\epsilon" * index.endswith("eps")
+    html = f"{base}<sub>{index.replace('eps', 'ε')}</sub>" if index else base
+    latex = rf"$\mathrm{{{base}}}_{{{tex}}}$" if index else rf"$\mathrm{{{base}}}$"
+    text = rf"{base}$_{{{number}\epsilon}}$" if index.endswith("eps") else setup.replace("_", " ")
     return Look(colour, marker, text, html, latex)
 
 
-def sort_setups(setups: Iterable[str]) -> list[str]:
-    """Unique setups in the paper's order, others after them by name.
+def _shade(multiple: float) -> str:
+    """Between I's grey and I_eps' red by the logarithm of the multiple, darker than red above 1."""
+    anchors = np.array([[0x76, 0x76, 0x76], [0xD5, 0x5E, 0x00], [0x4D, 0x1A, 0x00]])
+    place = np.log10(multiple)
+    mixed = [round(float(np.interp(place, [-4, 0, 2], channel))) for channel in anchors.T]
+    return "#{:02X}{:02X}{:02X}".format(*mixed)
+
+
+def plain(setup: str) -> str:
+    """A setup's name without any markup.
 
     Example:
-        >>> sort_setups(["leaf", "I_eps", "I", "CI"])
-        ['I', 'I_eps', 'leaf', 'CI']
+        >>> plain("I_eps"), plain("I_0.1eps")
+        ('Iε', 'I 0.1ε')
     """
-    return sorted(set(setups), key=lambda s: (ORDER.index(s) if s in ORDER else len(ORDER), s))
+    base, _, index = setup.replace("eps", "ε").partition("_")
+    return f"{base} {index}" if index[:1].isdigit() else base + index
+
+
+def sort_setups(setups: Iterable[str]) -> list[str]:
+    """Unique setups in the paper's order, others after them by name and size.
+
+    Example:
+        >>> sort_setups(["leaf", "I_eps", "I", "I_10eps", "I_2eps"])
+        ['I', 'I_eps', 'leaf', 'I_2eps', 'I_10eps']
+    """
+
+    def place(setup: str) -> tuple[int, str, float, str]:
+        base, _, index = setup.partition("_")
+        number = re.match(r"[0-9.]+(e[-+]?[0-9]+)?", index)
+        size = float(number[0]) if number else 0.0
+        return (ORDER.index(setup) if setup in ORDER else len(ORDER), base, size, setup)
+
+    return sorted(set(setups), key=place)
 
 
 def line_style(batch_size: int) -> str:

@@ -134,7 +134,9 @@ def _epsilon(
         try:
             return float(text)
         except ValueError:
-            raise InputError(f"epsilon is {text!r}; give a number, heuristic, or 0.1xheuristic") from None
+            raise InputError(
+                f"epsilon is {text!r}; give a number, heuristic, or 0.1xheuristic"
+            ) from None
     if files.epsilon is None or not files.epsilon.is_file():
         raise InputError(f"epsilon is {text}, but {files.epsilon} is not there; prepare it")
     return [multiple * value for value in read_epsilon(files.epsilon, fold, classes)]

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from dicegrad.errors import InputError
-from dicegrad.evaluation.setups import add_setup, setup_name
+from dicegrad.evaluation.setups import add_setup, setup_name, with_missing_labels
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,8 @@ from dicegrad.evaluation.setups import add_setup, setup_name
         ("dice", "CI", "1e-7", "CI"),
         ("dice", "BCI", "heuristic", "BCI_eps"),
         ("dice", "I", "8789", "I_8789"),
+        ("dice", "I", "0.1xheuristic", "I_0.1eps"),
+        ("dice", "BI", "10xheuristic", "BI_10eps"),
         ("marginal", "I", "1e-7", "marginal"),
         ("leaf", "I", "1e-7", "leaf"),
         ("leaf", "BI", "1e-7", "leaf_BI"),
@@ -39,7 +41,27 @@ def rows(*epsilons, dataset="heart"):
 
 def test_two_negligible_epsilons_of_one_study_stay_apart():
     named = add_setup(rows("1e-5", "1e-7", "heuristic", "1e-7"))
-    assert named["setup"].tolist() == ["I_1e-05", "I", "I_eps", "I"]
+    assert named["setup"].tolist() == ["I_1e-5", "I", "I_eps", "I"]
+
+
+def test_one_epsilon_written_in_two_ways_is_two_experiments():
+    assert add_setup(rows("1e-7", "1.0e-7"))["setup"].nunique() == 2
+    named = add_setup(rows("heuristic", "1xheuristic", "0.1xheuristic", "0.10xheuristic"))
+    assert named["setup"].tolist() == ["I_eps", "I_1eps", "I_0.1eps", "I_0.1eps_0.10xheuristic"]
+
+
+def test_the_labeling_with_the_most_missing_labels_is_found_per_dataset():
+    rows = [
+        ("a", "full"),
+        ("a", "partial-50"),
+        ("a", "partial-75"),
+        ("b", "full"),
+        ("c", "partial"),
+    ]
+    table = pd.DataFrame(rows, columns=["dataset", "labeling"])
+    found = with_missing_labels(table)
+    assert list(found.itertuples(index=False, name=None)) == [("a", "partial-75"), ("c", "partial")]
+    assert with_missing_labels(table.iloc[:0]).empty
 
 
 def test_another_dataset_does_not_change_a_name():

@@ -36,5 +36,14 @@ def test_unknown_setups_are_spelt_and_drawn():
     assert look("CI") == look("CI")
 
 
+def test_multiples_of_the_heuristic_shade_from_grey_to_red_and_are_spelt():
+    assert look("I_0.1eps").html == "I<sub>0.1ε</sub>"
+    assert look("I_0.1eps").latex == r"$\mathrm{I}_{\text{0.1}\epsilon}$"
+    assert look("I_1eps").colour == look("I_eps").colour
+    colours = [look(f"I_{multiple}eps").colour for multiple in ("0.001", "0.01", "0.1", "1", "10")]
+    assert len(set(colours)) == 5
+    assert sort_setups(["I_10eps", "I_2eps", "I_0.1eps"]) == ["I_0.1eps", "I_2eps", "I_10eps"]
+
+
 def test_line_styles_tell_the_batch_size():
     assert [line_style(b) for b in (1, 2, 4, 8, 16)] == [":", "-.", "--", "-", "-"]

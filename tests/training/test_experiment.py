@@ -100,7 +100,7 @@ def test_a_file_that_is_not_prepared_is_named(folder, name):
 
 
 def test_an_epsilon_that_is_none_is_named(folder):
-    with pytest.raises(InputError, match="epsilon is 'small'; give a number, or heuristic"):
+    with pytest.raises(InputError, match="epsilon is 'small'; give a number, heuristic, or"):
         run(folder, row(epsilon="small"))
     (folder / "epsilon" / "partial.tsv").unlink()
     with pytest.raises(InputError, match=r"epsilon is heuristic, but .*partial.tsv is not there"):

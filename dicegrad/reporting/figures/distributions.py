@@ -22,6 +22,7 @@ from dicegrad.reporting.setups import look, sort_setups
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+
 def plot_distributions(
     scores: pd.DataFrame,
     comparisons: pd.DataFrame,
