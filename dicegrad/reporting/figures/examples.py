@@ -22,6 +22,7 @@ Array = npt.NDArray[np.float64]
 CLASS_COLOURS = ("#56B4E9", "#F0E442", "#E69F00", "#CC79A7", "#009E73")
 MARGIN_MM = 25.0
 SCALE_MM = (5, 10, 20, 50, 100)
+WIDEST = 8  # panels side by side
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,14 @@ def plot_examples(
     with theme():
         from matplotlib.figure import Figure
 
-        width, height = 1.35 * columns * len(groups) + 0.2, 1.4 * len(sizes) + 0.75
+        # Side by side like the paper's while that is narrow enough for a page, else stacked.
+        across = len(groups) if columns * len(groups) <= WIDEST else 1
+        down = len(groups) // across
+        width = 1.35 * columns * across + 0.2
+        height = (1.4 * len(sizes) + 0.45) * down + 0.45
         figure = Figure(figsize=(width, height), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
-        blocks = figure.subfigures(1, len(groups), squeeze=False)[0]
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.02)
+        blocks = figure.subfigures(down, across, squeeze=False).flat
         for group, block in zip(groups, blocks, strict=True):
             here = [case for case in cases if case.group == group]
             gone = f", {', '.join(here[0].emptied)} missing" if here[0].emptied else ""
@@ -172,7 +177,13 @@ def _outline(
     rows, columns = mask.shape
     x = (np.arange(columns) + 0.5) * extent[1] / columns
     y = (np.arange(rows) + 0.5) * extent[2] / rows
-    panel.contour(x, y, mask, [0.5], colors=[colour], linestyles=[style], linewidths=[width])
+    from matplotlib.patheffects import withStroke
+
+    lines = panel.contour(
+        x, y, mask, [0.5], colors=[colour], linestyles=[style], linewidths=[width]
+    )
+    if colour != "white":  # a dark rim, without which the line is lost on a bright structure
+        lines.set_path_effects([withStroke(linewidth=width + 0.8, foreground="#00000080")])
 
 
 def _mark(panel: "Axes", view: View) -> None:

@@ -68,7 +68,7 @@ def _draw_curve(panel: "Axes", curve: pd.DataFrame, width: float, several: bool)
         curve["false_positive_rate"],
         curve["true_positive_rate"],
         color=seen.colour,
-        linestyle=line_style(first["batch_size"]),
+        linestyle=line_style(first["batch_size"]) if several else "-",
         linewidth=width,
         label=f"{seen.text}{size}: {area}",
     )
