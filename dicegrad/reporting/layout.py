@@ -141,7 +141,8 @@ def _cell(row: "pd.Series | None", metric: str, suffix: str) -> Cell:
     if row is None or pd.isna(row[metric + suffix]):
         return Cell("–")
     value = float(row[metric + suffix])
-    text = f"{value:.2f}" if metric == "dsc" else _whole(value)
+    whole = _whole(value) if suffix != "_paper" else f"{value:.0f}"  # it prints no decimal
+    text = f"{value:.2f}" if metric == "dsc" else whole
     text = _signed(text) if suffix == "_difference" else _unsigned_zero(text)
     text = text.replace("-", "−")
     if suffix:

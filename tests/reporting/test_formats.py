@@ -3,13 +3,17 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
+from openpyxl import load_workbook
 
 from dicegrad.errors import InputError
 from dicegrad.evaluation.comparisons import compare
 from dicegrad.reporting.formats import read_table, to_html, to_latex, to_markdown, write_table
 from dicegrad.reporting.layout import widen
+from dicegrad.reporting.paper import beside_paper
 from dicegrad.reporting.tables import table1, table_losses
+from tests.reporting.conftest import DATASETS, make_scores
 
 KINDS = ("tsv", "md", "html", "tex", "xlsx")
 CAPTION = "Mean DSC & ΔV. 95 % of a_b < c."
@@ -110,6 +114,15 @@ def test_latex_escapes_names_and_has_as_many_columns_as_cells(table, datasets):
     assert r"\cellcolor{yellow!35}\textit{0.02}" in text
 
 
+def typeset(folder, name):
+    """What LaTeX says about a table."""
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert (folder / f"{name}.pdf").stat().st_size > 10_000
+    return run.stdout
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(table, scores, comparisons, datasets, tmp_path):
     write_table(table, datasets, [tmp_path / "table1.tex"], CAPTION)
@@ -117,11 +130,7 @@ def test_latex_compiles(table, scores, comparisons, datasets, tmp_path):
         table_losses(scores, comparisons, datasets), datasets, [tmp_path / "losses.tex"], CAPTION
     )
     for name in ("table1", "losses"):
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
-        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-        assert run.returncode == 0, run.stdout[-2000:]
-        assert (tmp_path / f"{name}.pdf").stat().st_size > 10_000
-        assert "Overfull \\hbox" not in run.stdout
+        assert "Overfull \\hbox" not in typeset(tmp_path, name)
 
 
 def test_every_format_is_written_and_the_long_table_read_back(table, datasets, tmp_path):
@@ -137,6 +146,102 @@ def test_every_format_is_written_and_the_long_table_read_back(table, datasets, t
     assert all(path.stat().st_size > 200 for path in paths)
     with pytest.raises(InputError, match="docx"):
         write_table(table, datasets, [tmp_path / "table1.docx"], CAPTION)
+
+
+@pytest.fixture(scope="module")
+def paper_study():
+    """Table 1 of a made-up study with all trainings of the paper, and the paper beside it."""
+    names = {"tumor": "brats", "heart": "acdc"}
+    brats, acdc = make_scores(("tumor",), (1, 2, 4, 8), subjects=6), make_scores(("heart",))
+    scores = pd.concat([brats, acdc], ignore_index=True)
+    scores["dataset"] = scores["dataset"].map(names)
+    about = {names[name]: value for name, value in DATASETS.items()}
+    table = table1(scores, compare(scores), about)
+    return table, about, beside_paper(table, about)
+
+
+def test_both_halves_of_the_paper_stand_below_a_study_of_them(paper_study):
+    wide = widen(*paper_study)
+    assert wide.heads == ("Dataset", "Labeling", "B", "")
+    assert len(wide.rows) == 3 * (2 * 4 + 2)
+    lines = {row.keys: row.cells for row in wide.rows}
+    texts = [cell.text for cell in lines["brats", "partial", "4", "paper"]]
+    assert texts[:6] == ["0.89", "0.82", "0.83", "0.88", "0.20", "0.20"]
+    assert texts[6:] == ["−6", "−12", "−12", "−15", "−93", "−94"]
+    ours = lines["acdc", "partial", "2", "study"]
+    paper = lines["acdc", "partial", "2", "paper"]
+    between = lines["acdc", "partial", "2", "difference"]
+    assert [cell.text for cell in paper[3:6]] == ["0.88", "0.08", "0.06"]
+    for our, printed, difference in zip(ours, paper, between, strict=True):
+        assert difference.value == pytest.approx(our.value - printed.value)
+    assert between[4].text == "−0.06"  # 0.02 against 0.08
+    assert between[10].text.startswith("+")  # a volume that is not as much too small
+
+
+def test_every_format_shows_the_paper(paper_study, tmp_path):
+    table, about, beside = paper_study
+    paths = [tmp_path / f"table1.{kind}" for kind in KINDS]
+    write_table(table, about, paths, CAPTION, beside)
+    markdown = paths[1].read_text()
+    assert markdown.count("| paper |") == markdown.count("| difference |") == 10
+    assert "| brats | partial | 4 | paper | 0.89 | 0.82 | 0.83 |" in markdown
+    page = Balance()
+    page.feed(paths[2].read_text())
+    assert set(page.columns) == {4 + 12}
+    assert paths[2].read_text().count('<tr class=quoted><td class="text"></td>') == 20
+    tex = paths[3].read_text()
+    assert tex.count(r"\textcolor{gray}{paper}") == 10
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_with_the_paper_compiles(paper_study, tmp_path):
+    table, about, beside = paper_study
+    write_table(table, about, [tmp_path / "table1.tex"], CAPTION, beside)
+    assert "Overfull" not in typeset(tmp_path, "table1")
+
+
+def test_the_comparison_of_losses_has_no_line_of_the_paper(scores, comparisons, datasets):
+    wide = widen(table_losses(scores, comparisons, datasets), datasets, table_of_nothing())
+    assert not any(row.quoted for row in wide.rows)
+
+
+def table_of_nothing():
+    return pd.DataFrame(columns=["dataset", "class", "labeling", "batch_size"])
+
+
+def test_a_workbook_holds_numbers_and_the_papers_layout(paper_study, tmp_path):
+    table, about, beside = paper_study
+    write_table(table, about, [tmp_path / "table1.xlsx"], CAPTION, beside)
+    book = load_workbook(tmp_path / "table1.xlsx")
+    sheet, values = book["table"], book["values"]
+    assert sheet["A1"].value.startswith(CAPTION)
+    assert [sheet.cell(5, column).value for column in range(1, 8)] == [
+        *("Dataset", "Labeling", "B", None, "I", "BI", "Iε")
+    ]
+    lines = list(sheet.iter_rows(min_row=6, values_only=True))
+    assert len(lines) == len(widen(table, about, beside).rows)
+    numbers = [value for line in lines for value in line[4:]]
+    assert all(isinstance(value, int | float) for value in numbers)
+    first = widen(table, about, beside).rows[0]
+    assert lines[0][:4] == ("brats", "full", 1, "study")
+    assert lines[0][4:] == pytest.approx([cell.value for cell in first.cells])
+    assert sheet.cell(6, 5).number_format == "0.00"
+    assert values.max_row == len(table) + 1
+    heads = [cell.value for cell in values[1]]
+    assert heads == list(table.columns)
+    assert values.cell(2, heads.index("dsc") + 1).value == pytest.approx(table["dsc"].iloc[0])
+
+
+def test_a_workbook_marks_what_the_page_marks(table, datasets, tmp_path):
+    write_table(table, datasets, [tmp_path / "table1.xlsx"], CAPTION)
+    sheet = load_workbook(tmp_path / "table1.xlsx")["table"]
+    marked = widen(table, datasets).rows[3].cells[4]
+    cell = sheet.cell(6 + 3, 4 + 4)
+    assert marked.italic
+    assert marked.highlighted
+    assert cell.font.italic
+    assert cell.fill.fgColor.rgb.endswith("FFE3A8")
+    assert not sheet.cell(6, 4).font.italic
 
 
 def test_an_empty_table_is_written_without_a_crash(table, datasets, tmp_path):

@@ -21,6 +21,9 @@ def test_a_study_of_acdc_stands_beside_the_paper(table, datasets):
     row = both[(both["labeling"] == "partial") & (both["setup"] == "BI") & (both["group"] == "ES")]
     assert row["dsc_paper"].item() == 0.08
     assert row["dsc"].item() == pytest.approx(0.02)
+    assert row["dsc_difference"].item() == pytest.approx(0.02 - 0.08)
+    volume = row["delta_volume_ml"].item()
+    assert row["delta_volume_ml_difference"].item() == pytest.approx(volume + 129)
 
 
 def test_phantoms_have_no_paper_numbers_unless_asked(table, datasets):

@@ -1,0 +1,129 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dicegrad import dice_gradient
+from dicegrad.data.adapter import Case
+from dicegrad.evaluation.transition import (
+    TRANSITION_COLUMNS,
+    relative_push,
+    tipping_point,
+    transition,
+    voxels_of,
+)
+
+ABOUT = {"x": {"missing": {"group": "LGG", "classes": ["tumor"]}}}
+
+
+def gradient(true, predicted, overlap, epsilon, where):
+    """The derivative of image-wise Dice in a map of 400 voxels, at a voxel where y is `where`."""
+    p, y = torch.zeros(1, 1, 400, dtype=torch.float64), torch.zeros(1, 400, dtype=torch.uint8)
+    y[0, :true] = 1
+    p[0, 0, true - overlap : true - overlap + predicted] = 1
+    at = int(np.flatnonzero(y[0].numpy() == where)[0])
+    return dice_gradient(p, y, "I", epsilon)[0, 0, at].item()
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 20.0, 100.0, 700.0])
+def test_the_push_is_the_gradient_of_an_empty_map_against_its_maximum(epsilon):
+    push, most = (gradient(0, 100, 0, e, 0) for e in (epsilon, 100.0))
+    assert relative_push(epsilon / 100) == pytest.approx(push / most)
+    assert most == pytest.approx(1 / 400)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.75, 0.9])
+def test_at_the_tipping_point_empty_and_labelled_maps_hold_the_balance(share):
+    epsilon = 100 * tipping_point(share)
+    push, pull = gradient(0, 100, 0, epsilon, 0), gradient(100, 100, 100, epsilon, 1)
+    assert share * push + (1 - share) * pull == pytest.approx(0, abs=1e-12)
+    more = 1.5 * epsilon
+    push, pull = gradient(0, 100, 0, more, 0), gradient(100, 100, 100, more, 1)
+    assert share * push + (1 - share) * pull > 0
+
+
+def test_with_half_of_the_labels_missing_no_epsilon_is_enough():
+    assert tipping_point(0.5) == tipping_point(0.2) == float("inf")
+    assert tipping_point(1.0) == 0
+    for epsilon in (1.0, 100.0, 1e4):
+        push, pull = gradient(0, 100, 0, epsilon, 0), gradient(100, 100, 100, epsilon, 1)
+        assert push + pull < 0
+
+
+def cases():
+    return [
+        Case(f"{group}{i}", f"{group}{i}", group, (), None)
+        for group in ("HGG", "LGG")
+        for i in range(4)
+    ]
+
+
+FOLDS = {case.case: int(case.case[-1]) % 2 for case in cases()}
+FULL = np.array([[200], [220], [240], [260], [100], [120], [140], [160]])
+
+
+def study(epsilons, dsc, labeling="partial"):
+    """Scores of fold 0, where the missing group has these DSC for these epsilons."""
+    rows = [
+        {
+            **{"dataset": "x", "labeling": labeling, "loss": "dice", "phi": "I"},
+            **{"epsilon": epsilon, "batch_size": 2, "fold": 0, "class": "tumor"},
+            **{"case": case.case, "subject": case.subject, "group": case.group},
+            "dsc": value if case.group == "LGG" else 0.9,
+        }
+        for epsilon, value in zip(epsilons, dsc, strict=True)
+        for case in cases()
+        if FOLDS[case.subject] == 0
+    ]
+    return pd.DataFrame(rows)
+
+
+def doses(labeling="partial", emptied=(4, 5, 6, 7)):
+    """The heuristic epsilon, and the volumes on full and on the labeling's labels."""
+    seen = FULL.copy()
+    seen[list(emptied)] = 0
+    epsilon = pd.DataFrame(
+        {"dataset": "x", "labeling": labeling, "fold": [0, 1], "class": "tumor", "epsilon": [70, 9]}
+    )
+    voxels = [
+        voxels_of(cases(), FOLDS, ["tumor"], volumes).assign(dataset="x", labeling=name)
+        for name, volumes in (("full", FULL), (labeling, seen))
+    ]
+    return epsilon, pd.concat(voxels)
+
+
+def test_epsilon_is_measured_in_volumes_of_the_missing_groups_training_cases():
+    scores = study(["1e-7", "0.1xheuristic", "heuristic", "35"], [0.9, 0.8, 0.1, 0.2])
+    table = transition(scores, *doses(), ABOUT)
+    assert list(table.columns) == list(TRANSITION_COLUMNS)
+    assert set(table["volume_voxels"]) == {(120 + 160) / 2}  # LGG of fold 1, which is trained on
+    gone = table[table["missing"]]
+    assert gone["epsilon"].tolist() == ["1e-7", "0.1xheuristic", "35", "heuristic"]
+    assert gone["epsilon_voxels"].tolist() == pytest.approx([1e-7, 7, 35, 70])
+    assert gone["epsilon_over_v"].tolist()[1:] == pytest.approx([0.05, 0.25, 0.5])
+    assert gone["dsc"].tolist() == pytest.approx([0.9, 0.8, 0.2, 0.1])
+    assert set(table["share_missing"]) == {1.0}
+    assert set(table.loc[~table["missing"], "group"]) == {"HGG"}
+
+
+def test_halfway_is_found_between_two_epsilons():
+    scores = study(["1e-7", "0.14", "14", "140"], [0.8, 0.8, 0.0, 0.0])
+    table = transition(scores, *doses(), ABOUT)
+    assert table["halfway"].to_numpy() == pytest.approx(np.full(8, 0.01))  # between 1e-3 and 0.1
+    assert table["halfway_push"].to_numpy() == pytest.approx(np.full(8, relative_push(0.01)))
+    level = transition(study(["1e-7", "14"], [0.8, 0.7]), *doses(), ABOUT)
+    assert level["halfway"].isna().all()
+
+
+def test_a_share_is_that_of_the_training_cases():
+    scores = study(["1e-7", "14"], [0.8, 0.7], "partial-25")
+    table = transition(scores, *doses("partial-25", emptied=[5]), ABOUT)
+    assert set(table["share_missing"]) == {0.5}  # LGG1 of LGG1 and LGG3
+
+
+def test_other_reductions_losses_and_classes_are_left_out():
+    scores = study(["1e-7", "14"], [0.8, 0.7])
+    other = [scores.assign(phi="BI"), scores.assign(loss="leaf"), scores.assign(**{"class": "LV"})]
+    table = transition(pd.concat([scores, *other]), *doses(), ABOUT)
+    assert len(table) == 4
+    assert transition(pd.concat(other[:2]), *doses(), ABOUT).empty
