@@ -53,7 +53,7 @@ class Browser:
         self._ask("Page.navigate", url=url)
         self.wait("document.readyState === 'complete' && document.body.innerText.length > 0")
 
-    def run(self, script: str) -> Any:  # noqa: ANN401
+    def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is waited for."""
         asked = {"expression": script, "returnByValue": True, "awaitPromise": True}
         answer = self._ask("Runtime.evaluate", **asked)
@@ -72,7 +72,7 @@ class Browser:
         data = self._ask("Page.captureScreenshot", format="png")["data"]
         path.write_bytes(base64.b64decode(data))
 
-    def _ask(self, method: str, **params: Any) -> dict[str, Any]:  # noqa: ANN401
+    def _ask(self, method: str, **params: Any) -> dict[str, Any]:
         self._number += 1
         message = {"id": self._number, "method": method, "params": params}
         if self._session:
