@@ -4,6 +4,7 @@ Affine, elastic and flip are composed into one sampling grid, so an image is int
 """
 
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -99,57 +100,67 @@ def _sampling_grid(
     image: Tensor, settings: AugmentationSettings, generator: torch.Generator
 ) -> Tensor:
     """Where each output voxel looks, (B, X, Y, Z, 3), in grid_sample's z, y, x and [-1, 1]."""
-    batch, size = len(image), image.shape[2:]
-    extent = torch.tensor([n - 1 for n in size], dtype=image.dtype, device=image.device)
-    axes = [torch.arange(n, dtype=image.dtype, device=image.device) for n in size]
-    centred = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1) - extent / 2
+    batch, size = len(image), tuple(image.shape[2:])
+    half = _constant(tuple(max(n - 1, 1) / 2 for n in size), image.device)
 
     def draw(widths: Triple) -> Tensor:
-        width = image.new_tensor(widths)
+        width = _constant(widths, image.device)
         if settings.distribution == "normal":
             return width * _normal((batch, 3), image, generator)
         return width * (2 * torch.rand((batch, 3), generator=generator, device=image.device) - 1)
 
     rotation = _rotation(draw(settings.rotation))
     matrix = rotation / (1 + draw(settings.scaling))[:, None, :]
-    shift = draw(settings.translation)
-    mirror = torch.rand((batch, 3), generator=generator, device=image.device)
-    matrix = torch.where(mirror < image.new_tensor(settings.flip), -1.0, 1.0)[:, :, None] * matrix
     # Scaled and turned first, then shifted: a shift is in voxels of what comes out.
-    start = torch.einsum("bij,bj->bi", matrix, shift)
-    where = torch.einsum("bij,xyzj->bxyzi", matrix, centred) - start[:, None, None, None]
+    start = matrix @ draw(settings.translation)[:, :, None]
+    mirror = torch.rand((batch, 3), generator=generator, device=image.device)
+    sign = torch.where(mirror < _constant(settings.flip, image.device), -1.0, 1.0)
+    affine = torch.cat([matrix, -start], dim=2) * (sign / half)[:, :, None]
+    grid = _voxels(size, image.device) @ affine.flip(1).transpose(1, 2)
     if any(settings.elastic):
-        where = where - _elastic_field(image, settings.elastic, generator)
-    return (where / (extent / 2).clamp(min=0.5)).flip(-1)
+        std = _constant(tuple(reversed(settings.elastic)), image.device) / half.flip(0)
+        grid -= _elastic_field(image, generator).flatten(1, 3) * std
+    return grid.view(batch, *size, 3)
 
 
 def _rotation(angles: Tensor) -> Tensor:
     """Rotation matrices (B, 3, 3) about x, then y, then z, of angles (B, 3) in radians."""
-    cos, sin = angles.cos(), angles.sin()
-    result = torch.eye(3, dtype=angles.dtype, device=angles.device).expand(len(angles), 3, 3)
-    for axis in range(3):
-        i, j = [(1, 2), (2, 0), (0, 1)][axis]
-        turn = torch.eye(3, dtype=angles.dtype, device=angles.device).repeat(len(angles), 1, 1)
-        turn[:, i, i] = turn[:, j, j] = cos[:, axis]
-        turn[:, j, i], turn[:, i, j] = sin[:, axis], -sin[:, axis]
-        result = turn @ result
-    return result
+    (a, b, c), (x, y, z) = angles.cos().unbind(1), angles.sin().unbind(1)
+    rows = [
+        [c * b, c * y * x - z * a, c * y * a + z * x],
+        [z * b, z * y * x + c * a, z * y * a - c * x],
+        [-y, b * x, b * a],
+    ]
+    return torch.stack([entry for row in rows for entry in row], dim=1).view(-1, 3, 3)
 
 
-def _elastic_field(image: Tensor, std: Triple, generator: torch.Generator) -> Tensor:
-    """A smooth displacement (B, X, Y, Z, 3) in voxels with the given standard deviations."""
-    batch, size = len(image), image.shape[2:]
-    smooth = [_knots_to_voxels(n, image) for n in size]
-    knots = _normal((batch, 3, _KNOTS, _KNOTS, _KNOTS), image, generator)
+def _elastic_field(image: Tensor, generator: torch.Generator) -> Tensor:
+    """A smooth displacement (B, X, Y, Z, 3) with a standard deviation of 1 along each axis."""
+    smooth = [_knots_to_voxels(n, image.device) for n in image.shape[2:]]
+    knots = _normal((len(image), 3, _KNOTS, _KNOTS, _KNOTS), image, generator)
     shift = torch.einsum("bdijk,xi,yj,zk->bxyzd", knots, *smooth)
-    spread = shift.std(dim=(1, 2, 3), keepdim=True)
-    return shift / spread * image.new_tensor(std)
+    return shift / shift.std(dim=(1, 2, 3), keepdim=True)
 
 
-def _knots_to_voxels(size: int, like: Tensor) -> Tensor:
+# Kept on the device: to bring them there for every batch would make the host wait for it.
+@lru_cache(maxsize=32)
+def _constant(values: Triple, device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device)
+
+
+@lru_cache(maxsize=4)
+def _voxels(size: tuple[int, ...], device: torch.device) -> Tensor:
+    """Places of the voxels from the centre of the volume, and a 1, (X Y Z, 4)."""
+    axes = [torch.arange(n, dtype=torch.float32, device=device) - (n - 1) / 2 for n in size]
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, 2)
+    return functional.pad(places, (0, 1), value=1.0)
+
+
+@lru_cache(maxsize=16)
+def _knots_to_voxels(size: int, device: torch.device) -> Tensor:
     """Smoothing and linear interpolation of one axis as one matrix, (size, knots)."""
     padded = _KNOTS + 2 * _PADDING
-    at = torch.arange(padded, dtype=like.dtype, device=like.device)
+    at = torch.arange(padded, dtype=torch.float32, device=device)
     gauss = torch.exp(-0.5 * ((at[:, None] - at[None, _PADDING:-_PADDING]) / _SIGMA) ** 2)
     resized = functional.interpolate(gauss.T[None], size=size, mode="linear", align_corners=True)
     return resized[0].T

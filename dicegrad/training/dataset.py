@@ -21,12 +21,14 @@ class PreparedData:
         labels: (N, X, Y, Z) uint8; value k is `classes[k - 1]`, 0 background.
         cases: Name of each case, for messages.
         classes: Names of the foreground classes.
+        elsewhere: Where batches go, if not where the arrays are.
     """
 
     images: Tensor
     labels: Tensor
     cases: tuple[str, ...]
     classes: tuple[str, ...]
+    elsewhere: torch.device | None = None
 
     def __post_init__(self) -> None:
         n, size = len(self.cases), tuple(self.images.shape[2:])
@@ -36,10 +38,23 @@ class PreparedData:
                 f"{tuple(self.labels.shape)}; expected ({n}, C, X, Y, Z) and ({n}, X, Y, Z)"
             )
 
-    def batch(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+    @property
+    def device(self) -> torch.device:
+        """Where batches are."""
+        return self.elsewhere or self.images.device
+
+    def numbers(self, cases: Sequence[int] | Tensor) -> Tensor:
+        """Case numbers for `batch`, moved where the arrays are: once, since that may wait."""
+        return torch.as_tensor(cases).to(self.images.device)
+
+    def batch(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Image (B, C, X, Y, Z) float32 and label (B, X, Y, Z) uint8 of some cases."""
-        index = torch.as_tensor(numbers, device=self.images.device)
-        return self.images[index].float(), self.labels[index]
+        image, label = self.images[numbers], self.labels[numbers]
+        if self.elsewhere:  # from pinned memory a copy goes on in the background
+            image, label = (
+                part.pin_memory().to(self.elsewhere, non_blocking=True) for part in (image, label)
+            )
+        return image.float(), label
 
     def fingerprint(self) -> str:
         """A hash of every voxel, to tell these arrays from ones that were prepared otherwise."""
@@ -56,7 +71,7 @@ def load_prepared(
     classes: Sequence[str],
     device: torch.device | str = "cpu",
 ) -> PreparedData:
-    """Prepared arrays from disk, once, onto a device.
+    """Prepared arrays from disk, once, onto a device if they leave half of its memory free.
 
     On the CPU the arrays stay memory-mapped: a fold touches its own cases only.
 
@@ -65,9 +80,14 @@ def load_prepared(
         labels: `.npy` of (N, X, Y, Z).
         cases: N names.
         classes: Foreground classes.
-        device: Where the arrays shall live.
+        device: Where batches shall be.
     """
     # Copy-on-write pages: torch wants writable memory, the file stays as it is.
     arrays = (np.load(path, mmap_mode="c") for path in (images, labels))
-    tensors = [torch.from_numpy(array).to(device) for array in arrays]
+    tensors = [torch.from_numpy(array) for array in arrays]
+    target = torch.device(device)
+    size = sum(tensor.nbytes for tensor in tensors)
+    if target.type == "cuda" and size > torch.cuda.mem_get_info(target)[0] / 2:
+        return PreparedData(*tensors, tuple(cases), tuple(classes), target)
+    tensors = [tensor.to(target) for tensor in tensors]
     return PreparedData(*tensors, tuple(cases), tuple(classes))

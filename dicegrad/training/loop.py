@@ -10,6 +10,7 @@ from dicegrad.training.checkpoint import load_checkpoint, save_atomically
 from dicegrad.training.dataset import PreparedData
 from dicegrad.training.history import Row, write_history
 from dicegrad.training.network import NetworkSettings, UNet
+from dicegrad.training.numerics import numerics, settle
 from dicegrad.training.objective import Objective
 from dicegrad.training.run import Run, Split, derive_seed
 from dicegrad.training.settings import TrainingSettings
@@ -59,6 +60,7 @@ def train(
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}; it starts at 1")
     out.mkdir(parents=True, exist_ok=True)
+    settings = settle(settings, data.device)
     configuration = {
         **_by_key("network", asdict(network_settings)),
         **_by_key("training", settings.to_dict()),
@@ -72,7 +74,7 @@ def train(
     if checkpoint.exists():
         _take_up(run, checkpoint, configuration, set_aside, report)
     saved = time.monotonic()
-    with stop_signals() as caught:
+    with stop_signals() as caught, numerics(settings):
         while run.epoch < settings.epochs and not run.schedule.stops(settings):
             started = time.monotonic()
             for _ in run.steps():

@@ -17,6 +17,7 @@ from dicegrad.training.augmentation import augment
 from dicegrad.training.dataset import PreparedData
 from dicegrad.training.history import Row
 from dicegrad.training.network import NetworkSettings, UNet, kernels_of
+from dicegrad.training.numerics import autocast
 from dicegrad.training.objective import Objective
 from dicegrad.training.schedule import Schedule
 from dicegrad.training.settings import TrainingSettings
@@ -60,11 +61,11 @@ class Run:
     ) -> None:
         self.data, self.split, self.settings = data, split, settings
         self.objective, self.batch_size, self.seed = objective, batch_size, seed
-        self.device = data.images.device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
             self.network = UNet(network_settings)
-        self.network.to(self.device)
+        self.network.to(data.device, memory_format=torch.channels_last_3d)
+        self.predict = torch.compile(self.network) if settings.compile else self.network
         self.optimizer = _adam(self.network, settings)
         self.schedule = Schedule()
         self.history: list[Row] = []
@@ -76,16 +77,18 @@ class Run:
 
     def steps(self) -> Iterator[None]:
         """Go through what is left of this epoch, one optimiser step at a time."""
-        order = self._order()
+        order = self.data.numbers(self._order())
         self.network.train()
         for number in range(len(self.losses), self.steps_per_epoch):
             cases = order[number * self.batch_size : (number + 1) * self.batch_size]
             image, label = self.data.batch(cases)
-            generator = self._generator("augmentation", self.step, self.device)
+            generator = self._generator("augmentation", self.step, self.data.device)
             image, label = augment(image, label, self.settings.augmentation, generator)
             self._set_learning_rate()
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self.objective(self.network(image), label)
+            with autocast(self.settings.precision, self.data.device):
+                logits = self.predict(image)
+            loss = self.objective(logits.float(), label)
             loss.backward()
             self.optimizer.step()
             self.losses.append(loss.detach())
@@ -97,8 +100,14 @@ class Run:
         losses = torch.stack(self.losses).cpu()
         self._check_finite(losses)
         rate = self.optimizer.param_groups[0]["lr"]
-        cases = self.split.validation
-        val_loss, dice = validate(self.network, self.data, cases, self.objective, self.batch_size)
+        val_loss, dice = validate(
+            self.predict,
+            self.data,
+            self.split.validation,
+            self.objective,
+            self.batch_size,
+            self.settings.precision,
+        )
         penalty = sum(kernel.detach().square().sum() for kernel in kernels_of(self.network))
         val_loss += self.settings.l2 * float(penalty)
         if not math.isfinite(val_loss):
@@ -137,7 +146,7 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule = Schedule(**state["schedule"])
         self.history, self.kept = state["history"], state["kept"]
-        self.losses = [torch.tensor(loss, device=self.device) for loss in state["losses"]]
+        self.losses = [torch.tensor(loss, device=self.data.device) for loss in state["losses"]]
         self.epoch, self.step = state["epoch"], state["step"]
 
     def _order(self) -> list[int]:

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field, fields
 from dicegrad.errors import InputError
 from dicegrad.training.augmentation import AugmentationSettings
 
+_PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -23,6 +25,10 @@ class TrainingSettings:
         l2: Penalty on the squared convolution kernels, added to the loss.
         keep_every: Keep the weights of the last epoch that is a multiple of this; 1 is the last.
         checkpoint_minutes: How often a checkpoint is written.
+        precision: Of the network: `float32`; `tf32` or `bfloat16`, which a GPU computes faster;
+            `auto` is bfloat16 on a GPU, float32 on a CPU. Weights and loss are float32 in any case.
+        deterministic: Whether the same seed gives the same bits on a GPU; on a CPU it always does.
+        compile: Whether torch.compile translates the network, which takes a minute and a compiler.
         augmentation: How training cases are varied.
     """
 
@@ -37,6 +43,9 @@ class TrainingSettings:
     l2: float = 1e-5
     keep_every: int = 1
     checkpoint_minutes: float = 10.0
+    precision: str = "auto"
+    deterministic: bool = True
+    compile: bool = False
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def __post_init__(self) -> None:
@@ -44,6 +53,13 @@ class TrainingSettings:
             raise InputError(
                 f"training: schedule is {self.schedule!r}; allowed: plateau, one_cycle, constant"
             )
+        if self.precision not in _PRECISIONS:
+            raise InputError(
+                f"training: precision is {self.precision!r}; allowed: {', '.join(_PRECISIONS)}"
+            )
+        for name in ("deterministic", "compile"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"training: {name} is {getattr(self, name)!r}; give true or false")
         for name in ("epochs", "passes", "keep_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"training: {name} is {getattr(self, name)}; it starts at 1")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dicegrad.training.dataset import PreparedData
+from dicegrad.training.numerics import autocast
 from dicegrad.training.objective import Objective
 
 
@@ -15,6 +16,7 @@ def validate(
     cases: Sequence[int],
     objective: Objective,
     batch_size: int,
+    precision: str = "float32",
 ) -> tuple[float, list[float]]:
     """Loss and hard DSC on the validation cases, under the labeling of the training.
 
@@ -27,9 +29,11 @@ def validate(
     network.eval()
     losses, scores = [], []
     with torch.inference_mode():
-        for start in range(0, len(cases), batch_size):
-            image, label = data.batch(cases[start : start + batch_size])
-            logits = network(image)
+        for numbers in data.numbers(cases).split(batch_size):
+            image, label = data.batch(numbers)
+            with autocast(precision, data.device):
+                logits = network(image)
+            logits = logits.float()
             losses.append(objective(logits, label) * len(label))
             scores.append(_dice_per_case(harden(logits), label, len(data.classes)))
     dice = torch.cat(scores).nanmean(dim=0)

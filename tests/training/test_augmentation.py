@@ -202,24 +202,27 @@ def test_noise_has_the_standard_deviation_asked_for():
     assert float((varied - image).std()) == pytest.approx(0.1, rel=0.05)
 
 
-def test_the_elastic_shift_has_the_standard_deviation_asked_for_and_is_smooth():
+def test_the_elastic_field_has_a_standard_deviation_of_one_and_is_smooth():
     image = torch.zeros(2, 1, 40, 40, 20)
-    field = augmentation._elastic_field(image, (1.0, 2.0, 0.5), generator())
+    field = augmentation._elastic_field(image, generator())
     assert field.shape == (2, 40, 40, 20, 3)
     spread = field.std(dim=(1, 2, 3))
-    torch.testing.assert_close(spread, torch.tensor([[1.0, 2.0, 0.5]] * 2), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(spread, torch.ones(2, 3), atol=1e-4, rtol=1e-4)
     for axis in (1, 2):  # the neighbour is about a sixth of the Gaussian's width away
         step = field.diff(dim=axis).std(dim=(1, 2, 3))
         assert bool((step < 0.25 * spread).all())
 
 
-def test_an_elastic_shift_moves_what_is_seen_by_as_much():
-    size = (30, 30, 12)
-    ramp = torch.arange(30.0)[None, None, :, None, None].expand(1, 1, *size)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_an_elastic_shift_moves_what_is_seen_along_its_axis_by_as_much(axis):
+    size, elastic = (30, 28, 32), [0.0, 0.0, 0.0]
+    elastic[axis] = 2.0
+    places = torch.stack(torch.meshgrid(*[torch.arange(float(n)) for n in size], indexing="ij"))
     label = torch.zeros(1, *size, dtype=torch.uint8)
-    varied, _ = vary(ramp, label, elastic=(1.0, 0.0, 0.0))
-    shift = (ramp - varied)[0, 0, 6:-6]
-    assert 0.5 < float(shift.std()) < 1.5
+    varied, _ = vary(places[None], label, elastic=tuple(elastic))
+    shift = (places - varied[0])[:, 8:-8, 8:-8, 8:-8].flatten(1).std(dim=1)
+    assert 1.0 < float(shift[axis]) < 3.0
+    assert float(shift.sum() - shift[axis]) < 1e-3
 
 
 def test_a_volume_of_one_slice_can_be_turned_in_its_plane():

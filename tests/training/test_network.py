@@ -46,7 +46,12 @@ def test_logits_have_the_size_of_the_image(tiny_network, size):
 
 def by_hand(x, unit, training):
     """Normalisation, activation and convolution of one unit, spelt out."""
-    norm, activation, conv = unit
+    *before, conv = unit
+    return plain(activated(x, before, training), conv)
+
+
+def activated(x, layers, training):
+    norm, activation = layers
     axes = (2, 3, 4) if isinstance(norm, torch.nn.InstanceNorm3d) else (0, 2, 3, 4)
     mean = x.mean(axes, keepdim=True)
     variance = ((x - mean) ** 2).mean(axes, keepdim=True)
@@ -56,7 +61,7 @@ def by_hand(x, unit, training):
     x = x * norm.weight[:, None, None, None] + norm.bias[:, None, None, None]
     is_prelu = isinstance(activation, torch.nn.PReLU)
     slope = activation.weight[:, None, None, None] if is_prelu else 0.01
-    return plain(torch.where(x > 0, x, slope * x), conv)
+    return torch.where(x > 0, x, slope * x)
 
 
 def plain(x, conv):
@@ -80,9 +85,11 @@ def test_the_network_computes_what_the_paper_describes(tiny_network, norm, activ
     for unit in bottom:
         x = by_hand(x, unit, training)
     up = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    x = torch.cat([skip, up], dim=1)  # the skip comes first, as it left its level
-    for unit in network.decoder[0]:
-        x = by_hand(x, unit, training)
+    decoder = network.decoder[0]
+    skip = activated(skip, decoder.skip, training)  # the skip comes first, as it left its level
+    x = torch.cat([skip, activated(up, decoder.below, training)], dim=1)
+    first, second = decoder.block
+    x = by_hand(plain(x, first), second, training)
     expected = by_hand(x, network.head, training)
 
     torch.testing.assert_close(network(image), expected)
@@ -91,7 +98,7 @@ def test_the_network_computes_what_the_paper_describes(tiny_network, norm, activ
 def test_slopes_of_prelu_start_at_zero_one_per_channel(tiny_network):
     network = UNet(tiny_network(activation="prelu"))
     slopes = [m.weight for m in network.modules() if isinstance(m, torch.nn.PReLU)]
-    assert [len(slope) for slope in slopes] == [2, 2, 4, 6, 2, 2]
+    assert [len(slope) for slope in slopes] == [2, 2, 4, 2, 4, 2, 2]
     assert all(bool((slope == 0).all()) for slope in slopes)
 
 

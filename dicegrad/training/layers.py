@@ -1,0 +1,84 @@
+"""The layers of the network, where torch's own are slow on a CPU.
+
+They give the same numbers and the same gradients up to rounding, and are torch's own elsewhere.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_SPACE = (2, 3, 4)
+# torch leaves a float32 image to oneDNN if it has several cases or more values than this without
+# the last axis; another one goes to a convolution that is not vectorised.
+_LARGE = 20480
+
+
+class Conv(nn.Conv3d):
+    """A convolution that keeps the size, and is vectorised for a single small case as well."""
+
+    def __init__(self, features: int, width: int, kernel: tuple[int, int, int]) -> None:
+        super().__init__(features, width, kernel, padding="same")
+        self.reorders = max(kernel) > 1 and all(n % 2 for n in kernel)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps (B, F, X, Y, Z) of an image (B, C, X, Y, Z)."""
+        small = len(image) == 1 and image[..., 0].numel() <= _LARGE and self.reorders
+        plain = image.is_cpu and image.dtype == torch.float32
+        if small and plain and torch.backends.mkldnn.is_available():
+            return super().forward(image.to_mkldnn()).to_dense()
+        return super().forward(image)
+
+
+class InstanceNorm(nn.InstanceNorm3d):
+    """Instance normalisation with Keras' epsilon."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, eps=1e-3, affine=True)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Each channel of each case with the mean `bias` and the standard deviation `weight`."""
+        if image.is_cuda:
+            return super().forward(image)
+        image = image.to(torch.promote_types(image.dtype, torch.float32))
+        return _InstanceNorm.apply(image, self.weight, self.bias, self.eps)
+
+
+class BatchNorm(nn.BatchNorm3d):
+    """Batch normalisation with Keras' epsilon and momentum."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, eps=1e-3, momentum=0.01)
+
+
+class _InstanceNorm(torch.autograd.Function):
+    """Sums and products alone, which are vectorised in every memory format."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        image: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        eps: float,
+    ) -> Tensor:
+        centred = image - image.mean(_SPACE, keepdim=True)
+        inverse = (centred.square().mean(_SPACE, keepdim=True) + eps).rsqrt()
+        ctx.save_for_backward(centred, inverse, weight)
+        return torch.addcmul(_wide(bias), centred, inverse * _wide(weight))
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        centred, inverse, weight = ctx.saved_tensors
+        voxels = centred[0, 0].numel()
+        total = upstream.sum(_SPACE, keepdim=True)
+        aligned = (upstream * centred).sum(_SPACE, keepdim=True)
+        scale = inverse * _wide(weight)
+        # What moves the mean or the spread of a channel is taken out of the gradient.
+        gradient = torch.addcmul(-scale * total / voxels, upstream, scale)
+        gradient.addcmul_(centred, -scale * inverse.square() * aligned / voxels)
+        return gradient, (aligned * inverse).sum((0, *_SPACE)), total.sum((0, *_SPACE)), None
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.view(-1, 1, 1, 1)

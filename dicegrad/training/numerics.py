@@ -1,0 +1,40 @@
+"""How a device computes: precision and reproducibility, for the length of a training."""
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+import torch
+
+from dicegrad.training.settings import TrainingSettings
+
+
+def settle(settings: TrainingSettings, device: torch.device) -> TrainingSettings:
+    """The settings with the precision `auto` replaced by that of the device."""
+    if settings.precision != "auto":
+        return settings
+    return replace(settings, precision="bfloat16" if device.type == "cuda" else "float32")
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """The context that a network runs in; the loss stays outside and takes float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def numerics(settings: TrainingSettings) -> AbstractContextManager[None]:
+    """Torch's switches as the settings want them; put back at the end.
+
+    Deterministic means that cuDNN takes the same algorithm each time, one that repeats to the bit.
+    The rest of a step does so anyway: pooling windows do not overlap, so that their gradient adds
+    nothing up; upsampling to the nearest voxel gathers its gradient; the loss adds up its sums in
+    a fixed order; interpolation in the augmentation has no gradient. Without it, cuDNN times its
+    algorithms on the first batch and takes the fastest. On a CPU everything repeats.
+
+    TF32 is for convolutions alone: matrix products place the voxels of an augmentation, and keep
+    float32, as is torch's default.
+    """
+    return torch.backends.cudnn.flags(
+        enabled=True,
+        benchmark=not settings.deterministic,
+        deterministic=settings.deterministic,
+        allow_tf32=settings.precision != "float32",
+    )
