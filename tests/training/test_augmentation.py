@@ -221,7 +221,7 @@ def test_an_elastic_shift_moves_what_is_seen_along_its_axis_by_as_much(axis):
     label = torch.zeros(1, *size, dtype=torch.uint8)
     varied, _ = vary(places[None], label, elastic=tuple(elastic))
     shift = (places - varied[0])[:, 8:-8, 8:-8, 8:-8].flatten(1).std(dim=1)
-    assert 1.0 < float(shift[axis]) < 3.0
+    assert 1.0 < float(shift[axis]) < 4.0
     assert float(shift.sum() - shift[axis]) < 1e-3
 
 
