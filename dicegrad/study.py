@@ -250,6 +250,12 @@ def _check_sense(settings: Settings, where: str) -> None:
             f"{where}: download is for the adapters acdc and brats, not {settings['adapter']}; "
             "remove it, and put the data at `root`"
         )
+    for switch in ("loss_scale", "epsilon_broadcast"):
+        if switch in settings.get("released", ()) and len(settings["classes"]) == 1:
+            raise InputError(
+                f"{where}: released has {switch}, which is about the mean over several classes; "
+                f"there is only {settings['classes'][0]}: remove it"
+            )
     network = settings["network"]
     levels = len(network["encoder"])
     if not len(network["decoder"]) == len(network["pools"]) == levels - 1:

@@ -165,6 +165,36 @@ def sampling_of(wildcards):
     return study.sampling_of(DATASETS[wildcards.dataset], wildcards.labeling, wildcards.epsilon)
 
 
+def released(wildcards):
+    """Which switches of the authors' code a dataset turns on, as far as an experiment feels them."""
+    dice, heuristic = wildcards.loss == "dice", wildcards.epsilon == "heuristic"
+    felt = {
+        "loss_scale": dice,
+        "epsilon_broadcast": dice and heuristic,
+        "patience": bool(sampling_of(wildcards)),
+        "masked_scores": wildcards.labeling == "partial",
+        "soft_volumes": True,
+    }
+    chosen = DATASETS[wildcards.dataset].get("released", [])
+    return [switch for switch, feels in felt.items() if feels and switch in chosen]
+
+
+def released_training(wildcards):
+    """Those of them that change a training."""
+    return [s for s in released(wildcards) if s in ("loss_scale", "epsilon_broadcast", "patience")]
+
+
+def masked(wildcards):
+    """What is scored against empty labels: nothing, unless `masked_scores` is released."""
+    dataset = DATASETS[wildcards.dataset]
+    return dataset["missing"] if "masked_scores" in released(wildcards) else None
+
+
+def soft_volumes(wildcards):
+    """Whether predicted volumes are sums of probabilities."""
+    return "soft_volumes" in released(wildcards)
+
+
 def table(name):
     """A table in all its formats; the report shows the one for browsers."""
     files = {kind: f"{RESULTS}/{name}.{kind}" for kind in TABLE_FORMATS}

@@ -27,6 +27,8 @@ rule evaluate:
         fold_count=fold_count,
         folds=lambda wildcards: folds_of(wildcards.dataset),
         experiment=row_of,
+        masked=masked,
+        soft_volumes=soft_volumes,
     message:
         "Scoring {wildcards.dataset}, {wildcards.labeling} labels: {wildcards.loss} {wildcards.phi},"
         " epsilon {wildcards.epsilon}, batch size {wildcards.batch_size}"

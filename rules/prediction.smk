@@ -28,6 +28,7 @@ rule predict:
         fold_count=fold_count,
         network=dataset_setting("network"),
         restoration=dataset_setting("preprocessing", "restoration", default="linear"),
+        soft_volumes=soft_volumes,
     message:
         "Predicting fold {wildcards.fold} of {wildcards.dataset}, {wildcards.labeling} labels:"
         " {wildcards.loss} {wildcards.phi}, epsilon {wildcards.epsilon}"

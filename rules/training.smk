@@ -29,6 +29,7 @@ rule train:
         network=dataset_setting("network"),
         training=dataset_setting("training"),
         sampling=sampling_of,
+        released=released_training,
         study=STUDY,
         seed=SETTINGS["seed"],
     message:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from dicegrad.data.cases import get_adapter
-from dicegrad.evaluation.scores import score_fold, write_scores
+from dicegrad.evaluation.scores import score_fold, with_soft_volumes, write_scores
 from dicegrad.logs import job
 from dicegrad.preprocessing.folds import read_folds
 
@@ -19,6 +19,11 @@ with job(snakemake.log[0]) as report:
     for fold, folder in zip(params.folds, snakemake.input.predictions, strict=True):
         held_out = cases[cases["subject"].map(folds) == fold]
         predictions = [Path(folder) / f"{case}.nii.gz" for case in held_out["case"]]
-        tables.append(score_fold(held_out, predictions, values, params.experiment, fold))
+        table = score_fold(
+            *(held_out, predictions, values, params.experiment, fold), masked=params.masked
+        )
+        if params.soft_volumes:
+            table = with_soft_volumes(table, Path(folder) / "soft_volumes.tsv")
+        tables.append(table)
         report(f"fold {fold}: {len(held_out)} cases")
     write_scores(pd.concat(tables), snakemake.output[0])

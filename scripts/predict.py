@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from dicegrad.data.cases import get_adapter, read_cases
@@ -28,10 +29,16 @@ with job(snakemake.log[0]) as report:
     network = load_network(settings, Path(snakemake.input.weights), device)
     out = Path(snakemake.output[0])
     out.mkdir(parents=True)
+    volumes = {}
     for image, case in zip(images, cases, strict=True):
         if folds[case.subject] != int(snakemake.wildcards.fold):
             continue
         path = out / f"{case.case}.nii.gz"
         grid = Grid.from_json(grids[case.case])
-        predict_case(network, case, image, grid, params.classes, values, params.restoration, path)
+        volumes[case.case] = predict_case(
+            network, case, image, grid, params.classes, values, params.restoration, path
+        )
         report(case.case)
+    if params.soft_volumes:
+        table = pd.DataFrame.from_dict(volumes, orient="index").rename_axis("case")
+        table.to_csv(out / "soft_volumes.tsv", sep="\t")

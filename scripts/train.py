@@ -18,7 +18,10 @@ with job(snakemake.log[0]) as report:
             *(Path(path) for path in (files.cases, files.folds, files.images, files.labels)),
             epsilon=Path(files.epsilon) if files.epsilon else None,
         ),
-        {key: params[key] for key in ("classes", "fold_count", "network", "training", "sampling")},
+        {
+            key: params[key]
+            for key in ("classes", "fold_count", "network", "training", "sampling", "released")
+        },
         params.study,
         params.seed,
         Path(snakemake.output.weights).parent,

@@ -250,6 +250,12 @@ def test_a_download_of_another_layout_is_refused():
     assert "mine.yaml: datasets.acdc: download is for the adapters acdc and brats" in message
 
 
+def test_a_switch_of_the_released_code_that_would_do_nothing_is_refused():
+    assert "released has loss_scale" in refusal(lambda: read_one("tumor", released=["loss_scale"]))
+    message = refusal(lambda: read_one("heart", released=["scale"]))
+    assert "allowed: loss_scale, epsilon_broadcast, patience" in message
+
+
 def test_only_the_datasets_of_the_table_come_back_but_all_changes_are_checked():
     folder, schema = CONFIG / "datasets", SCHEMAS["dataset"]
     found = study.read_datasets(["tumor", "heart", "tumor"], folder, {"acdc": {}}, schema)

@@ -1,6 +1,6 @@
 """From prediction files to `scores.tsv`: one row per case x class."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ def score_case(
     *,
     tolerance_mm: float = TOLERANCE_MM,
     surfaces: bool = True,
+    masked: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Score one predicted label map against the full truth, at the original resolution.
 
@@ -38,6 +39,7 @@ def score_case(
         class_values: For each class, the label values that belong to it in either file.
         tolerance_mm: What the surface Dice forgives.
         surfaces: Also HD95 and surface Dice (else NaN); about 0.1 s a class.
+        masked: Classes whose truth is taken for empty.
 
     Returns:
         One row per class: class, dsc, volume_true_ml, volume_pred_ml, hd95_mm, surface_dice.
@@ -63,7 +65,7 @@ def score_case(
     _check_values(prediction, class_values, Path(prediction_path))
     rows = []
     for name, values in class_values.items():
-        masks = np.isin(truth, values), np.isin(prediction, values)
+        masks = np.isin(truth, () if name in masked else values), np.isin(prediction, values)
         rows.append({"class": name, **_score_masks(*masks, spacing, tolerance_mm, surfaces)})
     return rows
 
@@ -101,6 +103,7 @@ def score_fold(
     *,
     tolerance_mm: float = TOLERANCE_MM,
     surfaces: bool = True,
+    masked: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Score the held-out cases of one experiment and fold.
 
@@ -112,6 +115,8 @@ def score_fold(
         fold: 0-based.
         tolerance_mm: As for `score_case`.
         surfaces: As for `score_case`.
+        masked: The group and the classes whose truth is taken for empty, as the authors' table
+            does with what a training did not see. None, as the paper says: the full truth.
 
     Returns:
         Table with `SCORE_COLUMNS`, one row per case x class.
@@ -120,13 +125,30 @@ def score_fold(
         {**scored, "case": case.case, "subject": case.subject, "group": case.group}
         for case, prediction in zip(cases.itertuples(), predictions, strict=True)
         for scored in score_case(
-            prediction, case.label, class_values, tolerance_mm=tolerance_mm, surfaces=surfaces
+            prediction,
+            case.label,
+            class_values,
+            tolerance_mm=tolerance_mm,
+            surfaces=surfaces,
+            masked=masked["classes"] if masked and case.group == masked["group"] else (),
         )
     ]
     table = pd.DataFrame(rows).assign(
         **{key: experiment[key] for key in EXPERIMENT_COLUMNS}, fold=fold
     )
     return table.reindex(columns=list(SCORE_COLUMNS))
+
+
+def with_soft_volumes(scores: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Put the sums of probabilities in place of the predicted volumes.
+
+    Args:
+        scores: Of `score_fold`.
+        path: Table of the soft volumes in ml: case, and a column per class.
+    """
+    soft = pd.read_csv(path, sep="\t", dtype={"case": str}).set_index("case")
+    volumes = [soft.at[row["case"], row["class"]] for _, row in scores.iterrows()]
+    return scores.assign(volume_pred_ml=volumes)
 
 
 def read_scores(paths: Iterable[Path | str] | Path | str) -> pd.DataFrame:

@@ -9,7 +9,12 @@ from torch import nn
 
 from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
-from dicegrad.prediction.restoration import read_header, restore, write_prediction
+from dicegrad.prediction.restoration import (
+    read_header,
+    restore,
+    soft_volumes,
+    write_prediction,
+)
 from dicegrad.preprocessing.grids import Grid
 from dicegrad.training.network import NetworkSettings, UNet
 
@@ -62,7 +67,7 @@ def predict_case(
     class_values: Mapping[str, Sequence[int]],
     restoration: str,
     path: Path,
-) -> None:
+) -> dict[str, float]:
     """Segment one case and write the label map on the case's original grid.
 
     Args:
@@ -74,7 +79,13 @@ def predict_case(
         class_values: The dataset's own label values of each class.
         restoration: `linear` or `nearest`; see `restore`.
         path: NIfTI file to write.
+
+    Returns:
+        The soft volume of each class in ml; see `soft_volumes`.
     """
     original = read_header(case.images[0])
-    label = restore(probabilities(network, image), grid, original, restoration)
+    prediction = probabilities(network, image)
+    label = restore(prediction, grid, original, restoration)
     write_prediction(path, label, classes, class_values, original.reference())
+    volumes = soft_volumes(prediction, grid, original, restoration)
+    return dict(zip(classes, volumes.tolist(), strict=True))

@@ -33,11 +33,7 @@ def restore(
     """
     if prediction.ndim == 3:
         prediction = prediction == np.arange(int(prediction.max()) + 1)[:, None, None, None]
-    seen = _seen(original, grid)
-    matrices = [
-        _way_back(positions, length, window, method)
-        for positions, length, window in zip(grid.positions(original), grid.size, seen, strict=True)
-    ]
+    matrices = _matrices(grid, original, method)
     # One class at a time, so that a large case needs little memory. Background, class 0, also
     # wins where all are 0: outside.
     best = apply_matrices(prediction[0], matrices)
@@ -47,6 +43,31 @@ def restore(
         better = share > best + TOLERANCE
         label[better], best[better] = k, share[better]
     return label
+
+
+def soft_volumes(
+    prediction: np.ndarray, grid: Grid, original: Grid, method: str = "linear"
+) -> np.ndarray:
+    """Sum the probabilities that `restore` chooses from, without making them.
+
+    Args:
+        prediction: (K + 1, X, Y, Z) probabilities, background first.
+        grid: As for `restore`.
+        original: As for `restore`.
+        method: As for `restore`.
+
+    Returns:
+        (K,) float64, in ml: the sum over the original grid times its voxel volume.
+    """
+    weights = [m.sum(axis=0, dtype=np.float64) for m in _matrices(grid, original, method)]
+    sums = np.einsum("kxyz,x,y,z->k", prediction[1:], *weights, optimize=True)
+    return sums * np.prod(original.spacing) / 1000
+
+
+def _matrices(grid: Grid, original: Grid, method: str) -> list[np.ndarray]:
+    """For each axis, the weights that take the network's grid to the original one."""
+    axes = zip(grid.positions(original), grid.size, _seen(original, grid), strict=True)
+    return [_way_back(positions, length, window, method) for positions, length, window in axes]
 
 
 def _seen(original: Grid, grid: Grid) -> list[tuple[int, int]]:

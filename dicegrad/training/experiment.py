@@ -1,7 +1,7 @@
 """One row of the experiment table, one fold: from prepared files to a trained network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,9 @@ def train_experiment(
         experiment: The row.
         fold: The fold that is held out, 0-based.
         files: The prepared dataset.
-        settings: `classes`, `fold_count`, `network`, `training`, and `sampling`: how often the
-            cases of a group are listed.
+        settings: `classes`, `fold_count`, `network`, `training`; `sampling`: how often the cases
+            of a group are listed; and perhaps `released`: switches of the authors' code, those of
+            `make_objective` and `patience`, see `scaled_patience`.
         study: Its name; part of the seed.
         seed: Of the study.
         out: Folder for weights, history and checkpoint.
@@ -106,6 +107,15 @@ def train_experiment(
         validation=tuple(number for number, out_of in enumerate(held_out) if out_of),
     )
     epsilon = _epsilon(experiment.epsilon, files, fold, classes)
+    released = sorted(settings.get("released", ()))
+    training = TrainingSettings.from_dict(settings["training"])
+    if "patience" in released:
+        training = scaled_patience(training, split)
+    objective = make_objective(
+        *(experiment.loss, experiment.phi, epsilon, classes),
+        released=released,
+        voxels=data.labels[0].numel(),
+    )
     row = asdict(experiment)
     derived = derive_seed(seed, study, *row.values(), fold)
     words = ", ".join(f"{key} {value}" for key, value in row.items())
@@ -114,15 +124,32 @@ def train_experiment(
         data,
         split,
         NetworkSettings.from_dict(settings["network"], data.images.shape[1], len(classes)),
-        TrainingSettings.from_dict(settings["training"]),
-        make_objective(experiment.loss, experiment.phi, epsilon, classes),
+        training,
+        objective,
         int(experiment.batch_size),
         derived,
         out,
         report,
-        identity={**row, "epsilon_value": str(epsilon), "fold": fold},
+        identity={
+            **row,
+            **{"epsilon_value": str(epsilon), "fold": fold},
+            **({"released": ", ".join(released)} if released else {}),
+        },
         set_aside=True,  # the workflow has decided that this training is to be done
     )
+
+
+def scaled_patience(settings: TrainingSettings, split: Split) -> TrainingSettings:
+    """Count epochs as if every training case were listed once, as the authors' code does.
+
+    Where cases are listed several times an epoch is longer, and what is counted in epochs is
+    multiplied by cases / length of the list, rounded down.
+    """
+    cases, listed = len(set(split.train)), len(split.train)
+    names = ("patience", "stop_patience", "keep_every")
+    scaled = {name: getattr(settings, name) * cases // listed for name in names}
+    once = {name: max(scaled[name], 1) for name in ("patience", "keep_every")}
+    return replace(settings, **scaled | once)
 
 
 def _epsilon(

@@ -1,7 +1,8 @@
 """From the words of an experiment to a loss on logits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+import torch
 from torch import Tensor
 
 from dicegrad.errors import InputError
@@ -11,7 +12,12 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 
 
 def make_objective(
-    loss: str, phi: str, epsilon: float | Sequence[float], classes: Sequence[str]
+    loss: str,
+    phi: str,
+    epsilon: float | Sequence[float],
+    classes: Sequence[str],
+    released: Collection[str] = (),
+    voxels: int = 0,
 ) -> Objective:
     """The loss of an experiment, for logits (B, K, X, Y, Z) and label maps (B, X, Y, Z).
 
@@ -23,6 +29,11 @@ def make_objective(
         phi: Reduction of the Dice loss: `I`, `CI`, `BI` or `BCI`.
         epsilon: One number, or one per class.
         classes: Foreground classes.
+        released: Switches of the authors' code, for a Dice loss of several classes. `loss_scale`:
+            the mean is over all maps, the background's being weighted 0. `epsilon_broadcast`:
+            where each class has its epsilon, every class is taken with all of them, background's
+            included, and the mean is over both.
+        voxels: Of a case; what the classes leave of it is the background's epsilon.
 
     Raises:
         InputError: For another loss, or marginal Dice of a single class, which has no background
@@ -33,7 +44,12 @@ def make_objective(
         epsilon = epsilon[0]  # the sums over classes take a single number
     activation = "sigmoid" if binary else "softmax"
     if loss == "dice":
-        return DiceLoss(phi, epsilon, activation=activation, include_background=binary)
+        shared = [epsilon]
+        if "epsilon_broadcast" in released and isinstance(epsilon, Sequence):
+            shared = [voxels - sum(epsilon), *epsilon]
+        terms = [DiceLoss(phi, e, activation=activation, include_background=binary) for e in shared]
+        scaled = "loss_scale" in released and not binary
+        return _mean(terms, len(classes) / (len(classes) + 1) if scaled else 1)
     if loss == "leaf":
         return LeafDiceLoss(epsilon, activation=activation)
     if loss == "marginal" and not binary:
@@ -44,3 +60,15 @@ def make_objective(
             "use it with two classes or more"
         )
     raise InputError(f"loss is {loss!r}; allowed: dice, marginal, leaf")
+
+
+def _mean(terms: Sequence[DiceLoss], weight: float) -> Objective:
+    """One minus `weight` times the Dice of the terms, which is their mean."""
+    if len(terms) == weight == 1:
+        return terms[0]
+
+    def loss(logits: Tensor, label: Tensor) -> Tensor:
+        mean = torch.stack([term(logits, label) for term in terms]).mean()
+        return 1 - weight * (1 - mean)
+
+    return loss

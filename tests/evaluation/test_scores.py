@@ -9,6 +9,7 @@ from dicegrad.evaluation.scores import (
     read_scores,
     score_case,
     score_fold,
+    with_soft_volumes,
     write_scores,
 )
 
@@ -144,3 +145,41 @@ def test_a_table_without_a_column_or_with_a_word_for_a_number_is_refused(fold_sc
     write_scores(fold_scores.assign(dsc="good"), path)
     with pytest.raises(InputError, match=r"scores\.tsv: .*good"):
         read_scores(path)
+
+
+@pytest.fixture
+def two_grades(save):
+    """Cases of both grades with a tumor of two planes, and predictions of one."""
+    cases = pd.DataFrame(
+        {
+            "case": ["001", "b"],
+            "subject": ["001", "b"],
+            "group": ["HGG", "LGG"],
+            "label": [save("t1", label_map(1, 4)), save("t2", label_map(1, 2))],
+        }
+    )
+    predictions = [save("p1", label_map(1)), save("p2", label_map(1))]
+    experiment = dict.fromkeys(("dataset", "labeling", "loss", "phi", "epsilon"), "x")
+    return cases, predictions, TUMOR, {**experiment, "batch_size": "2"}, 0
+
+
+def test_masked_scores_take_the_truth_of_the_group_for_empty(two_grades):
+    full = score_fold(*two_grades)
+    masked = score_fold(*two_grades, masked={"group": "LGG", "classes": ["tumor"]})
+    pd.testing.assert_frame_equal(masked[:1], full[:1])
+    plane_ml = 8 * 1.5 * 2 * 10 / 1000
+    assert full["volume_true_ml"].tolist() == pytest.approx([2 * plane_ml] * 2)
+    assert masked["volume_true_ml"].tolist() == pytest.approx([2 * plane_ml, 0])
+    assert masked["volume_pred_ml"].tolist() == pytest.approx([plane_ml] * 2)
+    assert full["dsc"].tolist() == pytest.approx([2 / 3] * 2)
+    assert masked["dsc"].tolist() == pytest.approx([2 / 3, 0])
+
+
+def test_soft_volumes_take_the_place_of_predicted_ones_and_of_nothing_else(two_grades, tmp_path):
+    (tmp_path / "soft.tsv").write_text("case\ttumor\nb\t0.25\n001\t0.5\n")
+    hard = score_fold(*two_grades)
+    soft = with_soft_volumes(hard, tmp_path / "soft.tsv")
+    assert soft["volume_pred_ml"].tolist() == [0.5, 0.25]
+    pd.testing.assert_frame_equal(
+        soft.drop(columns="volume_pred_ml"), hard.drop(columns="volume_pred_ml")
+    )

@@ -5,7 +5,13 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicegrad.prediction.restoration import read_header, restore, to_raw_values, write_prediction
+from dicegrad.prediction.restoration import (
+    read_header,
+    restore,
+    soft_volumes,
+    to_raw_values,
+    write_prediction,
+)
 from dicegrad.preprocessing.grids import Grid, network_grid
 from dicegrad.preprocessing.resampling import resample_label
 from dicegrad.preprocessing.settings import Preprocessing
@@ -90,6 +96,29 @@ def test_slices_that_the_network_saw_only_outside_the_image_are_not_used():
     probabilities[1, ..., inside] = 1
     probabilities[0, ..., ~inside] = 1
     assert restore(probabilities, grid, Grid.of_image(image)).all()
+
+
+def test_a_soft_volume_is_the_sum_of_the_probabilities_on_the_original_grid():
+    image = case_image((12, 10, 6), (1.0, 1.0, 1.0))
+    grid, original = grid_of(image, spacing=[2, 2, 2], size=[4, 4, 2]), Grid.of_image(image)
+    probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], grid.size)
+    probabilities = np.moveaxis(probabilities, -1, 0).astype(np.float32)
+    nearest = [np.round(p).astype(int) for p in grid.positions(original)]
+    total = np.zeros(2)
+    for x, y, z in np.ndindex(original.size):
+        index = nearest[0][x], nearest[1][y], nearest[2][z]
+        if all(0 <= i < n for i, n in zip(index, grid.size, strict=True)):
+            total += probabilities[(slice(1, None), *index)]
+    volumes = soft_volumes(probabilities, grid, original, "nearest")
+    np.testing.assert_allclose(volumes, total / 1000, rtol=1e-5)  # voxels of 1 mm^3
+
+
+def test_the_soft_volume_of_a_label_map_on_its_own_grid_is_its_volume():
+    image = case_image()
+    label, grid = heart(image.GetSize()), Grid.of_image(image)
+    one_hot = label == np.arange(3)[:, None, None, None]
+    expected = [np.sum(label == k) * 1.5 * 1.25 * 8 / 1000 for k in (1, 2)]
+    np.testing.assert_allclose(soft_volumes(one_hot, grid, grid), expected)
 
 
 def test_raw_values_are_the_datasets_own():

@@ -86,6 +86,19 @@ def test_the_heuristic_epsilon_is_that_of_the_fold(folder, given):
     assert given[0][1]["identity"]["epsilon_value"] == "[40.0]"
 
 
+def test_the_released_patience_counts_epochs_as_if_every_case_were_listed_once(folder, given):
+    training = {"patience": 40, "stop_patience": 80, "keep_every": 31, "epochs": 1000}
+    run(folder, row(), training=training, sampling={"ED": 3}, released=["patience"])
+    run(folder, row(), training=training, sampling={}, released=["patience"])
+    run(folder, row(), training=training, sampling={"ED": 3})
+    names = ("patience", "stop_patience", "keep_every", "epochs")
+    chosen = [[getattr(call[0][3], name) for name in names] for call in given]
+    # As 160 / 320: of the two cases of a subject ED is listed three times.
+    assert chosen == [[20, 40, 15, 1000], [40, 80, 31, 1000], [40, 80, 31, 1000]]
+    identities = [call[1]["identity"] for call in given]
+    assert [identity.get("released") for identity in identities] == ["patience", "patience", None]
+
+
 def test_it_trains(folder):
     run(folder, row())
     assert (folder / "out" / "weights.pt").is_file()

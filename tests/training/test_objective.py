@@ -62,6 +62,57 @@ def test_the_epsilon_of_one_class_goes_with_every_reduction(phi):
     assert torch.equal(of_list, make_objective("dice", phi, 40.0, ["tumor"])(logits, label))
 
 
+def soft_dice(logits, label, case, k, epsilon):
+    p, y = logits.softmax(1)[case, k], (label[case] == k).float()
+    return (2 * (p * y).sum() + epsilon) / (p.sum() + y.sum() + epsilon)
+
+
+def test_the_released_scale_is_a_mean_over_four_maps_of_which_the_background_weighs_nothing(heart):
+    weighted = [
+        w * soft_dice(*heart, b, k, 5.0) for b in (0, 1) for k, w in enumerate((0, 1, 1, 1))
+    ]
+    loss = make_objective("dice", "I", 5.0, HEART, ["loss_scale"])(*heart)
+    torch.testing.assert_close(loss, 1 - sum(weighted) / 8)
+    three_quarters = 1 - 0.75 * (1 - make_objective("dice", "I", 5.0, HEART)(*heart))
+    torch.testing.assert_close(loss, three_quarters)
+
+
+def test_the_released_epsilon_reaches_every_class_background_included(heart):
+    logits, label = heart
+    epsilon, voxels = [3.0, 5.0, 7.0], 18
+    terms = [
+        soft_dice(logits, label, b, k, e) for b in (0, 1) for k in (1, 2, 3) for e in (3.0, 3, 5, 7)
+    ]  # 3 is also what the classes leave of 18 voxels for the background
+    switch = ["epsilon_broadcast"]
+    loss = make_objective("dice", "I", epsilon, HEART, switch, voxels)(*heart)
+    torch.testing.assert_close(loss, 1 - torch.stack(terms).mean())
+    both = make_objective("dice", "I", epsilon, HEART, ["loss_scale", *switch], voxels)(*heart)
+    torch.testing.assert_close(both, 1 - 0.75 * torch.stack(terms).mean())
+
+
+def test_released_variants_have_the_gradient_of_their_formula(heart):
+    logits, label = heart[0].double().requires_grad_(), heart[1]
+    loss = make_objective(
+        "dice", "I", [3.0, 5.0, 7.0], HEART, ["loss_scale", "epsilon_broadcast"], 20
+    )
+    p = [(b, k, e) for b in (0, 1) for k in (1, 2, 3) for e in (5.0, 3, 5, 7)]
+    formula = 1 - 0.75 * torch.stack([soft_dice(logits, label, *term) for term in p]).mean()
+    (expected,) = torch.autograd.grad(formula, logits)
+    (came,) = torch.autograd.grad(loss(logits, label), logits)
+    torch.testing.assert_close(came, expected)
+
+
+def test_switches_leave_what_they_are_not_about_as_it_is(heart):
+    switches = ["loss_scale", "epsilon_broadcast", "patience", "masked_scores", "soft_volumes"]
+    for name in ("leaf", "marginal"):
+        plain = make_objective(name, "I", 1e-7, HEART)(*heart)
+        assert torch.equal(make_objective(name, "I", 1e-7, HEART, switches, 18)(*heart), plain)
+    for switch in switches[2:]:
+        assert isinstance(make_objective("dice", "I", 1e-7, HEART, [switch], 18), DiceLoss)
+    one_number = make_objective("dice", "I", 1e-7, HEART, ["epsilon_broadcast"], 18)
+    assert torch.equal(one_number(*heart), make_objective("dice", "I", 1e-7, HEART)(*heart))
+
+
 @pytest.mark.parametrize(("name", "loss"), [("leaf", LeafDiceLoss), ("marginal", MarginalDiceLoss)])
 def test_leaf_and_marginal_are_those_of_the_losses(heart, name, loss):
     expected = loss(1e-7, activation="softmax")(*heart)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from dicegrad.evaluation.scores import read_scores
 from tests.workflow.conftest import HEADER, ROWS, jobs
 
 pytestmark = pytest.mark.xdist_group("study")
@@ -84,6 +85,31 @@ def test_a_statistic_reruns_the_tests_and_what_shows_them(rerun):
 def test_a_chosen_example_redraws_one_figure(rerun):
     rerun.set("examples", {"ED": "patient001_ED"})
     assert set(rerun.plan()) == {"examples", "all"}
+
+
+def test_a_switch_of_the_released_code_reruns_what_feels_it(rerun):
+    rerun.set("released", ["patience", "epsilon_broadcast"])
+    output = rerun.run("-n")  # every case is listed once: patience stays what it is
+    assert {line.split(",")[2].strip() for line in trainings(output)} == {"epsilon heuristic"}
+    rerun.set("released", ["masked_scores"])
+    planned = rerun.plan()
+    assert planned["evaluate"] == 2  # of partial labels
+    assert not {"train", "predict"} & set(planned)
+
+
+@pytest.mark.slow
+def test_masked_scores_and_soft_volumes_reach_the_scores(rerun):
+    rerun.set("released", ["masked_scores", "soft_volumes"])
+    before = read_scores(rerun.results / "scores.tsv")
+    rerun.run("results/tiny/scores.tsv")
+    after = read_scores(rerun.results / "scores.tsv")
+    masked = (after[["labeling", "group", "class"]] == ("partial", "ES", "MYO")).all(axis=1)
+    assert masked.sum() == 8
+    assert (after["volume_true_ml"][masked] == 0).all()
+    assert (after["volume_true_ml"][~masked] == before["volume_true_ml"][~masked]).all()
+    assert (after["dsc"][~masked] == before["dsc"][~masked]).all()
+    assert (after["volume_pred_ml"] != before["volume_pred_ml"]).mean() > 0.9
+    assert (after["volume_pred_ml"] > 0).all()
 
 
 def test_other_data_rerun_everything(rerun):
