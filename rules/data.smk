@@ -26,9 +26,11 @@ for name, root in PHANTOMS.items():
             "../scripts/phantom.py"
 
 
-# Two data sets may be made of the same files: one rule fetches them.
+# Two data sets may be made of the same files: the rule of the first fetches them for both.
 DOWNLOADS = {
-    settings["root"]: name for name, settings in DATASETS.items() if "download" in settings
+    settings["root"]: name
+    for name, settings in reversed(DATASETS.items())
+    if "download" in settings
 }
 
 for root, name in DOWNLOADS.items():
