@@ -1,37 +1,22 @@
 """Checkpoints: written whole or not at all, read without running anything from the file."""
 
-import os
+import zipfile
 from pathlib import Path
 
 import torch
 
 from dicegrad.errors import InputError
+from dicegrad.training.files import unfinished, whole_file
 
 
 def save_atomically(state: dict, path: Path) -> None:
-    """Write a file so that at any moment the old one or the new one is there.
-
-    Args:
-        state: Tensors and plain values.
-        path: Where to.
+    """Write tensors and plain values to a file that is there whole or not at all.
 
     Raises:
         InputError: The disk does not take it; the previous file is intact.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
-        temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"{path}: could not be written ({_first_line(error)}); free some space and start "
-            "again: training goes on from the checkpoint before"
-        ) from error
+    with whole_file(path) as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(path: Path, configuration: dict) -> dict:
@@ -45,11 +30,16 @@ def load_checkpoint(path: Path, configuration: dict) -> dict:
         InputError: The file is damaged, or is of another configuration; names what differs.
     """
     try:
+        # The file is a zip archive; torch does not look at its check sums.
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} in it is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
         theirs = dict(state["configuration"])
     except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{path}: not a checkpoint of dicegrad ({_first_line(error)}); delete it"
+            f"{path}: not a checkpoint of dicegrad, or damaged ({reason}); delete it to start anew"
         ) from error
     for key in sorted(set(theirs) | set(configuration)):
         if theirs.get(key) != configuration.get(key):
@@ -60,6 +50,7 @@ def load_checkpoint(path: Path, configuration: dict) -> dict:
     return state
 
 
-def _first_line(error: Exception) -> str:
-    """What went wrong, without the advice that torch adds below it."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint that is no longer wanted, and what a kill left half written."""
+    path.unlink(missing_ok=True)
+    unfinished(path).unlink(missing_ok=True)

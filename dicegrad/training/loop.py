@@ -6,19 +6,22 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dicegrad.errors import InputError, Interrupted
-from dicegrad.training.checkpoint import load_checkpoint, save_atomically
+from dicegrad.training.checkpoint import load_checkpoint, remove_checkpoint, save_atomically
+from dicegrad.training.curves import Curves
 from dicegrad.training.dataset import PreparedData
 from dicegrad.training.history import Row, write_history
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import numerics, settle
 from dicegrad.training.objective import Objective
+from dicegrad.training.progress import Progress, Stopwatch, peak_memory
 from dicegrad.training.run import Run, Split, derive_seed
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.signals import stop_signals
+from dicegrad.training.tensorboard import scalars
 
 __all__ = ["Report", "Split", "derive_seed", "train"]
 
-Report = Callable[[str], None]
+Report = Callable[[Progress | str], None]
 
 
 def train(
@@ -33,6 +36,7 @@ def train(
     report: Report = lambda line: None,
     identity: dict | None = None,
     set_aside: bool = False,
+    tensorboard: Path | None = None,
 ) -> UNet:
     """Train a network, or go on with a training that was cut off.
 
@@ -44,22 +48,24 @@ def train(
         objective: Loss of logits (B, K, X, Y, Z) and labels (B, X, Y, Z).
         batch_size: Cases in a batch; the last batch of an epoch may be smaller and is kept.
         seed: Of initialisation, order and augmentation.
-        out: Folder for `weights.pt`, `history.tsv` and, while it runs, `checkpoint.pt`.
-        report: Takes one line an epoch.
+        out: Folder for `weights.pt` and `history.tsv`; while it runs also `checkpoint.pt` and,
+            every half a minute, `progress.png`.
+        report: Takes the progress after each epoch, and a line on what else is worth knowing.
         identity: What else tells this training from another, for the checkpoint.
         set_aside: Rename a checkpoint of another training and start anew, instead of refusing it.
+        tensorboard: Folder for what TensorBoard shows, if that is asked for.
 
     Returns:
         The network with the weights that were kept.
 
     Raises:
-        InputError: The loss stopped being a number; the checkpoint is of another training; the
-            batch size is below 1.
-        Interrupted: SIGTERM, SIGINT or SIGUSR1 came; the checkpoint is written.
+        InputError: The loss stopped being a number, or training diverges; the checkpoint is of
+            another training; the disk is full; the batch size is below 1.
+        Interrupted: SIGTERM, SIGINT or SIGUSR1 came; the checkpoint is written, at the latest
+            when the step or the batch of a validation is over in which it came.
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}; it starts at 1")
-    out.mkdir(parents=True, exist_ok=True)
     settings = settle(settings, data.device)
     configuration = {
         **_by_key("network", asdict(network_settings)),
@@ -70,35 +76,57 @@ def train(
     }
     del configuration["training.checkpoint_minutes"]  # changes nothing of the result
     run = Run(data, split, network_settings, settings, objective, batch_size, seed)
-    checkpoint = out / "checkpoint.pt"
+    watch, checkpoint = Stopwatch(), out / "checkpoint.pt"
     if checkpoint.exists():
-        _take_up(run, checkpoint, configuration, set_aside, report)
+        _take_up(run, watch, checkpoint, configuration, set_aside, report)
+    curves = Curves(out / "progress.png", report, anew=run.step == 0)
     saved = time.monotonic()
-    with stop_signals() as caught, numerics(settings):
-        while run.epoch < settings.epochs and not run.schedule.stops(settings):
-            started = time.monotonic()
+
+    def pause() -> None:
+        """Between two batches: write a checkpoint if it is time, and stop if a signal came."""
+        nonlocal saved
+        if caught or time.monotonic() - saved > 60 * settings.checkpoint_minutes:
+            state = {"configuration": configuration, "seconds": watch.state(), **run.state()}
+            save_atomically(state, checkpoint)
+            saved = time.monotonic()
+        if caught:
+            raise Interrupted(f"stopped by {caught[0]} at step {run.step}; {checkpoint}")
+
+    with (
+        stop_signals() as caught,
+        numerics(settings),
+        scalars(tensorboard, run.epoch) as write_scalars,
+    ):
+        while not run.over():
+            pause()
+            watch.start()
             for _ in run.steps():
-                due = time.monotonic() - saved > 60 * settings.checkpoint_minutes
-                if due or caught:
-                    save_atomically(run.state(configuration), checkpoint)
-                    saved = time.monotonic()
-                if caught:
-                    raise Interrupted(f"stopped by {caught[0]} at step {run.step}; {checkpoint}")
-            row = run.finish_epoch()
+                pause()
+            row = run.finish_epoch(pause)
+            progress = _progress(row, run, watch)
             write_history(run.history, out / "history.tsv")
-            report(_line(row, settings, time.monotonic() - started, len(split.train)))
-    save_atomically(run.kept, out / "weights.pt")
-    checkpoint.unlink(missing_ok=True)
+            report(progress)
+            write_scalars(progress)
+            curves.renew(run.history, watch.epochs, progress)
+        save_atomically(run.kept, out / "weights.pt")
+    remove_checkpoint(checkpoint)
     run.network.load_state_dict(run.kept)
     return run.network
 
 
 def _take_up(
-    run: Run, checkpoint: Path, configuration: dict, set_aside: bool, report: Report
+    run: Run,
+    watch: Stopwatch,
+    checkpoint: Path,
+    configuration: dict,
+    set_aside: bool,
+    report: Report,
 ) -> None:
     """Go on from a checkpoint of this training; refuse, or rename, one of another."""
     try:
-        run.restore(load_checkpoint(checkpoint, configuration))
+        state = load_checkpoint(checkpoint, configuration)
+        run.restore(state)
+        watch.restore(state["seconds"])
         report(f"goes on from {checkpoint} at epoch {run.epoch + 1}, step {run.step}")
     except InputError as error:
         if not set_aside:
@@ -116,10 +144,14 @@ def _by_key(prefix: str, settings: dict) -> dict:
     return flat
 
 
-def _line(row: Row, settings: TrainingSettings, seconds: float, cases: int) -> str:
-    dice = "  ".join(f"{k} {v:.3f}" for k, v in row.items() if k.startswith("dsc_"))
-    return (
-        f"epoch {row['epoch']:.0f}/{settings.epochs}  loss {row['train_loss']:.4f}  "
-        f"val_loss {row['val_loss']:.4f}  {dice}  lr {row['learning_rate']:.2g}  "
-        f"{cases * settings.passes / seconds:.1f} cases/s"
+def _progress(row: Row, run: Run, watch: Stopwatch) -> Progress:
+    seconds, settings = watch.stop(), run.settings
+    return Progress(
+        row=row,
+        epochs=settings.epochs,
+        seconds=seconds,
+        speed=len(run.split.train) * settings.passes / seconds,
+        left=0.0 if run.over() else watch.left(settings.epochs - run.epoch),
+        early=settings.stop_patience > 0,
+        memory=peak_memory(run.data.device),
     )

@@ -6,7 +6,7 @@ Randomness has no history: the order of an epoch and the variation of a batch de
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import torch
@@ -22,6 +22,8 @@ from dicegrad.training.objective import Objective
 from dicegrad.training.schedule import Schedule
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.validation import validate
+
+_RUNAWAY = 100.0  # penalty; about 0.01 at the start of the paper's networks
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ class Run:
         order_length = len(split.train) * settings.passes
         self.steps_per_epoch = -(-order_length // batch_size)
 
+    def over(self) -> bool:
+        """Whether all epochs are through, or training stops before them."""
+        return self.epoch >= self.settings.epochs or self.schedule.stops(self.settings)
+
     def steps(self) -> Iterator[None]:
         """Go through what is left of this epoch, one optimiser step at a time."""
         order = self.data.numbers(self._order())
@@ -95,8 +101,12 @@ class Run:
             self.step += 1
             yield
 
-    def finish_epoch(self) -> Row:
-        """Validate, decide on learning rate and end, and write the epoch's row."""
+    def finish_epoch(self, pause: Callable[[], None] = lambda: None) -> Row:
+        """Validate, decide on learning rate and end, and write the epoch's row.
+
+        Nothing of the state moves before the validation is through, so `pause`, which is called
+        between its batches, may save the state there, and may end it by raising.
+        """
         losses = torch.stack(self.losses).cpu()
         self._check_finite(losses)
         rate = self.optimizer.param_groups[0]["lr"]
@@ -107,14 +117,17 @@ class Run:
             self.objective,
             self.batch_size,
             self.settings.precision,
+            pause,
         )
-        penalty = sum(kernel.detach().square().sum() for kernel in kernels_of(self.network))
-        val_loss += self.settings.l2 * float(penalty)
+        squares = sum(kernel.detach().square().sum() for kernel in kernels_of(self.network))
+        penalty = self.settings.l2 * float(squares)
+        val_loss += penalty
         if not math.isfinite(val_loss):
             raise InputError(
                 f"the validation loss is {val_loss} after epoch {self.epoch + 1}, although the "
                 f"training loss is a number; look at the held-out cases, or {self._remedy()}"
             )
+        self._check_size(penalty)
         self.epoch += 1
         self.losses = []
         self.schedule.update(val_loss, self.settings)
@@ -126,10 +139,15 @@ class Run:
         self.history.append(row)
         return row
 
-    def state(self, configuration: dict) -> dict:
-        """Everything that a resumed training needs, as tensors and plain values."""
+    def state(self) -> dict:
+        """Everything that a resumed training needs, as tensors and plain values.
+
+        Raises:
+            InputError: The loss stopped being a number; such a state is not worth keeping.
+        """
+        if self.losses:
+            self._check_finite(torch.stack(self.losses).cpu())
         return {
-            "configuration": configuration,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.to_dict(),
@@ -175,6 +193,19 @@ class Run:
             f"the loss is {losses[number]} in epoch {self.epoch + 1} at batch {number + 1} "
             f"({names}); look at those cases, or {self._remedy()}"
         )
+
+    def _check_size(self, penalty: float) -> None:
+        """Stop a training that runs away while its loss is still a number.
+
+        A Dice loss cannot tell: it is at most 1, and has no gradient left once every voxel is
+        decided for good. The kernels can: those of all zeros cost at most 1, penalty included, so
+        where the penalty alone is a hundred times that, each step leads away from any minimum.
+        """
+        if penalty > _RUNAWAY:
+            raise InputError(
+                f"training diverges: after epoch {self.epoch + 1} the penalty on the kernels is "
+                f"{penalty:.3g}, while a Dice loss is at most 1; {self._remedy()}"
+            )
 
     def _remedy(self) -> str:
         return f"lower training.learning_rate (now {self.settings.learning_rate:g})"

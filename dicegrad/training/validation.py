@@ -1,6 +1,6 @@
 """How well a network does on the held-out cases, between two epochs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +17,12 @@ def validate(
     objective: Objective,
     batch_size: int,
     precision: str = "float32",
+    pause: Callable[[], None] = lambda: None,
 ) -> tuple[float, list[float]]:
     """Loss and hard DSC on the validation cases, under the labeling of the training.
 
     The order and the batches are fixed, since a batch-wise loss depends on who shares a batch.
+    `pause` is called between them, and may end the validation by raising.
 
     Returns:
         Mean loss, weighted by batch size, and the mean DSC of each class over the cases that
@@ -30,6 +32,8 @@ def validate(
     losses, scores = [], []
     with torch.inference_mode():
         for numbers in data.numbers(cases).split(batch_size):
+            if losses:
+                pause()
             image, label = data.batch(numbers)
             with autocast(precision, data.device):
                 logits = network(image)

@@ -1,12 +1,13 @@
 import os
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
 from dicegrad.errors import InputError
-from dicegrad.training.checkpoint import load_checkpoint, save_atomically
+from dicegrad.training.checkpoint import load_checkpoint, remove_checkpoint, save_atomically
 
 CONFIGURATION = {"batch_size": 2, "training.learning_rate": 0.001, "network.pools": ((2, 2, 1),)}
 
@@ -61,6 +62,55 @@ def test_a_disk_that_fills_half_way_leaves_the_checkpoint_before(checkpoint):
     assert is_intact(checkpoint)
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command here")
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_real_disk_that_fills_up_leaves_the_checkpoint_before(small_disk):
+    path = small_disk / "checkpoint.pt"
+    save_atomically(state(), path)
+    with pytest.raises(InputError, match="could not be written") as error:
+        save_atomically(state(2.0, size=300_000), path)
+    assert str(path) in one_line(error)
+    assert is_intact(path)
+    save_atomically(state(size=100_000), path)  # what was half written takes no space any more
+    assert is_intact(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc here")
+def test_a_checkpoint_is_on_the_disk_with_its_name_before_the_training_goes_on(
+    tmp_path, monkeypatch
+):
+    calls, sync, replace = [], os.fsync, Path.replace
+
+    def watched(descriptor):
+        calls.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
+    save_atomically(state(), tmp_path / "checkpoint.pt")
+    assert calls == [str(tmp_path / ".checkpoint.pt.part"), "replace", str(tmp_path)]
+
+
+def test_what_a_kill_left_half_written_goes_with_the_checkpoint(checkpoint):
+    checkpoint.with_name(".checkpoint.pt.part").write_bytes(b"half")
+    remove_checkpoint(checkpoint)
+    assert list(checkpoint.parent.iterdir()) == []
+
+
 def test_a_write_that_is_broken_off_leaves_the_checkpoint_before(checkpoint, monkeypatch):
     def half(content, file):
         file.write(b"half of it")
@@ -103,6 +153,18 @@ def test_a_truncated_checkpoint_is_refused(checkpoint):
     whole = checkpoint.read_bytes()
     checkpoint.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="not a checkpoint of dicegrad") as error:
+        load_checkpoint(checkpoint, CONFIGURATION)
+    one_line(error)
+
+
+def test_a_single_wrong_bit_is_noticed(checkpoint):
+    save_atomically(state(size=1000), checkpoint)
+    content = bytearray(checkpoint.read_bytes())
+    place = content.index(torch.ones(4).numpy().tobytes())
+    content[place] ^= 1
+    checkpoint.write_bytes(content)
+    assert float(torch.load(checkpoint, weights_only=True)["weights"][0]) != 1.0  # torch is silent
+    with pytest.raises(InputError, match=r"damaged \(.* in it is damaged\); delete it") as error:
         load_checkpoint(checkpoint, CONFIGURATION)
     one_line(error)
 

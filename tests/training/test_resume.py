@@ -52,12 +52,12 @@ def test_a_training_that_is_stopped_goes_on_as_if_nothing_had_been(
 def test_a_training_may_be_stopped_at_every_step(eventful, fingerprint, tmp_path, stop_at):
     eventful("whole")
     stops = 0
-    while not (tmp_path / "cut" / "weights.pt").exists():
+    while not (tmp_path / "cut" / "weights.pt").exists() and stops < 20:
         try:
             eventful("cut", stop_at(1))
         except Interrupted:
             stops += 1
-    assert stops == 9  # at each step; what is left of the last run is the last validation
+    assert stops == 11  # at each step, and in each validation but the last
     assert fingerprint(tmp_path / "cut") == fingerprint(tmp_path / "whole")
 
 
@@ -67,6 +67,19 @@ def test_a_signal_during_the_last_validation_comes_too_late(
     eventful("whole")
     eventful("late", stop_at(12))
     assert fingerprint(tmp_path / "late") == fingerprint(tmp_path / "whole")
+
+
+def test_a_signal_during_a_validation_does_not_wait_for_its_end(
+    eventful, fingerprint, tmp_path, stop_at
+):
+    held_out = Split((0, 1, 2), (3, 4, 5, 6))  # two steps an epoch, then two batches of validation
+    eventful("whole", split=held_out)
+    cut = stop_at(3)
+    with pytest.raises(Interrupted, match="at step 2"):
+        eventful("cut", cut, split=held_out)
+    assert cut.calls == 3
+    eventful("cut", split=held_out)
+    assert fingerprint(tmp_path / "cut") == fingerprint(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])

@@ -1,0 +1,131 @@
+"""`progress.png`: the curves of a training, drawn anew while it runs."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicegrad.errors import InputError
+from dicegrad.training.files import whole_file
+from dicegrad.training.history import Row
+from dicegrad.training.progress import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
+_MEMORY = 0.9  # of the moving average, as nnU-Net's
+
+
+class Curves:
+    """Draws `progress.png` now and then, so that it costs next to nothing.
+
+    Args:
+        path: The picture.
+        report: Takes a line where it cannot be drawn, which is no reason to stop a training.
+        anew: Remove the picture of a training that was here before.
+        every: Seconds between two pictures, and before the first one; a training that is over
+            sooner leaves none.
+    """
+
+    def __init__(
+        self, path: Path, report: Callable[[str], None], anew: bool = False, every: float = 30
+    ) -> None:
+        self.path, self.report, self.every = path, report, every
+        self.drawn = time.monotonic()
+        self.wanted = True
+        if anew:
+            path.unlink(missing_ok=True)
+
+    def renew(self, history: Sequence[Row], seconds: Sequence[float], now: Progress) -> None:
+        """Draw if the last picture is old enough, or not of the end."""
+        old = time.monotonic() - self.drawn >= self.every
+        if self.wanted and (old or (now.left == 0 and self.path.exists())):
+            self.draw(history, seconds, now)
+
+    def draw(self, history: Sequence[Row], seconds: Sequence[float], now: Progress) -> None:
+        """Draw now; a line says why if that fails, and it is not tried again."""
+        try:
+            figure = draw_curves(history, seconds, now)
+            with whole_file(self.path, lasting=False) as file:
+                figure.savefig(file, format="png", dpi=110)
+        except ImportError:
+            self.wanted = False
+            self.report(f"{self.path.name} is not drawn: matplotlib is not installed")
+        except InputError as error:
+            self.wanted = False
+            self.report(f"{self.path.name} is not drawn: {error}")
+        self.drawn = time.monotonic()
+
+
+def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress) -> "Figure":
+    """Losses, DSC of each class, learning rate and duration over epochs.
+
+    Args:
+        history: The rows so far.
+        seconds: Duration of each epoch.
+        now: Where the training stands; said in the title.
+
+    Raises:
+        ImportError: matplotlib is not there.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    (losses, dice), (rate, duration) = figure.subplots(2, 2, sharex=True)
+    epochs = [row["epoch"] for row in history]
+
+    for key, name, colour in (
+        ("train_loss", "training", _COLOURS[0]),
+        ("val_loss", "validation", _COLOURS[1]),
+    ):
+        _curve(losses, epochs, [row[key] for row in history], name, colour)
+    losses.set_ylabel("Loss")
+
+    classes = [key for key in history[0] if key.startswith("dsc_")]
+    for number, key in enumerate(classes):
+        values, colour = [row[key] for row in history], _COLOURS[number % len(_COLOURS)]
+        dice.plot(epochs, values, color=colour, alpha=0.3, linewidth=1)
+        _curve(dice, epochs, moving_average(values), key.removeprefix("dsc_"), colour)
+    dice.set_ylim(-0.02, 1.02)
+    dice.set_ylabel("Validation DSC (thin), moving average (thick)")
+
+    _curve(rate, epochs, [row["learning_rate"] for row in history], "", "#444444")
+    rate.set_yscale("log")
+    rate.set_ylabel("Learning rate")
+    _curve(duration, epochs, seconds, "", "#444444")
+    duration.set_ylim(bottom=0)
+    duration.set_ylabel("Seconds an epoch")
+
+    for axes in (losses, dice, rate, duration):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (rate, duration):
+        axes.set_xlabel("Epoch")
+    for axes in (losses, dice):
+        axes.legend(frameon=False)
+    words = now.words()
+    figure.suptitle(
+        f"epoch {words['epoch']}   {words['cases/s']} cases/s   time left: {words['left']}",
+        fontsize=11,
+    )
+    return figure
+
+
+def moving_average(values: Sequence[float]) -> list[float]:
+    """Each value and what went before it, ever less; nan where there has been none yet."""
+    averages: list[float] = []
+    average = float("nan")
+    for value in values:
+        if value == value:  # not nan: a class that no validation case has says nothing
+            average = value if average != average else _MEMORY * average + (1 - _MEMORY) * value
+        averages.append(average)
+    return averages
+
+
+def _curve(axes: "Axes", x: Sequence[float], y: Sequence[float], name: str, colour: str) -> None:
+    marker = "o" if len(x) == 1 else None  # a line of one point cannot be seen
+    axes.plot(x, y, label=name, color=colour, linewidth=1.8, marker=marker, markersize=4)

@@ -1,0 +1,52 @@
+"""What TensorBoard shows of a training, for who asks for it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dicegrad.errors import InputError
+from dicegrad.training.progress import Progress
+
+_NAMES = {"train_loss": "loss/training", "val_loss": "loss/validation", "learning_rate": "rate"}
+
+
+@contextmanager
+def scalars(folder: Path | None, epoch: int) -> Iterator[Callable[[Progress], None]]:
+    """Write what is known after each epoch as scalars.
+
+    Args:
+        folder: Where to, or None for nothing.
+        epoch: The last epoch that is over; what is in the folder of later ones does not count.
+
+    Yields:
+        A function that takes in an epoch.
+
+    Raises:
+        InputError: The package tensorboard is not there.
+    """
+    if folder is None:
+        yield lambda progress: None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError(
+            "tensorboard is asked for but not installed; pip install tensorboard, or do not ask"
+        ) from None
+
+    with SummaryWriter(folder, purge_step=epoch + 1) as writer:
+
+        def write(progress: Progress) -> None:
+            for name, value in _scalars(progress).items():
+                writer.add_scalar(name, value, progress.row["epoch"])
+            writer.flush()  # for who looks on, and for what a kill leaves
+
+        yield write
+
+
+def _scalars(progress: Progress) -> dict[str, float]:
+    row = progress.row
+    values = {name: row[key] for key, name in _NAMES.items()}
+    values |= {f"dsc/{key[4:]}": value for key, value in row.items() if key.startswith("dsc_")}
+    values |= {"speed/cases_per_second": progress.speed, "speed/epoch_seconds": progress.seconds}
+    return values | {"memory/gigabytes": progress.memory / 1e9}
