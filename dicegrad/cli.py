@@ -1,7 +1,6 @@
 """The command line: what is handy outside the workflow."""
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted as stop:
         print(f"{stop}; the same command goes on from there", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -79,23 +81,19 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--study", default="command-line", help="part of the seed")
     train.add_argument("--seed", type=int, default=0, help="from 0 up (default: 0)")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    train.add_argument(
+        "--tensorboard", action="store_true", help="write OUT/tensorboard for TensorBoard to show"
+    )
     train.set_defaults(run=_train)
     return parser
 
 
 def _train(options: argparse.Namespace) -> None:
     import torch
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
     from dicegrad.preprocessing.labeling import missing_share
     from dicegrad.study import read_yaml, sampling_of
+    from dicegrad.terminal import shown
     from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
 
     settings = read_yaml(options.dataset)
@@ -108,25 +106,7 @@ def _train(options: argparse.Namespace) -> None:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     words = (options.loss, options.phi, options.epsilon, str(options.batch_size))
-    console = Console(highlight=False, soft_wrap=True)
-    columns = (
-        BarColumn(20),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("loading", total=None)
-
-        def report(line: str) -> None:
-            if not console.is_terminal:
-                console.print(line)
-            elif epoch := re.match(r"epoch (\d+)/(\d+) +(.*)", line):
-                done, total, rest = epoch.groups()
-                progress.update(bar, completed=int(done), total=int(total), description=rest)
-            else:
-                progress.console.print(line)
-
+    with shown() as report:
         train_experiment(
             Experiment(options.dataset.stem, options.labeling, *words),
             options.fold,
@@ -137,8 +117,9 @@ def _train(options: argparse.Namespace) -> None:
             options.out,
             device,
             report,
+            tensorboard=options.out / "tensorboard" if options.tensorboard else None,
         )
-    console.print(f"{options.out / 'weights.pt'} and history.tsv written")
+    print(f"{options.out / 'weights.pt'} and history.tsv written")
 
 
 def _summary(options: argparse.Namespace) -> None:

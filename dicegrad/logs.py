@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dicegrad.errors import InputError, Interrupted
 
-Report = Callable[[str], None]
+Report = Callable[[object], None]  # takes a line, or what is one as text
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def job(log: str | Path) -> Iterator[Report]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", buffering=1) as file:
 
-        def report(line: str) -> None:
+        def report(line: object) -> None:
             file.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
 
         try:

@@ -32,6 +32,10 @@ rule train:
         released=released_training,
         study=STUDY,
         seed=SETTINGS["seed"],
+        # What derives from the output is no reason to run again.
+        tensorboard=lambda wildcards, output: (
+            f"{Path(output.weights).parent}/tensorboard" if SETTINGS["tensorboard"] else None
+        ),
     message:
         "Training {wildcards.dataset}, {wildcards.labeling} labels: {wildcards.loss} {wildcards.phi},"
         " epsilon {wildcards.epsilon}, batch size {wildcards.batch_size}, fold {wildcards.fold}"

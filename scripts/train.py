@@ -27,4 +27,6 @@ with job(snakemake.log[0]) as report:
         Path(snakemake.output.weights).parent,
         "cuda" if cuda else "cpu",
         report,
+        set_aside=True,  # the workflow has decided that this training is to be done
+        tensorboard=Path(params.tensorboard) if params.tensorboard else None,
     )

@@ -221,8 +221,11 @@ def test_a_training_that_is_stopped_says_how_it_goes_on(
         patch.setattr(PreparedData, "batch", stopped)
         code, _, err = run(capsys, *given)
     assert code == 1
-    assert err.startswith("stopped by SIGTERM at step 2; ")
+    assert err.startswith("stopped by SIGTERM at step 1; ")  # before the second epoch
     assert err.endswith("; the same command goes on from there\n")
+    code, _, err = run(capsys, *given, "--seed", "1")  # another training
+    assert (code, err.count("\n")) == (1, 1)
+    assert "is of another configuration: seed was" in err
     code, out, _ = run(capsys, *given)
     assert code == 0
     assert "goes on from" in out

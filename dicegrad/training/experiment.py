@@ -70,6 +70,8 @@ def train_experiment(
     out: Path,
     device: torch.device | str = "cpu",
     report: Report = lambda line: None,
+    set_aside: bool = False,
+    tensorboard: Path | None = None,
 ) -> UNet:
     """Train the network of one experiment on all folds but one.
 
@@ -84,7 +86,9 @@ def train_experiment(
         seed: Of the study.
         out: Folder for weights, history and checkpoint.
         device: Where to train.
-        report: Takes a line now and then.
+        report: Takes the progress after each epoch, and a line on what else is worth knowing.
+        set_aside: Rename a checkpoint of another training and start anew, instead of refusing it.
+        tensorboard: Folder for what TensorBoard shows, if that is asked for.
 
     Raises:
         InputError: A prepared file is missing; see also `train`, `read_folds`, `read_epsilon`.
@@ -135,7 +139,8 @@ def train_experiment(
             **{"epsilon_value": str(epsilon), "fold": fold},
             **({"released": ", ".join(released)} if released else {}),
         },
-        set_aside=True,  # the workflow has decided that this training is to be done
+        set_aside=set_aside,
+        tensorboard=tensorboard,
     )
 
 

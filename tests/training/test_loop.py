@@ -185,6 +185,34 @@ def test_a_validation_loss_that_is_no_number_stops_the_training(fit, toy, tmp_pa
     assert not (tmp_path / "out" / "weights.pt").exists()
 
 
+def test_a_training_that_runs_away_with_a_finite_loss_is_stopped(fit, tmp_path):
+    with pytest.raises(InputError, match="training diverges: after epoch 1 the penalty") as error:
+        fit({"learning_rate": 1e3})
+    assert "a Dice loss is at most 1; lower training.learning_rate (now 1000)" in str(error.value)
+    assert not (tmp_path / "out" / "weights.pt").exists()
+
+
+def test_a_state_that_is_no_number_does_not_replace_a_good_checkpoint(fit, watched, tmp_path):
+    def objective(logits, label):
+        loss = watched(logits, label)
+        return loss * math.nan if len(watched.batches) == 3 and loss.requires_grad else loss
+
+    with pytest.raises(InputError, match="the loss is nan in epoch 1 at batch 3"):
+        fit({"checkpoint_minutes": 0}, objective=objective)
+    state = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 2
+    assert all(value.isfinite().all() for value in state["network"].values())
+
+
+def test_progress_is_reported_after_every_epoch(fit):
+    reported = []
+    fit({"stop_patience": 2}, report=reported.append)
+    assert [progress.row["epoch"] for progress in reported] == [1, 2, 3]
+    assert all(progress.speed > 0 and progress.early for progress in reported)
+    assert reported[0].left > reported[-1].left == 0
+    assert reported[1].left == pytest.approx((reported[0].seconds + reported[1].seconds) / 2)
+
+
 def test_a_split_without_cases_or_a_batch_without_one_is_refused(fit):
     with pytest.raises(InputError, match="there is no case for train"):
         Split((), (1,))

@@ -1,0 +1,79 @@
+"""How a training shows itself to who sits before it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from dicegrad.training.progress import Progress
+
+Report = Callable[["Progress | str"], None]
+
+
+@contextmanager
+def shown() -> Iterator[Report]:
+    """Show a training on standard output.
+
+    Yields:
+        A function that takes what a training reports. On a terminal it shows a table that grows
+        by a row an epoch, above a bar with the time left; elsewhere, or without the package rich,
+        plain lines.
+    """
+    try:
+        from rich.console import Console
+    except ImportError:  # a bare GPU machine
+        yield _print
+        return
+    console = Console(highlight=False)
+    if console.is_terminal:
+        with _table(console) as report:
+            yield report
+    else:
+        yield _print
+
+
+def _print(line: "Progress | str") -> None:
+    print(line, flush=True)
+
+
+@contextmanager
+def _table(console: "Console") -> Iterator[Report]:
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(24), TextColumn("{task.description}"))
+    with Bar(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("loading", total=None)
+        begun = False
+
+        def report(what: "Progress | str") -> None:
+            nonlocal begun
+            if isinstance(what, str):
+                bars.console.print(what, markup=False, style="dim")
+                return
+            words = what.words()
+            left = words.pop("left")
+            if not begun:
+                bars.console.print(_row(words, dict(zip(words, words, strict=True)), "bold"))
+            begun = True
+            bars.console.print(_row(words, words))
+            done, total = what.row["epoch"], what.epochs
+            text = f"epoch {words['epoch']}, time left {left}"
+            bars.update(bar, completed=done, total=total, description=text)
+
+        yield report
+
+
+def _row(words: dict[str, str], cells: dict[str, str], style: str = "") -> "Text":
+    """Cells right-aligned under their names, wide enough for what later epochs say."""
+    from rich.text import Text
+
+    widths = {name: max(len(name), len(text), 6) for name, text in words.items()}
+    total = words["epoch"].partition("/")[2]
+    widths["epoch"] = 2 * len(total) + 1
+    widths["lr"] = 7
+    text = "  ".join(cells[name].rjust(width) for name, width in widths.items())
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
