@@ -12,6 +12,7 @@ _SPACE = (2, 3, 4)
 # torch leaves a float32 image to oneDNN if it has several cases or more values than this without
 # the last axis; another one goes to a convolution that is not vectorised.
 _LARGE = 20480
+_ONEDNN = torch.backends.mkldnn.is_available()
 
 
 class Conv(nn.Conv3d):
@@ -19,15 +20,18 @@ class Conv(nn.Conv3d):
 
     def __init__(self, features: int, width: int, kernel: tuple[int, int, int]) -> None:
         super().__init__(features, width, kernel, padding="same")
-        self.reorders = max(kernel) > 1 and all(n % 2 for n in kernel)
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps (B, F, X, Y, Z) of an image (B, C, X, Y, Z)."""
-        small = len(image) == 1 and image[..., 0].numel() <= _LARGE and self.reorders
+        if torch.compiler.is_compiling() or not self._is_slow(image):
+            return super().forward(image)
+        return super().forward(image.to_mkldnn()).to_dense()
+
+    def _is_slow(self, image: Tensor) -> bool:
         plain = image.is_cpu and image.dtype == torch.float32
-        if small and plain and torch.backends.mkldnn.is_available():
-            return super().forward(image.to_mkldnn()).to_dense()
-        return super().forward(image)
+        small = len(image) == 1 and image[..., 0].numel() <= _LARGE and max(self.kernel_size) > 1
+        odd = all(n % 2 for n in self.kernel_size)
+        return plain and small and odd and not torch.is_autocast_enabled("cpu") and _ONEDNN
 
 
 class InstanceNorm(nn.InstanceNorm3d):

@@ -108,6 +108,9 @@ class UNet(nn.Module):
         torch.Size([2, 4, 16, 16, 4])
     """
 
+    # The order of values in which convolutions need not reorder them.
+    memory_format = torch.channels_last_3d
+
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()
         self.settings = settings
@@ -128,9 +131,8 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the output maps, (B, K, X, Y, Z), for an image (B, C, X, Y, Z)."""
-        # Channels last is the format in which convolutions reorder nothing. `contiguous` would
-        # leave a single channel as it is, since that is both formats at once.
-        x = torch.empty_like(image, memory_format=torch.channels_last_3d).copy_(image)
+        # `contiguous` would leave a single channel as it is, since that is both formats at once.
+        x = torch.empty_like(image, memory_format=self.memory_format).copy_(image)
         skips = []
         for block, pool in zip(self.encoder, (*self.settings.pools, None), strict=True):
             x = block(x)

@@ -66,9 +66,11 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
             self.network = UNet(network_settings)
-        self.network.to(data.device, memory_format=torch.channels_last_3d)
+        if settings.compile:  # which orders memory by itself
+            self.network.memory_format = torch.contiguous_format
+        self.network.to(data.device, memory_format=self.network.memory_format)
         self.predict = torch.compile(self.network) if settings.compile else self.network
-        self.optimizer = _adam(self.network, settings)
+        self.optimizer = make_adam(self.network, settings)
         self.schedule = Schedule()
         self.history: list[Row] = []
         self.kept: dict[str, Tensor] = {}
@@ -211,7 +213,7 @@ class Run:
         return f"lower training.learning_rate (now {self.settings.learning_rate:g})"
 
 
-def _adam(network: UNet, settings: TrainingSettings) -> torch.optim.Adam:
+def make_adam(network: UNet, settings: TrainingSettings) -> torch.optim.Adam:
     """Adam as in Keras; the gradient of l2 * ||W||^2 is a weight decay of twice l2."""
     kernels = kernels_of(network)
     chosen = {id(kernel) for kernel in kernels}

@@ -95,6 +95,21 @@ def test_the_network_computes_what_the_paper_describes(tiny_network, norm, activ
     torch.testing.assert_close(network(image), expected)
 
 
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_memory_format_changes_nothing_but_rounding(tiny_network, norm, batch):
+    torch.manual_seed(0)
+    network = UNet(tiny_network(4, norm=norm, in_channels=2))
+    image = torch.randn(batch, 2, 8, 8, 4)
+    found = []
+    for memory_format in (torch.channels_last_3d, torch.contiguous_format):
+        network.memory_format = memory_format
+        logits = network.to(memory_format=memory_format)(image)
+        gradients = torch.autograd.grad(logits.square().sum(), list(network.parameters()))
+        found.append([logits, *gradients])
+    torch.testing.assert_close(*found, atol=1e-3, rtol=1e-3)
+
+
 def test_slopes_of_prelu_start_at_zero_one_per_channel(tiny_network):
     network = UNet(tiny_network(activation="prelu"))
     slopes = [m.weight for m in network.modules() if isinstance(m, torch.nn.PReLU)]
