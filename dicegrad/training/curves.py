@@ -1,5 +1,6 @@
 """`progress.png`: the curves of a training, drawn anew while it runs."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
-_MEMORY = 0.9  # of the moving average, as nnU-Net's
 
 
 class Curves:
@@ -71,7 +71,7 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
         ImportError: matplotlib is not there.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     (losses, dice), (rate, duration) = figure.subplots(2, 2, sharex=True)
@@ -84,16 +84,23 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
         _curve(losses, epochs, [row[key] for row in history], name, colour)
     losses.set_ylabel("Loss")
 
+    window = min(10.0, max(1.0, now.epochs / 20))
     classes = [key for key in history[0] if key.startswith("dsc_")]
     for number, key in enumerate(classes):
         values, colour = [row[key] for row in history], _COLOURS[number % len(_COLOURS)]
         dice.plot(epochs, values, color=colour, alpha=0.3, linewidth=1)
-        _curve(dice, epochs, moving_average(values), key.removeprefix("dsc_"), colour)
+        averages = moving_average(values, window)
+        _curve(dice, epochs, averages, key.removeprefix("dsc_"), colour)
     dice.set_ylim(-0.02, 1.02)
-    dice.set_ylabel("Validation DSC (thin), moving average (thick)")
+    dice.set_ylabel("Validation DSC")
 
-    _curve(rate, epochs, [row["learning_rate"] for row in history], "", "#444444")
+    rates = [row["learning_rate"] for row in history]
+    _curve(rate, epochs, rates, "", "#444444")
     rate.set_yscale("log")
+    rate.set_ylim(min(rates) / 1.6, max(rates) * 1.6)  # wide enough for a label or two
+    rate.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    rate.yaxis.set_major_formatter("{x:.0e}")
+    rate.yaxis.set_minor_locator(NullLocator())
     rate.set_ylabel("Learning rate")
     _curve(duration, epochs, seconds, "", "#444444")
     duration.set_ylim(bottom=0)
@@ -103,10 +110,11 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(0, 1.02 * max(2, epochs[-1]))
     for axes in (rate, duration):
         axes.set_xlabel("Epoch")
-    for axes in (losses, dice):
-        axes.legend(frameon=False)
+    losses.legend(frameon=False)
+    dice.legend(frameon=False, title="moving average", loc="lower right")
     words = now.words()
     figure.suptitle(
         f"epoch {words['epoch']}   {words['cases/s']} cases/s   time left: {words['left']}",
@@ -115,13 +123,18 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
     return figure
 
 
-def moving_average(values: Sequence[float]) -> list[float]:
-    """Each value and what went before it, ever less; nan where there has been none yet."""
+def moving_average(values: Sequence[float], window: float) -> list[float]:
+    """Each value and what went before it, ever less.
+
+    Args:
+        values: One an epoch; nan says nothing, such as the DSC of a class no case has.
+        window: Epochs after which a value counts 1/e of what it did, about; from 1 up.
+    """
     averages: list[float] = []
-    average = float("nan")
+    average = math.nan
     for value in values:
-        if value == value:  # not nan: a class that no validation case has says nothing
-            average = value if average != average else _MEMORY * average + (1 - _MEMORY) * value
+        if not math.isnan(value):
+            average = value if math.isnan(average) else average + (value - average) / window
         averages.append(average)
     return averages
 

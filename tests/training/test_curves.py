@@ -50,8 +50,9 @@ def test_losses_dsc_learning_rate_and_duration_are_drawn_over_epochs():
 
 
 def test_a_moving_average_smooths_and_leaves_out_what_is_no_number():
-    assert moving_average([math.nan, 1, math.nan, 0])[1:] == [1, 1, 0.9]
-    assert math.isnan(moving_average([math.nan])[0])
+    assert moving_average([math.nan, 1, math.nan, 0], 10)[1:] == [1, 1, 0.9]
+    assert moving_average([1, 0, 3], 1) == [1, 0, 3]
+    assert math.isnan(moving_average([math.nan], 10)[0])
 
 
 def test_the_picture_is_there_whole_and_renewed(curves, tmp_path):
