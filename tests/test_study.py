@@ -85,6 +85,7 @@ def test_what_a_config_leaves_out_has_its_default():
         "folds": "all",
         "device": "auto",
         "training_threads": 1,
+        "tensorboard": False,
         "datasets": {},
         "outputs": "all",
         "draws": 100000,
