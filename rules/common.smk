@@ -89,7 +89,27 @@ except InputError as error:
 TABLES = ["table1", "table_losses"]
 TABLE_FORMATS = ["tsv", "md", "html", "tex", "xlsx"]
 FIGURES = ["finding", "transition", "roc", "distributions", "volumes", "learning_curves"]
-SUPPLEMENT = ["empty_decisions", "dice_rules", "agreement", "beside_paper"]
+# What Table 1 has no room for, and what the report calls it.
+SUPPLEMENT = {
+    "empty_decisions": "Empty maps: hits and false alarms",
+    "dice_rules": "Rules for empty maps",
+    "surfaces": "HD95 and surface Dice",
+    "agreement": "Agreement of volumes",
+    "areas": "Areas under the ROC curves",
+    "beside_paper": "The paper's Table 1 beside ours",
+}
+TITLES = {
+    "finding": "The finding at a glance",
+    "table1": "Table 1",
+    "table_losses": "I, marginal and leaf",
+    "transition": "DSC against ε/v",
+    "roc": "ROC",
+    "distributions": "DSC of every case",
+    "volumes": "Predicted and true volumes",
+    "learning_curves": "Learning curves",
+    "versions": "Versions",
+    **SUPPLEMENT,
+}
 STUDY = SETTINGS["study"]
 RESULTS = f"results/{STUDY}"
 EXPERIMENTS = Paramspace(pd.DataFrame(ROWS), filename_params=[])
@@ -198,25 +218,28 @@ def soft_volumes(wildcards):
 def table(name):
     """A table in all its formats; the report shows the one for browsers."""
     files = {kind: f"{RESULTS}/{name}.{kind}" for kind in TABLE_FORMATS}
-    files["html"] = report(
-        files["html"],
-        category="1. The finding",
-        caption=f"../report/{name}.rst",
-        labels={"what": name.replace("_", " ")},
-    )
+    files["html"] = in_report(files["html"], name, "1. The finding")
     return files
+
+
+def page(name):
+    """A table of the supplement as the report shows it."""
+    return in_report(f"{RESULTS}/supplement/{name}.html", name, "6. Supplement", "supplement")
+
+
+def in_report(path, name, category, caption=None):
+    """A file of the report: what it shows, and of which data."""
+    labels = {"what": TITLES.get(name, name), "data": ", ".join(DATASETS)}
+    if name.startswith("examples"):
+        labels = {"what": "Examples", "data": "{dataset}"}
+    caption = f"../report/{caption or name}.rst"
+    return report(path, category=category, caption=caption, labels=labels)
 
 
 def figure(name, category, caption=None):
     """A figure in all its formats; the report shows the PNG."""
     stem = f"{RESULTS}/figures/{name}"
-    shown = report(
-        f"{stem}.png",
-        category=category,
-        caption=f"../report/{caption or name}.rst",
-        labels={"what": name.replace("_", " ")},
-    )
-    return {"png": shown, "svg": f"{stem}.svg"}
+    return {"png": in_report(f"{stem}.png", name, category, caption), "svg": f"{stem}.svg"}
 
 
 def with_missing_labels(dataset):
@@ -229,10 +252,12 @@ def with_missing_labels(dataset):
 def study_outputs():
     """What a reader of the study wants: all that its table can answer, or what the config names."""
     partial = [row for row in ROWS if row["labeling"] != "full"]
-    lines = [(row["dataset"], row["labeling"]) for row in experiments(loss="dice", phi="I")]
+    sweeps = {(row["dataset"], row["labeling"]): set() for row in ROWS}
+    for row in experiments(loss="dice", phi="I"):
+        sweeps[row["dataset"], row["labeling"]].add(row["epsilon"])
     has = {
         "table_losses": any(row["loss"] != "dice" for row in partial),
-        "transition": len(lines) > len(set(lines)),
+        "transition": any(len(epsilons) > 1 for epsilons in sweeps.values()),
     }
     shown = {
         **{name: [f"{name}.{kind}" for kind in TABLE_FORMATS] for name in TABLES},
@@ -243,7 +268,9 @@ def study_outputs():
             if with_missing_labels(dataset)
             for kind in ("png", "svg")
         ],
-        "supplement": [f"supplement/{name}.tsv" for name in SUPPLEMENT],
+        "supplement": [
+            f"supplement/{name}.{kind}" for name in SUPPLEMENT for kind in ("tsv", "html")
+        ],
     }
     shown["table1"] += ["comparisons.tsv", "summary.txt"]
     shown["roc"].append("roc.tsv")
@@ -251,7 +278,8 @@ def study_outputs():
     wanted = SETTINGS["outputs"]
     if wanted == "all":
         wanted = [name for name in shown if has.get(name, True)]
-    files = ["scores.tsv", "epsilon.tsv", *(file for name in wanted for file in shown[name])]
+    files = ["scores.tsv", "epsilon.tsv", "versions.tsv"]
+    files += [file for name in wanted for file in shown[name]]
     return [f"{RESULTS}/{file}" for file in files]
 
 

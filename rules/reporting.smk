@@ -250,11 +250,10 @@ rule supplement:
     input:
         scores=f"{RESULTS}/scores.tsv",
         table1=f"{RESULTS}/table1.tsv",
+        roc=f"{RESULTS}/roc.tsv",
     output:
-        empty_decisions=f"{RESULTS}/supplement/empty_decisions.tsv",
-        dice_rules=f"{RESULTS}/supplement/dice_rules.tsv",
-        agreement=f"{RESULTS}/supplement/agreement.tsv",
-        beside_paper=f"{RESULTS}/supplement/beside_paper.tsv",
+        **{name: f"{RESULTS}/supplement/{name}.tsv" for name in SUPPLEMENT},
+        **{f"{name}_page": page(name) for name in SUPPLEMENT},
     log:
         f"logs/{STUDY}/supplement.log",
     benchmark:
@@ -270,3 +269,24 @@ rule supplement:
         "Making the supplementary tables"
     script:
         "../scripts/supplement.py"
+
+
+rule versions:
+    input:
+        f"{RESULTS}/scores.tsv",
+    output:
+        table=f"{RESULTS}/versions.tsv",
+        page=in_report(f"{RESULTS}/versions.html", "versions", "7. How it was made"),
+    log:
+        f"logs/{STUDY}/versions.log",
+    benchmark:
+        f"logs/{STUDY}/versions.benchmark.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 5 * attempt,
+    message:
+        "Noting the versions"
+    script:
+        "../scripts/versions.py"

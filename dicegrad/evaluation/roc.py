@@ -21,8 +21,16 @@ Array = npt.NDArray[np.float64]
 ROC_COLUMNS = (
     *("dataset", "labeling", "setup", "batch_size", "class", "positive", "negative"),
     *("threshold_ml", "false_positive_rate", "true_positive_rate"),
-    *("auc", "auc_low", "auc_high", "auc_method", "auc_grid", "n_positive", "n_negative"),
+    *("auc", "auc_low", "auc_high", "auc_method", "auc_grid", "auc_grid_1ml"),
+    *("n_positive", "n_negative"),
 )
+# One row per curve: what does not change along it.
+AREA_COLUMNS = tuple(
+    column
+    for column in ROC_COLUMNS
+    if column not in ("threshold_ml", "false_positive_rate", "true_positive_rate")
+)
+BRATS_THRESHOLDS_ML = np.linspace(-1, 1000, 1002)
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def auc_on_grid(
         volumes: Predicted volume per case, ml.
         positive: Whether the case belongs to the group to detect.
         thresholds: Grid in ml; by default 1,001 from 0 to the largest volume (the paper's for
-            ACDC; for BRATS it is `np.linspace(-1, 1000, 1002)`).
+            ACDC; for BRATS it is `BRATS_THRESHOLDS_ML`).
 
     Returns:
         The area; it lacks the corner beyond the largest threshold where that one is not passed by
@@ -219,6 +227,7 @@ def _curve_rows(
             "true_positive_rate": curve.true_positive_rate,
             **{"auc": area.value, "auc_low": area.low, "auc_high": area.high},
             **{"auc_method": area.method, "auc_grid": auc_on_grid(volumes, positive)},
+            "auc_grid_1ml": auc_on_grid(volumes, positive, BRATS_THRESHOLDS_ML),
             **{"n_positive": int(positive.sum()), "n_negative": int((~positive).sum())},
         }
     )

@@ -70,17 +70,7 @@ def to_html(wide: Wide, caption: str) -> str:
         '<span class="empty">Highlighted</span>: theory expects empty maps. '
         "<i>Italic</i>: significantly inferior to the reference."
     )
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f"<title>{escape_html(caption.split('.')[0])}</title>",
-            f"<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<table>",
-            f"<caption>{escape_html(caption)}<br>{note}</caption>",
-            f"<thead>\n{_html_head(wide)}\n</thead>\n<tbody>",
-            *body,
-            "</tbody>\n</table>\n</body>\n</html>\n",
-        ]
-    )
+    return _page(caption, f"{escape_html(caption)}<br>{note}", _html_head(wide), body)
 
 
 def _html_head(wide: Wide) -> str:
@@ -111,6 +101,49 @@ FORMATS: Mapping[str, Callable[[Wide, str], str]] = {
     "html": to_html,
     "tex": to_latex,
 }
+
+
+def write_page(table: pd.DataFrame, path: Path | str, caption: str) -> None:
+    """Write any table as a page of its own, numbers with three digits.
+
+    Args:
+        table: Text and numbers.
+        path: Of the page.
+        caption: Plain text; its first sentence is the title.
+    """
+    numeric = [pd.api.types.is_float_dtype(kind) for kind in table.dtypes]
+    heads = "".join(f"<th>{escape_html(str(name))}</th>" for name in table)
+    lines = []
+    for values in table.itertuples(index=False):
+        cells = (
+            f"<td>{_number(value)}</td>"
+            if is_number
+            else f'<td class="text">{escape_html(str(value))}</td>'
+            for value, is_number in zip(values, numeric, strict=True)
+        )
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    if not lines:
+        lines = [f'<tr><td class="text" colspan="{len(table.columns)}">none</td></tr>']
+    page = _page(caption, escape_html(caption), f"<tr>{heads}</tr>", lines)
+    Path(path).write_text(page, encoding="utf-8")
+
+
+def _number(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.3g}".replace("-", "−")
+
+
+def _page(title: str, caption: str, head: str, body: Sequence[str]) -> str:
+    """A page that holds one table: no script, nothing fetched."""
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            f"<title>{escape_html(title.split('.')[0])}</title>",
+            f"<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<table>",
+            f"<caption>{caption}</caption>\n<thead>\n{head}\n</thead>\n<tbody>",
+            *body,
+            "</tbody>\n</table>\n</body>\n</html>\n",
+        ]
+    )
 
 
 def read_table(path: Path | str) -> pd.DataFrame:

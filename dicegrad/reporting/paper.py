@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from dicegrad.evaluation.roc import AREA_COLUMNS
 from dicegrad.reporting.tables import Datasets
 
 # dataset, labeling, B, then I BI I_eps for: DSC kept, DSC missing, delta V kept, delta V missing.
@@ -25,6 +26,8 @@ ACDC  partial 2  0.88 0.80 0.80  0.88 0.08 0.06    0 -11 -14   -5 -129 -131
 GROUPS = {"BRATS": ("HGG", "LGG"), "ACDC": ("ED", "ES")}
 CLASSES = {"BRATS": "tumor", "ACDC": "MYO"}
 SETUPS = ("I", "BI", "I_eps")
+# In the legend of the released ACDC figure (partial labels, B = 2); BRATS has none in print.
+_AUC = {"I": 0.43, "BI": 0.92, "I_eps": 0.94}
 
 
 def paper_table1() -> pd.DataFrame:
@@ -93,3 +96,18 @@ def beside_paper(
     for metric in metrics:
         both[f"{metric}_difference"] = both[metric] - both[f"{metric}_paper"]
     return both[columns]
+
+
+def areas_beside_paper(roc: pd.DataFrame) -> pd.DataFrame:
+    """The areas under a study's curves, exact and on the paper's grids, beside the paper's.
+
+    Args:
+        roc: roc.tsv.
+
+    Returns:
+        One row per curve: `AREA_COLUMNS` and auc_paper, which is NaN where the paper has none.
+    """
+    areas = roc[list(AREA_COLUMNS)].drop_duplicates(ignore_index=True)
+    acdc = areas["dataset"].astype(str).str.upper().str.startswith("ACDC")
+    same = acdc & (areas["labeling"] == "partial") & (areas["batch_size"] == 2)
+    return areas.assign(auc_paper=areas["setup"].map(_AUC).astype(float).where(same))

@@ -9,7 +9,7 @@ REPORT = Path(__file__).parents[2] / "report"
 
 
 @pytest.mark.parametrize("path", sorted(REPORT.glob("*.rst")), ids=lambda path: path.stem)
-def test_captions_render_and_are_valid_rst(path, datasets):
+def test_captions_render_and_are_valid_rst(path, datasets, tmp_path):
     job = SimpleNamespace(
         config={"study": "demo"},
         wildcards=SimpleNamespace(dataset="heart"),
@@ -17,8 +17,11 @@ def test_captions_render_and_are_valid_rst(path, datasets):
         input=["results/demo/table1.tsv"],
         output={"tsv": "results/demo/table1.tsv", "table": "results/demo/roc.tsv"},
     )
+    figure = tmp_path / "finding.png"
+    figure.with_suffix(".svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    files = [SimpleNamespace(path=figure)]
     environment = Environment(undefined=StrictUndefined)
-    text = environment.from_string(path.read_text()).render(snakemake=job)
+    text = environment.from_string(path.read_text()).render(snakemake=job, files=files)
     html = publish_parts(text, writer_name="html", settings_overrides={"halt_level": 2})["body"]
     assert html.count("<p>") + html.count("<li>") >= 2
     assert "system-message" not in html
