@@ -99,7 +99,7 @@ SUPPLEMENT = {
     "beside_paper": "The paper's Table 1 beside ours",
 }
 TITLES = {
-    "finding": "The finding at a glance",
+    "finding": "At a glance",
     "table1": "Table 1",
     "table_losses": "I, marginal and leaf",
     "transition": "DSC against ε/v",
@@ -229,9 +229,9 @@ def page(name):
 
 def in_report(path, name, category, caption=None):
     """A file of the report: what it shows, and of which data."""
-    labels = {"what": TITLES.get(name, name), "data": ", ".join(DATASETS)}
+    labels = {"result": TITLES.get(name, name), "with data": ", ".join(DATASETS)}
     if name.startswith("examples"):
-        labels = {"what": "Examples", "data": "{dataset}"}
+        labels = {"result": "Examples", "with data": "{dataset}"}
     caption = f"../report/{caption or name}.rst"
     return report(path, category=category, caption=caption, labels=labels)
 
