@@ -1,7 +1,7 @@
 """What Table 1 has no room for, as tables and as pages."""
 
 from dicegrad.evaluation.agreement import agreement
-from dicegrad.evaluation.empty import dice_rules, empty_decisions
+from dicegrad.evaluation.empty import dice_rules, empty_decisions, rules_side_by_side
 from dicegrad.evaluation.scores import read_scores, write_scores
 from dicegrad.evaluation.surfaces import surfaces
 from dicegrad.logs import job
@@ -36,5 +36,6 @@ with job(snakemake.log[0]) as report:
     }
     for name, table in tables.items():
         write_scores(table, snakemake.output[name])
-        write_page(table, snakemake.output[f"{name}_page"], CAPTIONS[name])
+        shown = rules_side_by_side(table) if name == "dice_rules" else table
+        write_page(shown, snakemake.output[f"{name}_page"], CAPTIONS[name])
         report(f"{name}: {len(table)} rows")

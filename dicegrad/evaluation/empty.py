@@ -77,6 +77,22 @@ def dice_rules(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) 
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
 
 
+def rules_side_by_side(rules: pd.DataFrame) -> pd.DataFrame:
+    """The table of `dice_rules` with a column of mean DSC for each rule.
+
+    Args:
+        rules: From `dice_rules`.
+
+    Returns:
+        One row per cell and truth: `CELL`, truth, n, then the rules.
+    """
+    keys = [*CELL, "truth", "n"]
+    wide = rules.pivot(index=keys, columns="rule", values="dsc")
+    order = pd.MultiIndex.from_frame(rules[keys].drop_duplicates())
+    wide = wide.reindex(index=order, columns=list(EMPTY_RULES))
+    return wide.rename_axis(columns=None).reset_index()
+
+
 def _missing_classes(
     scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], str, pd.DataFrame]]:

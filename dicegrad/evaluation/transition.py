@@ -133,7 +133,13 @@ def transition(
             row |= {"dsc": interval.mean, "dsc_low": interval.low, "dsc_high": interval.high}
             rows.append(row)
     table = pd.DataFrame(rows).reindex(columns=list(TRANSITION_COLUMNS))
-    table = table.sort_values([*LINE, "group", "epsilon_voxels"], kind="stable", ignore_index=True)
+    order = {name: place for place, name in enumerate(datasets)}
+    table = table.sort_values(
+        [*LINE, "group", "epsilon_voxels"],
+        kind="stable",
+        ignore_index=True,
+        key=lambda column: column.map(order) if column.name == "dataset" else column,
+    )
     for _, line in table.groupby(LINE):
         crossing = _halfway(line[line["missing"].astype(bool)])
         table.loc[line.index, "halfway"] = crossing

@@ -111,7 +111,8 @@ def write_page(table: pd.DataFrame, path: Path | str, caption: str) -> None:
         path: Of the page.
         caption: Plain text; its first sentence is the title.
     """
-    numeric = [pd.api.types.is_float_dtype(kind) for kind in table.dtypes]
+    kinds = pd.api.types
+    numeric = [kinds.is_numeric_dtype(k) and not kinds.is_bool_dtype(k) for k in table.dtypes]
     heads = "".join(f"<th>{escape_html(str(name))}</th>" for name in table)
     lines = []
     for values in table.itertuples(index=False):

@@ -71,17 +71,23 @@ def _colour(labeling: str) -> Any:  # noqa: ANN401
     return sns.color_palette("crest", as_cmap=True)(0.1 + 0.9 * missing_share(labeling))
 
 
+def _style(batch_size: int, several: bool) -> str:
+    """The paper's line style of a batch size; solid where there is only one."""
+    return line_style(batch_size) if several else "-"
+
+
 def _draw(panel: "Axes", here: pd.DataFrame) -> None:
     top = max(10.0, 1.3 * here["epsilon_over_v"].max())
     if here["missing"].iloc[0]:
         x = np.concatenate([[0], np.geomspace(LINEAR_BELOW / 10, top, 300)])
         panel.fill_between(x, relative_push(x), color=AMBER, alpha=0.6, linewidth=0, zorder=0)
+    several = here["batch_size"].nunique() > 1
     for (_, _, labeling, size), line in here.groupby(LINE, sort=False):
         colour = _colour(labeling)
-        style = {"color": colour, "linestyle": line_style(size), "marker": MARKERS.get(size, "v")}
-        panel.plot(
-            line["epsilon_over_v"], line["dsc"], linewidth=1.3, markersize=4, zorder=3, **style
-        )
+        style = {"color": colour, "marker": MARKERS.get(size, "v"), "markersize": 4.5}
+        # Two points do not tell what lies between them.
+        style["linestyle"] = _style(size, several) if len(line) > 2 else "none"
+        panel.plot(line["epsilon_over_v"], line["dsc"], linewidth=1.3, zorder=3, **style)
         panel.vlines(
             line["epsilon_over_v"], line["dsc_low"], line["dsc_high"], color=colour, linewidth=0.8
         )
@@ -100,11 +106,12 @@ def _explain(figure: "Figure", transition: pd.DataFrame) -> None:
 
     entries: list[tuple[Any, str]] = []
     lines = transition[["labeling", "batch_size"]].drop_duplicates()
+    several = lines["batch_size"].nunique() > 1
     for labeling in sort_labelings(lines["labeling"]):
         for size in sorted(lines.loc[lines["labeling"] == labeling, "batch_size"]):
-            style = {"color": _colour(labeling), "linestyle": line_style(size), "markersize": 4}
-            handle = Line2D([], [], marker=MARKERS.get(size, "v"), **style)
-            entries.append((handle, f"{labeling} labels, B = {size}"))
+            style = {"color": _colour(labeling), "linestyle": _style(size, several)}
+            handle = Line2D([], [], marker=MARKERS.get(size, "v"), markersize=4.5, **style)
+            entries.append((handle, f"{labeling} labels" + f", B = {size}" * several))
     entries.append((Patch(color=AMBER, alpha=0.6), "theory: push on an empty map / its maximum"))
     if any(0.5 < share < 1 for share in transition["share_missing"]):
         tick = Line2D([], [], color="0.4", linewidth=2.5, marker="")
