@@ -237,9 +237,9 @@ def in_report(path, name, category, caption=None):
 
 
 def figure(name, category, caption=None):
-    """A figure in all its formats; the report shows the PNG."""
+    """A figure in all its formats; the report shows the SVG, sharp and of a size for a window."""
     stem = f"{RESULTS}/figures/{name}"
-    return {"png": in_report(f"{stem}.png", name, category, caption), "svg": f"{stem}.svg"}
+    return {"png": f"{stem}.png", "svg": in_report(f"{stem}.svg", name, category, caption)}
 
 
 def with_missing_labels(dataset):

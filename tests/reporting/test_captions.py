@@ -17,8 +17,8 @@ def test_captions_render_and_are_valid_rst(path, datasets, tmp_path):
         input=["results/demo/table1.tsv"],
         output={"tsv": "results/demo/table1.tsv", "table": "results/demo/roc.tsv"},
     )
-    figure = tmp_path / "finding.png"
-    figure.with_suffix(".svg").write_text("<?xml?>\n<svg>\n <style>*{color: red}</style>\n</svg>\n")
+    figure = tmp_path / "finding.svg"
+    figure.write_text("<?xml?>\n<svg>\n <style>*{color: red}</style>\n</svg>\n")
     files = [SimpleNamespace(path=figure)]
     environment = Environment(undefined=StrictUndefined)
     text = environment.from_string(path.read_text()).render(snakemake=job, files=files)

@@ -25,7 +25,7 @@ class Browser:
         theirs_in, self._write = os.pipe()
         self._read, theirs_out = os.pipe()
         command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "about:blank"]
-        shell = ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", *command]
+        shell = ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash", *command]
         self._process = subprocess.Popen(
             shell, pass_fds=(theirs_in, theirs_out), stderr=subprocess.DEVNULL
         )

@@ -1,13 +1,11 @@
 """The finished study as its reader meets it."""
 
-import shutil
-import subprocess
-
 import pandas as pd
 import pytest
 
+from tests.workflow.browser import CHROMIUM, Browser
+
 pytestmark = pytest.mark.xdist_group("study")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +16,13 @@ def report(finished, tmp_path_factory):
 
 
 def test_a_finished_study_leaves_tables_figures_and_a_summary(finished):
-    expected = {f"table1.{kind}" for kind in ("tsv", "md", "html", "tex")}
+    expected = {f"table1.{kind}" for kind in ("tsv", "md", "html", "tex", "xlsx")}
     expected |= {"scores.tsv", "epsilon.tsv", "comparisons.tsv", "roc.tsv", "summary.txt"}
+    expected |= {"transition.tsv", "versions.tsv"}
     assert expected <= {path.name for path in finished.results.iterdir()}
     figures = {path.stem for path in (finished.results / "figures").glob("*.png")}
-    assert {"finding", "roc", "distributions", "volumes", "examples_heart"} <= figures
+    assert {"finding", "transition", "roc", "distributions", "volumes"} <= figures
+    assert "examples_heart" in figures
     assert figures == {path.stem for path in (finished.results / "figures").glob("*.svg")}
 
 
@@ -50,31 +50,84 @@ def test_epsilon_is_the_mean_volume_of_the_training_cases(finished):
 def test_the_report_holds_every_figure_and_needs_no_network(report):
     text = report.read_text()
     for name in (
-        "finding.png",
-        "roc.png",
-        "distributions.png",
-        "learning_curves.png",
+        "finding.svg",
+        "roc.svg",
+        "distributions.svg",
+        "learning_curves.svg",
         "table1.html",
     ):
         assert name in text
     assert "This report shows what the Dice loss does" in text
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_a_browser_shows_the_report_without_an_error(report, tmp_path):
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    flags += [
-        "--virtual-time-budget=5000",
-        "--enable-logging=stderr",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-    ]
-    done = subprocess.run(
-        [CHROMIUM, *flags, f"--user-data-dir={tmp_path}", "--dump-dom", report.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "1. The finding" in done.stdout
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    assert not [line for line in console if "Uncaught" in line or "ERR_" in line]
+@pytest.fixture(scope="module")
+def page(report, tmp_path_factory):
+    """The report in a browser without network, at its first page."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        browser.open(report.as_uri())
+        browser.wait("document.querySelectorAll('nav a').length > 5")
+        yield browser
+
+
+LINKS = "[...document.querySelectorAll('nav a')]"
+EYES = "[...document.querySelectorAll('nav a[iconname=eye]')]"
+SHOWN = "document.querySelector('nav').nextElementSibling"
+# A picture that is drawn, or a page with a table that has a row.
+VISIBLE = f"""(async () => {{
+    const image = {SHOWN}.querySelector('img'), frame = {SHOWN}.querySelector('iframe');
+    if (image) return image.complete && image.naturalWidth > 300 && image.clientHeight > 100;
+    if (!frame || frame.clientHeight < 100) return false;
+    const text = await (await fetch(frame.src)).text();
+    return new DOMParser().parseFromString(text, 'text/html').querySelectorAll('tbody tr').length;
+}})()"""
+
+
+def follow(page, text):
+    """Click a link of the menu, from the first page."""
+    page.run(f"{LINKS}[1].click()")
+    page.wait(f"{LINKS}.some(a => a.innerText.trim() === 'Workflow')")
+    page.run(f"{LINKS}.find(a => a.innerText.trim() === {text!r}).click()")
+
+
+def menu(page):
+    page.run(f"{LINKS}[1].click()")
+    page.wait(f"{LINKS}.some(a => a.innerText.trim() === 'Workflow')")
+    return [text for text in page.run(f"{LINKS}.map(a => a.innerText.trim())") if text]
+
+
+def test_the_first_page_shows_the_finding(page):
+    assert page.run("document.querySelector('#first-figure svg').clientWidth") > 300
+    assert "System Message" not in page.run("document.body.innerText")
+
+
+def test_every_result_can_be_seen_and_is_explained(page):
+    """Each eye shows a figure or a table, each i its caption, and nothing is complained about."""
+    seen = {}
+    for category in [text for text in menu(page) if text[0].isdigit()]:
+        follow(page, category)
+        page.wait(f"{EYES}.length")
+        for number in range(page.run(f"{EYES}.length")):
+            name = page.run(f"{EYES}[{number}].closest('tr').querySelector('td').innerText")
+            page.run(f"{EYES}[{number}].click()")
+            page.wait(VISIBLE)
+            seen[name] = category
+    assert {"At a glance", "Table 1", "ROC", "Examples", "Rules for empty maps"} <= set(seen)
+    assert next(iter(seen)) == "At a glance"
+    for category in dict.fromkeys(seen.values()):
+        follow(page, category)
+        page.wait(f"{EYES}.length")
+        page.run("document.querySelector('nav a[iconname=information-circle]').click()")
+        page.wait("document.body.innerText.toUpperCase().includes('DESCRIPTION')")
+    assert page.errors == []
+
+
+def test_every_link_of_the_first_page_leads_somewhere(page):
+    before = page.run("document.body.innerText")
+    for text in menu(page):
+        follow(page, text)
+        page.wait(f"document.body.innerText !== {before!r}")
+    hrefs = page.run("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
+    assert all(href is None or href.startswith(("#", "data:")) for href in hrefs)
+    assert page.errors == []
