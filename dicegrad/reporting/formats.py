@@ -54,6 +54,8 @@ th { font-weight: 600; text-align: center; }
 thead tr:last-child th { border-bottom: 1px solid; }
 tr.dataset td { border-top: 1px solid #999; }
 .empty { background: #ffe3a8; }
+.long { font-size: 85%; }
+.long th, .long td { padding: .1em .5em; }
 .quoted td { color: #666; font-size: 92%; padding-top: 0; }
 """.strip()
 
@@ -125,7 +127,7 @@ def write_page(table: pd.DataFrame, path: Path | str, caption: str) -> None:
         lines.append(f"<tr>{''.join(cells)}</tr>")
     if not lines:
         lines = [f'<tr><td class="text" colspan="{len(table.columns)}">none</td></tr>']
-    page = _page(caption, escape_html(caption), f"<tr>{heads}</tr>", lines)
+    page = _page(caption, escape_html(caption), f"<tr>{heads}</tr>", lines, "long")
     Path(path).write_text(page, encoding="utf-8")
 
 
@@ -133,13 +135,14 @@ def _number(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.3g}".replace("-", "−")
 
 
-def _page(title: str, caption: str, head: str, body: Sequence[str]) -> str:
+def _page(title: str, caption: str, head: str, body: Sequence[str], style: str = "") -> str:
     """A page that holds one table: no script, nothing fetched."""
     return "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             f"<title>{escape_html(title.split('.')[0])}</title>",
-            f"<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<table>",
+            f"<style>\n{_STYLE}\n</style>\n</head>\n<body>",
+            f'<table class="{style}">' if style else "<table>",
             f"<caption>{caption}</caption>\n<thead>\n{head}\n</thead>\n<tbody>",
             *body,
             "</tbody>\n</table>\n</body>\n</html>\n",

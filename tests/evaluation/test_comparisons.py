@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from dicegrad.evaluation.comparisons import COMPARISON_COLUMNS, compare
@@ -102,3 +103,16 @@ def test_batch_sizes_are_compared_within_themselves(scores):
     table = compare(eight)
     assert set(table["batch_size"]) == {8}
     assert set(table["question"]) == {"labeling"}
+
+
+def test_shares_of_partial_labels_are_compared_with_full_labels_too(scores):
+    half = scores[scores["labeling"] == "partial"].assign(labeling="partial-50")
+    table = compare(pd.concat([scores, half]))
+    asked = table[table["question"] == "labeling"]
+    assert set(asked["labeling_a"]) == {"partial", "partial-50"}
+    assert set(asked["labeling_b"]) == {"full"}
+    one, two = (asked[asked["labeling_a"] == name] for name in ("partial", "partial-50"))
+    assert one["p_value"].tolist() == two["p_value"].tolist()
+    losses = table[table["question"] == "loss"]
+    assert (losses["labeling_a"] == losses["labeling_b"]).all()
+    assert losses["labeling_a"].value_counts().nunique() == 1

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dicegrad.evaluation.empty import dice_rules, empty_decisions
+from dicegrad.evaluation.empty import dice_rules, empty_decisions, rules_side_by_side
 
 
 def test_empty_maps_are_counted_where_they_should_be_and_where_not(scores, datasets):
@@ -35,3 +35,12 @@ def test_rules_part_on_the_training_truth_and_agree_on_the_full_one(scores, data
     assert np.isnan(learnt.loc["nnunet", "dsc"])
     ignored = table[(table["truth"] == "training") & (table["setup"] == "I")].set_index("rule")
     assert ignored.loc["nnunet", "dsc"] == ignored.loc["dicegrad", "dsc"] == 0
+
+
+def test_rules_side_by_side_hold_what_the_long_table_holds(scores, datasets):
+    long = dice_rules(scores, datasets)
+    wide = rules_side_by_side(long)
+    assert len(wide) * 4 == len(long)
+    learnt = wide[(wide["truth"] == "training") & (wide["setup"] == "BI")].iloc[0]
+    assert learnt[["dicegrad", "deepvoxnet2"]].tolist() == [1, 1]
+    assert learnt[["monai", "nnunet"]].isna().all()

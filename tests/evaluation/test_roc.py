@@ -1,10 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from dicegrad.evaluation.roc import ROC_COLUMNS, auc, auc_on_grid, roc_curve, roc_table
+from dicegrad.reporting.paper import areas_beside_paper
 
 volumes = st.lists(st.integers(0, 12), min_size=1, max_size=15)
 
@@ -102,6 +104,30 @@ def test_roc_table_holds_a_curve_per_training_on_partial_labels(scores, datasets
     for _, curve in table.groupby("setup"):
         assert curve["true_positive_rate"].is_monotonic_increasing
         assert curve["false_positive_rate"].is_monotonic_increasing
+
+
+def test_areas_on_the_papers_grids_stand_beside_the_exact_one(scores, datasets):
+    table = roc_table(scores, datasets)
+    curve = table[table["setup"] == "I"].iloc[0]
+    cases = scores[(scores["labeling"] == "partial") & (scores["class"] == "MYO")]
+    cases = cases[(cases["phi"] == "I") & (cases["loss"] == "dice")]
+    volumes, positive = cases["volume_pred_ml"], cases["group"] == "ED"
+    assert curve["auc_grid"] == auc_on_grid(volumes, positive)
+    assert curve["auc_grid_1ml"] == auc_on_grid(volumes, positive, np.arange(-1, 1001))
+    areas = areas_beside_paper(table)
+    assert len(areas) == 4
+    assert areas["auc_paper"].isna().all()  # hearts are not ACDC
+    acdc = areas_beside_paper(table.assign(dataset="acdc")).set_index("setup")["auc_paper"]
+    assert acdc["I"] == 0.43
+    assert acdc["BI"] == 0.92
+    assert np.isnan(acdc["leaf"])
+
+
+def test_the_labeling_with_the_most_missing_labels_has_the_curves(scores, datasets):
+    half = scores[scores["labeling"] == "partial"].assign(labeling="partial-50")
+    both = pd.concat([scores, half])
+    assert set(roc_table(both, datasets)["labeling"]) == {"partial"}
+    assert set(roc_table(half, datasets)["labeling"]) == {"partial-50"}
 
 
 def test_without_both_groups_there_is_no_curve(scores, datasets):

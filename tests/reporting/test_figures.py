@@ -18,6 +18,7 @@ from dicegrad.reporting.figures.distributions import plot_distributions
 from dicegrad.reporting.figures.examples import Example, plot_examples, view_case
 from dicegrad.reporting.figures.index import plot_finding
 from dicegrad.reporting.figures.roc import plot_roc
+from dicegrad.reporting.figures.transition import plot_transition
 from dicegrad.reporting.figures.volumes import plot_volumes
 from dicegrad.reporting.tables import table1
 
@@ -90,6 +91,60 @@ def draw(name, scores, datasets, stem):
 
 
 FIGURES = ["roc", "volumes", "curves", "finding", "distributions"]
+
+
+@pytest.fixture(scope="module")
+def sweep(scores):
+    """A study of the transition: four epsilons, half and all of the labels missing."""
+    heart = scores[(scores["dataset"] == "heart") & (scores["loss"] == "dice")]
+    plain = heart[(heart["phi"] == "I") & (heart["epsilon"] == "1e-7")]
+    learnt = heart[(heart["epsilon"] == "heuristic") & (heart["labeling"] == "partial")]
+    parts = [plain.assign(labeling=name) for name in ("full", "partial-50", "partial")]
+    for epsilon in ("0.01xheuristic", "heuristic", "10xheuristic"):
+        parts.append(plain[plain["labeling"] == "full"].assign(epsilon=epsilon))
+        parts += [learnt.assign(labeling=x, epsilon=epsilon) for x in ("partial-50", "partial")]
+    study = pd.concat(parts)
+    keys = [*EXPERIMENT, "case", "class"]
+    return study.drop_duplicates(keys, ignore_index=True)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_a_sweep_are_readable(name, sweep, datasets, tmp_path, drawn):
+    assert_written(draw(name, sweep, datasets, tmp_path / name), tmp_path / name)
+    assert_readable(drawn)
+
+
+def lines_of_a_transition(datasets=("heart",), sizes=(2,), epsilons=(0.0, 0.01, 0.1, 1.0, 10.0)):
+    """transition.tsv of a made-up study."""
+    rows = [
+        {
+            **{"dataset": dataset, "class": "MYO", "labeling": labeling, "batch_size": size},
+            **{"epsilon_over_v": x, "share_missing": share, "group": group, "missing": missing},
+            **{"dsc": 0.9 - 0.8 * missing * min(x, 1), "dsc_low": 0.05, "dsc_high": 0.95},
+        }
+        for dataset in datasets
+        for labeling, share in (("full", 0.0), ("partial-75", 0.75), ("partial", 1.0))
+        for size in sizes
+        for group, missing in (("ED", False), ("ES", True))
+        for x in epsilons
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        lines_of_a_transition(),
+        lines_of_a_transition(("heart", "tumor"), (1, 2, 4, 8)),
+        lines_of_a_transition(epsilons=(0.0, 1.0)),
+        lines_of_a_transition().iloc[:0],
+    ],
+    ids=["one", "both, four batch sizes", "two epsilons", "nothing"],
+)
+def test_the_transition_is_readable(table, tmp_path, drawn):
+    stem = tmp_path / "transition"
+    assert_written(plot_transition(table, stem), stem)
+    assert_readable(drawn)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -9,7 +9,14 @@ from openpyxl import load_workbook
 
 from dicegrad.errors import InputError
 from dicegrad.evaluation.comparisons import compare
-from dicegrad.reporting.formats import read_table, to_html, to_latex, to_markdown, write_table
+from dicegrad.reporting.formats import (
+    read_table,
+    to_html,
+    to_latex,
+    to_markdown,
+    write_page,
+    write_table,
+)
 from dicegrad.reporting.layout import widen
 from dicegrad.reporting.paper import beside_paper
 from dicegrad.reporting.tables import table1, table_losses
@@ -146,6 +153,21 @@ def test_every_format_is_written_and_the_long_table_read_back(table, datasets, t
     assert all(path.stat().st_size > 200 for path in paths)
     with pytest.raises(InputError, match="docx"):
         write_table(table, datasets, [tmp_path / "table1.docx"], CAPTION)
+
+
+def test_a_page_shows_any_table(tmp_path):
+    table = pd.DataFrame({"a<b": ["x & y", "z"], "n": [3, 4], "dsc": [-0.12345, float("nan")]})
+    write_page(table, tmp_path / "page.html", "Some <words>. More.")
+    text = (tmp_path / "page.html").read_text()
+    page = Balance()
+    page.feed(text)
+    assert page.open == []
+    assert set(page.columns) == {3}
+    assert "<title>Some &lt;words&gt;</title>" in text
+    assert '<td class="text">x &amp; y</td><td>3</td><td>−0.123</td>' in text
+    assert text.count("–") == 1
+    write_page(table.iloc[:0], tmp_path / "none.html", "Nothing.")
+    assert ">none</td>" in (tmp_path / "none.html").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,9 @@ def test_batch_sizes_are_rows_of_their_own(batch_scores, datasets):
         ("I", "heuristic", 1, "dice", True),
         ("CI", "1e-7", 1, "dice", True),  # LV and RV keep their labels
         ("BI", "1e-7", 2, "leaf", False),
+        ("I", "0.1xheuristic", 2, "dice", True),
+        ("I", "10xheuristic", 2, "dice", True),
+        ("I", "0.001xheuristic", 2, "dice", False),
     ],
 )
 def test_what_theory_expects(phi, epsilon, batch_size, loss, expected, datasets):
@@ -136,6 +139,8 @@ def test_what_theory_expects(phi, epsilon, batch_size, loss, expected, datasets)
     assert not learns_empty(row, "ED", "MYO", about)
     assert not learns_empty(row, "ES", "LV", about)
     assert not learns_empty({**row, "labeling": "full"}, "ES", "MYO", about)
+    assert not learns_empty({**row, "labeling": "partial-50"}, "ES", "MYO", about)
+    assert learns_empty({**row, "labeling": "partial-75"}, "ES", "MYO", about) is expected
 
 
 def test_class_wise_reduction_of_the_only_class_learns_nothing_from_empty_maps(datasets):
