@@ -88,7 +88,6 @@ def test_what_a_config_leaves_out_has_its_default():
         "tensorboard": False,
         "datasets": {},
         "outputs": "all",
-        "tensorboard": False,
         "draws": 100000,
     }
 
