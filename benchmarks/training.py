@@ -167,7 +167,7 @@ def measure(name: str, options: argparse.Namespace) -> tuple[list[Row], dict[str
     run = make_run(name, options)
     epochs = implementations(run, options)
     rates: dict[str, list[float]] = {key: [] for key in epochs}
-    with numerics(run.settings):
+    with numerics(run.settings, run.data.device):
         peaks = {key: peak_memory(epoch, options.device) for key, epoch in epochs.items()}
         for _ in range(options.repeats):
             for key, epoch in epochs.items():

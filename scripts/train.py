@@ -1,16 +1,18 @@
 """Train the network of one experiment and fold."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from dicegrad.logs import job
+from dicegrad.training.cards import card
 from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
 
-with job(snakemake.log[0]) as report:
+cuda = snakemake.resources.gpu and torch.cuda.is_available()
+with job(snakemake.log[0]) as report, card() if cuda else nullcontext("cpu") as device:
     row, files, params = snakemake.wildcards, snakemake.input, snakemake.params
     torch.set_num_threads(snakemake.threads)
-    cuda = snakemake.resources.gpu and torch.cuda.is_available()
     train_experiment(
         Experiment(row.dataset, row.labeling, row.loss, row.phi, row.epsilon, row.batch_size),
         int(row.fold),
@@ -25,7 +27,7 @@ with job(snakemake.log[0]) as report:
         params.study,
         params.seed,
         Path(snakemake.output.weights).parent,
-        "cuda" if cuda else "cpu",
+        device,
         report,
         set_aside=True,  # the workflow has decided that this training is to be done
         tensorboard=Path(params.tensorboard) if params.tensorboard else None,

@@ -94,7 +94,7 @@ def train(
 
     with (
         stop_signals() as caught,
-        numerics(settings),
+        numerics(settings, data.device),
         scalars(tensorboard, run.epoch) as write_scalars,
     ):
         while not run.over():

@@ -1,6 +1,7 @@
 """How a device computes: precision and reproducibility, for the length of a training."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -20,8 +21,11 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def numerics(settings: TrainingSettings) -> AbstractContextManager[None]:
-    """Torch's switches as the settings want them; put back at the end.
+@contextmanager
+def numerics(settings: TrainingSettings, device: torch.device) -> Iterator[None]:
+    """Torch's switches as the settings want them, and the device as the current one.
+
+    All is put back at the end. Triton starts its kernels on the current device.
 
     Deterministic means that cuDNN takes the same algorithm each time, one that repeats to the bit.
     The rest of a step does so anyway: pooling windows do not overlap, so that their gradient adds
@@ -32,9 +36,11 @@ def numerics(settings: TrainingSettings) -> AbstractContextManager[None]:
     TF32 is for convolutions alone: matrix products place the voxels of an augmentation, and keep
     float32, as is torch's default.
     """
-    return torch.backends.cudnn.flags(
+    cudnn = torch.backends.cudnn.flags(
         enabled=True,
         benchmark=not settings.deterministic,
         deterministic=settings.deterministic,
         allow_tf32=settings.precision != "float32",
     )
+    with cudnn, torch.cuda.device(device if device.type == "cuda" else -1):
+        yield

@@ -30,7 +30,8 @@ def test_auto_is_bfloat16_on_a_gpu_and_float32_on_a_cpu():
 def test_switches_are_set_for_a_training_and_put_back(precision, deterministic, tf32):
     cudnn = torch.backends.cudnn
     before = (cudnn.enabled, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
-    with numerics(TrainingSettings(precision=precision, deterministic=deterministic)):
+    settings = TrainingSettings(precision=precision, deterministic=deterministic)
+    with numerics(settings, torch.device("cpu")):
         now = (cudnn.enabled, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark)
     assert now == (True, tf32, deterministic, not deterministic)
     assert (cudnn.enabled, cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark) == before
