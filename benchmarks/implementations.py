@@ -3,6 +3,8 @@
 import copy
 import math
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from types import SimpleNamespace
 
 import numpy as np
@@ -71,8 +73,10 @@ def monai(run: Run, workers: int, own_layers: bool) -> Epoch | None:
         network.train()
         steps = 0
         for batch in loader:
-            image = batch["image"].to(run.data.device, non_blocking=True).as_tensor()
-            label = batch["label"].to(run.data.device, non_blocking=True).as_tensor()
+            image, label = (
+                batch[name].as_subclass(Tensor).to(run.data.device, non_blocking=True)
+                for name in ("image", "label")
+            )
             optimizer.zero_grad(set_to_none=True)
             with autocast(run.settings.precision, run.data.device):
                 logits = network(image)
@@ -124,11 +128,12 @@ def _monai_transforms(a: AugmentationSettings, size: tuple[int, ...]) -> Callabl
 def nnunet(run: Run) -> Epoch | None:
     """nnU-Net's step on its own network, laid out as the network of a run."""
     try:
-        from dynamic_network_architectures.architectures.unet import PlainConvUNet
-        from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
-        from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
-        from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
-        from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+        with redirect_stdout(StringIO()):  # it says that its environment variables are not set
+            from dynamic_network_architectures.architectures.unet import PlainConvUNet
+            from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
+            from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+            from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+            from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
     except ImportError:
         return None
     settings, device = run.network.settings, run.data.device

@@ -33,6 +33,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -255,6 +256,9 @@ def main() -> None:
         about["gpu"] = torch.cuda.get_device_name()
         about["cudnn"] = torch.backends.cudnn.version()
     print(", ".join(f"{key} {value}" for key, value in about.items()))
+    for package in ("monai", "nnunetv2"):
+        if find_spec(package) is None:
+            print(f"without {package}: pip install {package} (nnunetv2 into another environment)")
     networks = options.networks or (DEMO if options.device == "cpu" else DEMO + PAPER)
     about["start_up_s"] = float(np.median([start_up(networks[0]) for _ in range(3)]))
     print(f"start-up, from import to first step, {networks[0]}: {about['start_up_s']:.1f} s")

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 _SPACE = (2, 3, 4)
 # torch leaves a float32 image to oneDNN if it has several cases or more values than this without
@@ -23,15 +24,20 @@ class Conv(nn.Conv3d):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps (B, F, X, Y, Z) of an image (B, C, X, Y, Z)."""
-        if torch.compiler.is_compiling() or not self._is_slow(image):
+        if torch.compiler.is_compiling() or not image.is_cpu:
             return super().forward(image)
-        return super().forward(image.to_mkldnn()).to_dense()
+        if max(self.kernel_size) == 1:  # a product of matrices, where channels come last
+            maps = functional.linear(image.movedim(1, -1), self.weight.flatten(1), self.bias)
+            return maps.movedim(-1, 1)
+        if self._is_slow(image):
+            return super().forward(image.to_mkldnn()).to_dense()
+        return super().forward(image)
 
     def _is_slow(self, image: Tensor) -> bool:
-        plain = image.is_cpu and image.dtype == torch.float32
-        small = len(image) == 1 and image[..., 0].numel() <= _LARGE and max(self.kernel_size) > 1
+        plain = image.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        small = len(image) == 1 and image[..., 0].numel() <= _LARGE
         odd = all(n % 2 for n in self.kernel_size)
-        return plain and small and odd and not torch.is_autocast_enabled("cpu") and _ONEDNN
+        return plain and small and odd and _ONEDNN
 
 
 class InstanceNorm(nn.InstanceNorm3d):
