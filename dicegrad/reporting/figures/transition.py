@@ -1,5 +1,6 @@
 """The transition: DSC against epsilon / v, with the push that theory says."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,6 @@ import pandas as pd
 
 from dicegrad.evaluation.setups import sort_labelings
 from dicegrad.evaluation.transition import LINE, relative_push, tipping_point
-from dicegrad.preprocessing.labeling import missing_share
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -45,14 +45,14 @@ def plot_transition(transition: pd.DataFrame, out_stem: Path | str) -> list[Path
     parts = list(transition.groupby(PANEL, sort=False))
     groups = [_groups(part) for _, part in parts]
     with theme():
-        columns = max(map(len, groups))
+        columns, colours = max(map(len, groups)), _colours(transition)
         figure, axes = panels(len(parts), columns, (3.3, 2.5), sharey=True, extra_height=0.75)
         for row, (keys, part), names in zip(axes, parts, groups, strict=True):
             for panel in row[len(names) :]:
                 panel.axis("off")
             for panel, group in zip(row, names, strict=False):
                 here = part[part["group"] == group]
-                _draw(panel, here)
+                _draw(panel, here, colours)
                 gone = "labels missing" if here["missing"].iloc[0] else "always labelled"
                 label_panel(panel, f"{subject_of(*keys)}, {group}: {gone}")
             row[0].set_ylabel("Mean DSC against full labels")
@@ -65,10 +65,13 @@ def _groups(part: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(part.sort_values("missing", ascending=False)["group"]))
 
 
-def _colour(labeling: str) -> Any:  # noqa: ANN401
+def _colours(transition: pd.DataFrame) -> dict[str, Any]:
+    """Labeling -> colour, the darker the more labels are missing."""
     import seaborn as sns
 
-    return sns.color_palette("crest", as_cmap=True)(0.1 + 0.9 * missing_share(labeling))
+    labelings = sort_labelings(transition["labeling"])
+    places = np.linspace(0.75, 0, len(labelings)) if len(labelings) > 1 else [0.0]
+    return dict(zip(labelings, sns.color_palette("viridis", as_cmap=True)(places), strict=True))
 
 
 def _style(batch_size: int, several: bool) -> str:
@@ -76,14 +79,14 @@ def _style(batch_size: int, several: bool) -> str:
     return line_style(batch_size) if several else "-"
 
 
-def _draw(panel: "Axes", here: pd.DataFrame) -> None:
+def _draw(panel: "Axes", here: pd.DataFrame, colours: Mapping[str, Any]) -> None:
     top = max(10.0, 1.3 * here["epsilon_over_v"].max())
     if here["missing"].iloc[0]:
         x = np.concatenate([[0], np.geomspace(LINEAR_BELOW / 10, top, 300)])
         panel.fill_between(x, relative_push(x), color=AMBER, alpha=0.6, linewidth=0, zorder=0)
     several = here["batch_size"].nunique() > 1
     for (_, _, labeling, size), line in here.groupby(LINE, sort=False):
-        colour = _colour(labeling)
+        colour = colours[labeling]
         style = {"color": colour, "marker": MARKERS.get(size, "v"), "markersize": 4.5}
         # Two points do not tell what lies between them.
         style["linestyle"] = _style(size, several) if len(line) > 2 else "none"
@@ -105,11 +108,12 @@ def _explain(figure: "Figure", transition: pd.DataFrame) -> None:
     from matplotlib.patches import Patch
 
     entries: list[tuple[Any, str]] = []
+    colours = _colours(transition)
     lines = transition[["labeling", "batch_size"]].drop_duplicates()
     several = lines["batch_size"].nunique() > 1
     for labeling in sort_labelings(lines["labeling"]):
         for size in sorted(lines.loc[lines["labeling"] == labeling, "batch_size"]):
-            style = {"color": _colour(labeling), "linestyle": _style(size, several)}
+            style = {"color": colours[labeling], "linestyle": _style(size, several)}
             handle = Line2D([], [], marker=MARKERS.get(size, "v"), markersize=4.5, **style)
             entries.append((handle, f"{labeling} labels" + f", B = {size}" * several))
     entries.append((Patch(color=AMBER, alpha=0.6), "theory: push on an empty map / its maximum"))
