@@ -11,7 +11,7 @@ pytestmark = pytest.mark.xdist_group("study")
 # What sums up the whole table follows every change of it.
 SUMMED_UP = {
     *("scores", "compare", "table1", "roc", "finding", "distributions", "volumes"),
-    *("learning_curves", "examples", "supplement", "summary", "all"),
+    *("learning_curves", "examples", "transition", "supplement", "summary", "versions", "all"),
 }
 
 
