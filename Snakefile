@@ -26,11 +26,6 @@ include: "rules/evaluation.smk"
 include: "rules/reporting.smk"
 
 
-localrules:
-    all,
-    epsilon,
-
-
 rule all:
     default_target: True
     input:
@@ -40,6 +35,11 @@ rule all:
 rule epsilon:
     input:
         f"{RESULTS}/epsilon.tsv",
+
+
+# On a cluster these are worth a job; all else takes seconds and runs where snakemake runs.
+CLUSTER_JOBS = {"resample", "train", "predict", "evaluate"}
+workflow.localrules(*({rule.name for rule in workflow.rules} - CLUSTER_JOBS))
 
 
 onsuccess:

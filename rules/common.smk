@@ -115,8 +115,6 @@ RESULTS = f"results/{STUDY}"
 EXPERIMENTS = Paramspace(pd.DataFrame(ROWS), filename_params=[])
 EXPERIMENT = f"{RESULTS}/{EXPERIMENTS.wildcard_pattern}"
 FOLD = f"{EXPERIMENT}/fold~{{fold}}"
-# A training asks for a GPU where the study or the machine has one; the profile says how many.
-GPU = {"cpu": 0, "cuda": 1, "auto": int(shutil.which("nvidia-smi") is not None)}[SETTINGS["device"]]
 
 
 wildcard_constraints:
@@ -125,6 +123,16 @@ wildcard_constraints:
     fold=r"\d+",
     loss="dice|marginal|leaf",
     phi="I|CI|BI|BCI",
+
+
+def gpu(wildcards):
+    """GPUs that a training asks for; the profile says how many there are.
+
+    `auto` is one where this machine has one, and on a cluster, whose login node has none, always.
+    """
+    cluster = workflow.non_local_exec or workflow.remote_exec
+    auto = cluster or shutil.which("nvidia-smi") is not None
+    return int({"cpu": False, "cuda": True, "auto": auto}[SETTINGS["device"]])
 
 
 def dataset_setting(*keys, default=None):

@@ -20,7 +20,7 @@ rule predict:
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
-        gpu=GPU,
+        gpu=gpu,
     params:
         adapter=dataset_setting("adapter"),
         root=dataset_setting("root"),

@@ -22,7 +22,7 @@ rule train:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=lambda wildcards, attempt: 1440 * attempt,
-        gpu=GPU,
+        gpu=gpu,
     params:
         classes=dataset_setting("classes"),
         fold_count=fold_count,
