@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format clean
+.PHONY: help setup demo test test-slow test-slurm lint format clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -34,6 +34,14 @@ test: setup ## Run the tests, all but the slow ones (two minutes on two cores)
 
 test-slow: setup ## Run the slow tests too
 	$(BIN)/pytest -n $(CORES) --dist loadgroup
+
+SLURM ?= $(or $(TMPDIR),/tmp)/dicegrad-slurm
+SLURM_PACKAGES := slurm-wlm slurmdbd munge mariadb-server
+test-slurm: setup ## Run a short study on a real SLURM started here (Debian, root; ten minutes)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    ! dpkg -s $(SLURM_PACKAGES) >/dev/null 2>&1; then \
+	    apt-get update -qq && apt-get install -qq -y --no-install-recommends $(SLURM_PACKAGES); fi
+	DICEGRAD_SLURM=$(SLURM) $(BIN)/pytest -rs tests/slurm
 
 lint: setup ## Check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

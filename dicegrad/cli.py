@@ -21,7 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, or 1 after one `error:` line where the input is at fault.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.run is not _plan:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest
     try:
         options.run(options)
     except InputError as error:
@@ -48,6 +52,15 @@ def _parser() -> argparse.ArgumentParser:
     summary = commands.add_parser("summary", help="say what a finished study shows")
     summary.add_argument("results", type=Path, help="folder of the study, e.g. results/demo")
     summary.set_defaults(run=_summary)
+
+    plan = commands.add_parser(
+        "plan",
+        help="say what a study would run, and why, by experiment",
+        usage="dicegrad plan [SNAKEMAKE OPTION ...]",
+        description="Say what would run, and why. Takes the options of snakemake: "
+        "dicegrad plan --configfile config/acdc.yaml",
+    )
+    plan.set_defaults(run=_plan)
 
     check = commands.add_parser("check", help="check a data set before a study uses it")
     check.add_argument("adapter", choices=("acdc", "brats", "nnunet"))
@@ -140,6 +153,12 @@ def _summary(options: argparse.Namespace) -> None:
     lines = [escape(text.read_text().rstrip()), ""]
     lines += [f"[bold]{name:8}[/bold] {path}" for name, path in places.items() if path.exists()]
     Console(highlight=False).print(Panel("\n".join(lines), title=f"study {folder.name}"))
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from dicegrad.plan import describe, make_plan
+
+    print("\n".join(describe(make_plan(options.rest))))
 
 
 def _check(options: argparse.Namespace) -> None:

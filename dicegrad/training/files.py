@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,8 +46,12 @@ def whole_file(path: Path, lasting: bool = True) -> Iterator[BinaryIO]:
 
 
 def unfinished(path: Path) -> Path:
-    """Where a file is while it is written; what a kill in that moment leaves behind."""
-    return path.with_name(f".{path.name}.part")
+    """Where a file is while it is written; what a kill in that moment leaves behind.
+
+    Each machine has its own: a node that a cluster has lost may go on training while another has
+    taken its job over, and two of them must not write one file.
+    """
+    return path.with_name(f".{path.name}.{platform.node()}.part")
 
 
 def _sync_folder(folder: Path) -> None:

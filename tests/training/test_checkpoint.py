@@ -1,4 +1,5 @@
 import os
+import platform
 import resource
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ import torch
 
 from dicegrad.errors import InputError
 from dicegrad.training.checkpoint import load_checkpoint, remove_checkpoint, save_atomically
+from dicegrad.training.files import unfinished
 
 CONFIGURATION = {"batch_size": 2, "training.learning_rate": 0.001, "network.pools": ((2, 2, 1),)}
 
@@ -42,7 +44,7 @@ def test_what_was_saved_comes_back(checkpoint):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(checkpoint):
-    checkpoint.with_name(".checkpoint.pt.part").symlink_to("/dev/full")
+    unfinished(checkpoint).symlink_to("/dev/full")
     with pytest.raises(InputError) as error:
         save_atomically(state(2.0), checkpoint)
     assert "could not be written" in one_line(error)
@@ -102,11 +104,18 @@ def test_a_checkpoint_is_on_the_disk_with_its_name_before_the_training_goes_on(
     monkeypatch.setattr(os, "fsync", watched)
     monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
     save_atomically(state(), tmp_path / "checkpoint.pt")
-    assert calls == [str(tmp_path / ".checkpoint.pt.part"), "replace", str(tmp_path)]
+    assert calls == [str(unfinished(tmp_path / "checkpoint.pt")), "replace", str(tmp_path)]
+
+
+def test_two_machines_never_write_one_file(checkpoint, monkeypatch):
+    here = unfinished(checkpoint)
+    monkeypatch.setattr(platform, "node", lambda: "another-node")
+    assert unfinished(checkpoint) != here
+    assert unfinished(checkpoint).parent == here.parent
 
 
 def test_what_a_kill_left_half_written_goes_with_the_checkpoint(checkpoint):
-    checkpoint.with_name(".checkpoint.pt.part").write_bytes(b"half")
+    unfinished(checkpoint).write_bytes(b"half")
     remove_checkpoint(checkpoint)
     assert list(checkpoint.parent.iterdir()) == []
 

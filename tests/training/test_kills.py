@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import yaml
 
+from dicegrad.training.files import unfinished
+
 EPOCHS, KILLS = 60, 20
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 TRAINING = {
@@ -107,7 +109,7 @@ def test_twenty_kills_change_no_bit_of_weights_and_history(given, fingerprint, t
     dice, torn, seconds = random.Random(0), 0, []
     signals = [SIGNALS[count % 3] for count in range(KILLS)]
     dice.shuffle(signals)
-    part = tmp_path / "cut" / ".checkpoint.pt.part"
+    part = unfinished(tmp_path / "cut" / "checkpoint.pt")
     for count, number in enumerate(signals):
         child = given.start("cut")
         killed = number == signal.SIGKILL

@@ -9,6 +9,7 @@ import torch
 from dicegrad.errors import InputError
 from dicegrad.training import run
 from dicegrad.training.augmentation import augment
+from dicegrad.training.files import unfinished
 from dicegrad.training.loop import Split, derive_seed, train
 from dicegrad.training.network import UNet, kernels_of
 
@@ -225,6 +226,6 @@ def test_a_split_without_cases_or_a_batch_without_one_is_refused(fit):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_disk_that_is_full_at_the_end_is_said_in_one_line(fit, tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / ".weights.pt.part").symlink_to("/dev/full")
+    unfinished(tmp_path / "out" / "weights.pt").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"weights.pt: could not be written"):
         fit()

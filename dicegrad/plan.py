@@ -1,0 +1,131 @@
+"""What a study would run next, and why, by experiment.
+
+Read from `snakemake --summary`, the table that Snakemake itself makes of a plan: one line per
+output file with the rule that makes it, its state, and whether it will be made again.
+"""
+
+import csv
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dicegrad.errors import InputError
+
+# The states of Snakemake, in the words of a user; `ok` files follow from what they read.
+REASONS = {
+    "missing": "not there yet",
+    "params changed": "a setting changed",
+    "set of input files changed": "it reads other files",
+    "updated input files": "what it reads is newer",
+    "rule implementation changed": "its code changed",
+    "ok": "what it reads will change",
+}
+
+
+@dataclass
+class Item:
+    """An experiment, or a rule that serves all of them, and what would run of it.
+
+    Attributes:
+        name: The row as it stands in the experiment table, or the name of the rule.
+        jobs: Rule and fold of each job, in the order in which the study names them.
+        reasons: Why, most telling first.
+    """
+
+    name: str
+    jobs: dict[tuple[str, str], None] = field(default_factory=dict)
+    states: set[str] = field(default_factory=set)
+
+    @property
+    def reasons(self) -> list[str]:
+        known = [reason for state, reason in REASONS.items() if state in self.states]
+        unknown = sorted(self.states - set(REASONS))
+        told = [reason for reason in known if reason != REASONS["ok"]] + unknown
+        return told or [REASONS["ok"]]
+
+    def count(self, rule: str) -> int:
+        """How many jobs of a rule would run."""
+        return sum(name == rule for name, _ in self.jobs)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would run: experiments in the order of their first file, then what serves them all."""
+
+    experiments: list[Item]
+    rules: list[Item]
+
+
+def make_plan(options: Sequence[str]) -> Plan:
+    """Ask Snakemake what it would run.
+
+    Args:
+        options: Of Snakemake, such as `--configfile config/acdc.yaml`.
+
+    Raises:
+        InputError: Snakemake refuses the study; its last line says why.
+    """
+    command = [sys.executable, "-m", "snakemake", "--summary", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        text = done.stdout + done.stderr
+        said = [line for line in text.splitlines() if line.strip() and "  File " not in line]
+        raise InputError(said[-1] if said else "snakemake --summary failed")
+    return read_summary(done.stdout.splitlines())
+
+
+def read_summary(lines: Iterable[str]) -> Plan:
+    """The plan in the output of `snakemake --summary`.
+
+    >>> plan = read_summary([
+    ...     "output_file\\trule\\tstatus\\tplan",
+    ...     "results/demo/phi~I/epsilon~1e-7/fold~0/weights.pt\\ttrain\\tmissing\\tupdate pending",
+    ...     "results/demo/comparisons.tsv\\tcompare\\tparams changed\\tupdate pending",
+    ...     "resources/heart/images.npy\\tresample\\tok\\tno update",
+    ... ])
+    >>> [(item.name, item.count("train"), item.reasons) for item in plan.experiments]
+    [('I 1e-7', 1, ['not there yet'])]
+    >>> [(item.name, item.reasons) for item in plan.rules]
+    [('compare', ['a setting changed'])]
+    """
+    lines = iter(lines)
+    header = next((line for line in lines if line.startswith("output_file\t")), None)
+    if header is None:
+        raise InputError("snakemake --summary printed no table; run it by hand to see why")
+    experiments: dict[str, Item] = {}
+    rules: dict[str, Item] = {}
+    for row in csv.DictReader(lines, header.split("\t"), delimiter="\t"):
+        if row["plan"] != "update pending":
+            continue
+        values = [part.split("~", 1) for part in row["output_file"].split("/") if "~" in part]
+        fold = next((value for key, value in values if key == "fold"), "")
+        name = " ".join(value for key, value in values if key != "fold") or row["rule"]
+        item = (experiments if values else rules).setdefault(name, Item(name))
+        item.jobs[row["rule"], fold] = None
+        item.states.add(row["status"])
+    return Plan(list(experiments.values()), list(rules.values()))
+
+
+def describe(plan: Plan) -> list[str]:
+    """The plan as lines of text: a table of experiments, then the rest by reason."""
+    if not plan.experiments and not plan.rules:
+        return ["Nothing to do: every result is up to date."]
+    columns = ("train", "predict", "evaluate")
+    lines = []
+    if plan.experiments:
+        width = max(len("experiment"), *(len(item.name) for item in plan.experiments))
+        lines.append(f"{'experiment':{width}}  {'  '.join(columns)}  because")
+        for item in plan.experiments:
+            counts = "  ".join(f"{item.count(rule) or '-':>{len(rule)}}" for rule in columns)
+            lines.append(f"{item.name:{width}}  {counts}  {', '.join(item.reasons)}")
+        total = "  ".join(
+            f"{sum(item.count(rule) for item in plan.experiments):>{len(rule)}}" for rule in columns
+        )
+        lines += [f"{'in all':{width}}  {total}", ""]
+    by_reason: dict[str, list[str]] = {}
+    for item in plan.rules:
+        by_reason.setdefault(", ".join(item.reasons), []).append(item.name)
+    for reason, names in by_reason.items():
+        lines.append(f"besides, because {reason}: {', '.join(names)}")
+    return lines
