@@ -38,8 +38,8 @@ rule epsilon:
 
 
 # On a cluster these are worth a job; all else takes seconds and runs where snakemake runs.
-CLUSTER_JOBS = {"resample", "train", "predict", "evaluate"}
-workflow.localrules(*({rule.name for rule in workflow.rules} - CLUSTER_JOBS))
+run_locally_all_but("resample", "train", "predict", "evaluate")
+track_code_of_scripts()
 
 
 onsuccess:

@@ -15,10 +15,9 @@ from dicegrad.errors import InputError
 # The states of Snakemake, in the words of a user; `ok` files follow from what they read.
 REASONS = {
     "missing": "not there yet",
-    "params changed": "a setting changed",
+    "params changed": "a setting or its code changed",
     "set of input files changed": "it reads other files",
     "updated input files": "what it reads is newer",
-    "rule implementation changed": "its code changed",
     "ok": "what it reads will change",
 }
 
@@ -30,7 +29,7 @@ class Item:
     Attributes:
         name: The row as it stands in the experiment table, or the name of the rule.
         jobs: Rule and fold of each job, in the order in which the study names them.
-        reasons: Why, most telling first.
+        states: What Snakemake says of their files.
     """
 
     name: str
@@ -39,6 +38,7 @@ class Item:
 
     @property
     def reasons(self) -> list[str]:
+        """Why they would run, most telling first."""
         known = [reason for state, reason in REASONS.items() if state in self.states]
         unknown = sorted(self.states - set(REASONS))
         told = [reason for reason in known if reason != REASONS["ok"]] + unknown
@@ -87,7 +87,7 @@ def read_summary(lines: Iterable[str]) -> Plan:
     >>> [(item.name, item.count("train"), item.reasons) for item in plan.experiments]
     [('I 1e-7', 1, ['not there yet'])]
     >>> [(item.name, item.reasons) for item in plan.rules]
-    [('compare', ['a setting changed'])]
+    [('compare', ['a setting or its code changed'])]
     """
     lines = iter(lines)
     header = next((line for line in lines if line.startswith("output_file\t")), None)

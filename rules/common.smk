@@ -1,9 +1,11 @@
 """The study: its settings, checked; its paths; and what rules ask of them."""
 
+import hashlib
 import os
 import re
 import shutil
 import sys
+import tokenize
 from pathlib import Path
 
 import pandas as pd
@@ -221,6 +223,30 @@ def masked(wildcards):
 def soft_volumes(wildcards):
     """Whether predicted volumes are sums of probabilities."""
     return "soft_volumes" in released(wildcards)
+
+
+def run_locally_all_but(*names):
+    """Let these rules alone be jobs of a cluster."""
+    workflow.localrules(*({each.name for each in workflow.rules} - set(names)))
+
+
+def track_code_of_scripts():
+    """Make the code of its script a parameter of each rule.
+
+    So a rule runs again when its code changes, but not for a comment, and not after a `git pull`:
+    Snakemake itself would go by the date of the file, and train everything anew.
+    """
+    layout = {tokenize.NEWLINE: "\n", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
+    for each in workflow.rules:
+        if not each.script:
+            continue
+        with Path(workflow.basedir, "rules", each.script).open() as lines:
+            code = " ".join(
+                layout.get(token.type, token.string)
+                for token in tokenize.generate_tokens(lines.readline)
+                if token.type not in (tokenize.COMMENT, tokenize.NL)
+            )
+        each.set_params(code=hashlib.sha256(code.encode()).hexdigest()[:16])
 
 
 def table(name):

@@ -28,7 +28,7 @@ TUMOR = {
     "phantom": {"kind": "tumor", "subjects": 4, "seed": 0},
     "preprocessing": {"spacing": [4, 4, 4], "size": [16, 16, 8]},
     "network": NETWORK,
-    "training": {"epochs": 240, "passes": 20},
+    "training": {"epochs": 200, "passes": 20},
 }
 ROWS = (
     "heart\tfull\tdice\tI\t1e-7\t2\n"
