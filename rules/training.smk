@@ -20,7 +20,7 @@ rule train:
         "../envs/training.yaml"
     threads: SETTINGS["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        mem_mb=lambda wildcards, attempt: 12000 * attempt,
         runtime=lambda wildcards, attempt: 1440 * attempt,
         gpu=gpu,
     params:

@@ -93,14 +93,22 @@ def end(pid_file: Path, number: signal.Signals) -> None:
     if not pid_file.exists():
         return
     pid = int(pid_file.read_text())
-    if Path(f"/proc/{pid}").exists():
+    if _lives(pid):
         os.kill(pid, number)
         deadline = time.monotonic() + 30
-        while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        while _lives(pid) and time.monotonic() < deadline:
             time.sleep(0.1)
-    if Path(f"/proc/{pid}").exists():
+    if _lives(pid):
         raise RuntimeError(f"{pid_file}: process {pid} did not end")
     pid_file.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent to see it does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def _configure(folder: Path) -> None:

@@ -1,18 +1,25 @@
 """Only what changed runs again, from Snakemake's own dry run."""
 
 import re
+import shutil
 
 import pytest
 
 from dicegrad.evaluation.scores import read_scores
-from tests.workflow.conftest import HEADER, ROWS, jobs
+from dicegrad.plan import make_plan
+from tests.workflow.conftest import HEADER, REPOSITORY, ROWS, jobs
 
 pytestmark = pytest.mark.xdist_group("study")
+TRAINED = {"train": 6, "predict": 6, "evaluate": 3}
 # What sums up the whole table follows every change of it.
-SUMMED_UP = {
-    *("scores", "compare", "table1", "roc", "finding", "distributions", "volumes"),
-    *("learning_curves", "examples", "transition", "supplement", "summary", "versions", "all"),
-}
+SUMMED_UP = dict.fromkeys(
+    (
+        *("scores", "compare", "table1", "roc", "finding", "transition", "distributions"),
+        *("volumes", "examples", "supplement", "summary", "versions", "all"),
+    ),
+    1,
+)
+SLURM = ("--profile", str(REPOSITORY / "profiles" / "slurm"))
 
 
 def trainings(output: str) -> set[str]:
@@ -30,21 +37,70 @@ def test_a_comment_in_config_or_table_reruns_nothing(rerun):
     assert rerun.plan() == {}
 
 
-def test_a_new_row_runs_its_own_jobs_alone(rerun):
+def test_other_resources_rerun_nothing(rerun):
+    other = ["--set-resources", "train:mem_mb=1234", "train:runtime=99", "predict:gpu=1"]
+    assert rerun.plan(*other, "--set-threads", "train=2", "--default-resources", "runtime=7") == {}
+    rerun.write_config(device="cuda", training_threads=2)
+    assert rerun.plan() == {}
+
+
+def test_another_profile_reruns_nothing(rerun):
+    """Neither one that is edited nor the way from one machine to a cluster."""
+    profile = rerun.folder / "profile"
+    profile.mkdir()
+    lines = (REPOSITORY / "profiles" / "default" / "config.yaml").read_text()
+    (profile / "config.yaml").write_text(f"# a comment\n{lines}retries: 2\n")
+    assert rerun.plan("--workflow-profile", str(profile)) == {}
+    assert rerun.plan(*SLURM) == {}
+
+
+@pytest.fixture
+def workflow(rerun):
+    """A copy of the workflow, younger than all results, for the study to run with."""
+    copy = rerun.folder / "workflow"
+    copy.mkdir()
+    for name in ("Snakefile", "rules", "scripts", "config", "profiles", "report", "envs"):
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(source, copy / name)
+    return copy
+
+
+def test_a_comment_in_a_script_or_a_newer_file_reruns_nothing(rerun, workflow):
+    snakefile = ("--snakefile", str(workflow / "Snakefile"))
+    assert rerun.plan(*snakefile) == {}
+    script, rules = workflow / "scripts" / "train.py", workflow / "rules" / "training.smk"
+    script.write_text("# a comment\n" + script.read_text())
+    rules.write_text(rules.read_text().replace("12000", "9000") + "# a comment\n")
+    assert rerun.plan(*snakefile) == {}
+
+
+def test_a_change_of_a_script_reruns_its_rule(rerun, workflow):
+    """Here of a figure, which nothing else reads."""
+    script = workflow / "scripts" / "volumes.py"
+    script.write_text(script.read_text() + "\nassert snakemake.output\n")
+    assert rerun.plan("--snakefile", str(workflow / "Snakefile")) == {"volumes": 1, "all": 1}
+
+
+def test_a_new_row_runs_its_own_jobs_alone(rerun, monkeypatch):
     rerun.table.write_text(HEADER + ROWS + "heart\tpartial\tdice\tBI\t1e-7\t2\n")
     output = rerun.run("-n")
-    expected = {
+    assert trainings(output) == {
         f"heart, partial labels: dice BI, epsilon 1e-7, batch size 2, fold {fold}"
         for fold in (0, 1)
     }
-    assert trainings(output) == expected
-    planned = jobs(output)
-    assert {rule: planned.pop(rule) for rule in ("train", "predict", "evaluate")} == {
-        "train": 2,
-        "predict": 2,
-        "evaluate": 1,
-    }
-    assert set(planned) == SUMMED_UP
+    own = {"train": 2, "predict": 2, "evaluate": 1, "learning_curves": 1}
+    assert jobs(output) == {**own, **SUMMED_UP}
+
+    monkeypatch.chdir(rerun.folder)
+    snakefile = REPOSITORY / "Snakefile"
+    plan = make_plan(["--snakefile", str(snakefile), "--configfile", str(rerun.config_file)])
+    (item,) = plan.experiments
+    assert item.name == "heart partial dice BI 1e-7 2"
+    assert [item.count(rule) for rule in ("train", "predict", "evaluate")] == [2, 2, 1]
+    assert {rule.name for rule in plan.rules} == {"learning_curves", *SUMMED_UP} - {"all"}
 
 
 def test_a_changed_epsilon_reruns_its_row_alone(rerun):
@@ -64,9 +120,13 @@ def test_a_removed_row_trains_nothing(rerun):
 
 def test_a_training_setting_retrains_but_resamples_nothing(rerun):
     rerun.set("training", {"epochs": 3, "passes": 1})
-    planned = rerun.plan()
-    assert planned["train"] == 6
-    assert not {"cases", "resample", "label", "folds", "heuristic"} & set(planned)
+    assert rerun.plan() == {**TRAINED, "learning_curves": 1, **SUMMED_UP}
+
+
+def test_a_dataset_setting_resamples_once_and_retrains(rerun):
+    rerun.set("preprocessing", {"spacing": [6, 6, 10], "size": [12, 12, 6]})
+    once = {"resample": 1, "checked": 1, "label": 2, "heuristic": 2, "epsilon_table": 1}
+    assert rerun.plan() == {**once, **TRAINED, "learning_curves": 1, **SUMMED_UP}
 
 
 def test_a_change_of_sampling_reaches_the_heuristic_alone(rerun):
@@ -77,14 +137,13 @@ def test_a_change_of_sampling_reaches_the_heuristic_alone(rerun):
 
 def test_a_statistic_reruns_the_tests_and_what_shows_them(rerun):
     rerun.write_config(draws=2000)
-    assert set(rerun.plan()) == {
-        *("compare", "table1", "distributions", "finding", "supplement", "summary", "all")
-    }
+    shown = ["table1", "distributions", "finding", "supplement", "summary"]
+    assert rerun.plan() == dict.fromkeys(["compare", *shown, "all"], 1)
 
 
 def test_a_chosen_example_redraws_one_figure(rerun):
     rerun.set("examples", {"ED": "patient001_ED"})
-    assert set(rerun.plan()) == {"examples", "all"}
+    assert rerun.plan() == {"examples": 1, "all": 1}
 
 
 def test_a_switch_of_the_released_code_reruns_what_feels_it(rerun):
