@@ -233,7 +233,7 @@ def run_locally_all_but(*names):
 def track_code_of_scripts():
     """Make the code of its script a parameter of each rule.
 
-    So a rule runs again when its code changes, but not for a comment, and not after a `git pull`:
+    What a changed script makes is made again, but not for a comment, nor after a `git pull`.
     Snakemake itself would go by the date of the file, and train everything anew.
     """
     layout = {tokenize.NEWLINE: "\n", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
