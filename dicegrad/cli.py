@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "train",
         help="train one experiment from prepared arrays, without the workflow",
         description="Train one experiment and fold from a folder such as resources/acdc, which "
-        "the workflow prepares. Needs torch and numpy only; goes on from its checkpoint.",
+        "the workflow prepares. Needs torch, numpy and PyYAML only; goes on from its checkpoint.",
     )
     train.add_argument("prepared", type=Path, help="folder with cases.tsv, images.npy, labels/")
     train.add_argument("dataset", type=Path, help="settings, e.g. config/datasets/acdc.yaml")

@@ -20,7 +20,7 @@ EPOCHS, KILLS = 60, 20
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 TRAINING = {
     "epochs": EPOCHS,
-    "passes": 4,
+    "passes": 3,
     "learning_rate": 0.01,
     "schedule": "plateau",
     "patience": 3,

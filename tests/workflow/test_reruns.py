@@ -129,6 +129,11 @@ def test_a_dataset_setting_resamples_once_and_retrains(rerun):
     assert rerun.plan() == {**once, **TRAINED, "learning_curves": 1, **SUMMED_UP}
 
 
+def test_switching_tensorboard_reruns_nothing(rerun):
+    rerun.write_config(tensorboard=True)
+    assert rerun.plan() == {}
+
+
 def test_a_change_of_sampling_reaches_the_heuristic_alone(rerun):
     rerun.set("sampling", {"partial": {"ED": 2}})
     output = rerun.run("-n")

@@ -1,0 +1,97 @@
+"""A training that dies under the workflow goes on when the same command comes again."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import torch
+
+from tests.workflow.conftest import HEADER, REPOSITORY, Study, new_study
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("study")]
+FOLD = (
+    "results/tiny/dataset~heart/labeling~partial/loss~dice/phi~I/epsilon~1e-7/batch_size~2/fold~0"
+)
+TRAINING = {"epochs": 50, "passes": 2, "checkpoint_minutes": 0, "keep_every": 3}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Study:
+    """A study of one training, which was not disturbed."""
+    study = new_study(tmp_path_factory.mktemp("whole"))
+    study.table.write_text(HEADER + "heart\tpartial\tdice\tI\t1e-7\t2\n")
+    study.set("training", TRAINING)
+    study.run(f"{FOLD}/weights.pt")
+    return study
+
+
+def fingerprint(study):
+    weights = torch.load(study.folder / FOLD / "weights.pt", weights_only=True)
+    digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in weights.values()))
+    return digest.hexdigest(), (study.folder / FOLD / "history.tsv").read_text()
+
+
+def start(study):
+    """Snakemake as somebody at a terminal starts it, once the training in it has checkpoints."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--directory", str(study.folder), "--configfile", str(study.config_file)]
+    command += ["--cores", "2", f"{FOLD}/weights.pt"]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    child = subprocess.Popen(command, cwd=study.folder, start_new_session=True, **pipes)
+    history = study.folder / FOLD / "history.tsv"
+    while not history.exists():
+        assert child.poll() is None, "the training ended before it was killed"
+        time.sleep(0.05)
+    return child
+
+
+def script_of(child):
+    """The process of the training."""
+    found = [
+        process
+        for process in psutil.Process(child.pid).children(recursive=True)
+        if any(word.endswith("train.py") for word in process.cmdline())
+        and "snakemake" not in process.cmdline()
+    ]
+    return found[0].pid
+
+
+def to_all(child, number):
+    os.killpg(child.pid, number)
+
+
+def to_training(child, number):
+    os.kill(script_of(child), number)
+
+
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [
+        pytest.param(to_all, signal.SIGINT, id="ctrl-c"),
+        pytest.param(to_training, signal.SIGTERM, id="terminate"),
+        pytest.param(to_training, signal.SIGKILL, id="kill"),
+        pytest.param(to_all, signal.SIGKILL, id="kill-all"),
+    ],
+)
+def test_the_same_command_goes_on_from_the_checkpoint(whole, tmp_path, send, number):
+    study = Study(tmp_path / "cut")
+    shutil.copytree(whole.folder, study.folder, symlinks=True)
+    shutil.rmtree(study.folder / "results")
+    child = start(study)
+    send(child, number)
+    assert child.wait(60) != 0
+    assert (study.folder / FOLD / "checkpoint.pt").exists()
+    assert not (study.folder / FOLD / "weights.pt").exists()
+
+    if number == signal.SIGKILL and send is to_all:
+        study.run("--unlock")
+    study.run(f"{FOLD}/weights.pt")
+    assert "goes on from" in (study.folder / FOLD / "train.log").read_text()
+    assert fingerprint(study) == fingerprint(whole)
+    assert not (study.folder / FOLD / "checkpoint.pt").exists()
