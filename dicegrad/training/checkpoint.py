@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from dicegrad.errors import InputError
-from dicegrad.training.files import unfinished, whole_file
+from dicegrad.training.files import whole_file
 
 
 def save_atomically(state: dict, path: Path) -> None:
@@ -51,6 +51,10 @@ def load_checkpoint(path: Path, configuration: dict) -> dict:
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Remove a checkpoint that is no longer wanted, and what a kill left half written."""
+    """Remove a checkpoint that is no longer wanted, and what kills left half written.
+
+    Also what another machine left that was lost while it wrote.
+    """
     path.unlink(missing_ok=True)
-    unfinished(path).unlink(missing_ok=True)
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        part.unlink(missing_ok=True)

@@ -114,8 +114,11 @@ def test_two_machines_never_write_one_file(checkpoint, monkeypatch):
     assert unfinished(checkpoint).parent == here.parent
 
 
-def test_what_a_kill_left_half_written_goes_with_the_checkpoint(checkpoint):
+def test_what_a_kill_left_half_written_goes_with_the_checkpoint(checkpoint, monkeypatch):
     unfinished(checkpoint).write_bytes(b"half")
+    monkeypatch.setattr(platform, "node", lambda: "a-node-that-was-lost")
+    unfinished(checkpoint).write_bytes(b"half")
+    monkeypatch.undo()
     remove_checkpoint(checkpoint)
     assert list(checkpoint.parent.iterdir()) == []
 
