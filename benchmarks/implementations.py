@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dicegrad.training.adam import Adam
 from dicegrad.training.augmentation import AugmentationSettings
 from dicegrad.training.numerics import autocast
 from dicegrad.training.run import Run, make_adam
@@ -28,7 +29,7 @@ def dicegrad(run: Run) -> Epoch:
     return epoch
 
 
-def torchs_own(run: Run) -> tuple[nn.Module, torch.optim.Optimizer]:
+def torchs_own(run: Run) -> tuple[nn.Module, Adam]:
     """The network of a run made of torch's own layers, in torch's usual memory format."""
     network = copy.deepcopy(run.network).to(memory_format=torch.contiguous_format)
     network.memory_format = torch.contiguous_format
@@ -77,7 +78,7 @@ def monai(run: Run, workers: int, own_layers: bool) -> Epoch | None:
                 batch[name].as_subclass(Tensor).to(run.data.device, non_blocking=True)
                 for name in ("image", "label")
             )
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             with autocast(run.settings.precision, run.data.device):
                 logits = network(image)
             loss_of(logits.float(), label).backward()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dicegrad.errors import InputError
+from dicegrad.training.adam import Adam
 from dicegrad.training.augmentation import augment
 from dicegrad.training.dataset import PreparedData
 from dicegrad.training.history import Row
@@ -93,7 +94,7 @@ class Run:
             generator = self._generator("augmentation", self.step, self.data.device)
             image, label = augment(image, label, self.settings.augmentation, generator)
             self._set_learning_rate()
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             with autocast(self.settings.precision, self.data.device):
                 logits = self.predict(image)
             loss = self.objective(logits.float(), label)
@@ -111,7 +112,7 @@ class Run:
         """
         losses = torch.stack(self.losses).cpu()
         self._check_finite(losses)
-        rate = self.optimizer.param_groups[0]["lr"]
+        rate = self.optimizer.rate
         val_loss, dice = validate(
             self.predict,
             self.data,
@@ -181,9 +182,7 @@ class Run:
 
     def _set_learning_rate(self) -> None:
         progress = self.step / (self.steps_per_epoch * self.settings.epochs)
-        rate = self.schedule.learning_rate(progress, self.settings)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.optimizer.rate = self.schedule.learning_rate(progress, self.settings)
 
     def _check_finite(self, losses: Tensor) -> None:
         if bool(losses.isfinite().all()):
@@ -213,10 +212,9 @@ class Run:
         return f"lower training.learning_rate (now {self.settings.learning_rate:g})"
 
 
-def make_adam(network: UNet, settings: TrainingSettings) -> torch.optim.Adam:
-    """Adam as in Keras; the gradient of l2 * ||W||^2 is a weight decay of twice l2."""
+def make_adam(network: UNet, settings: TrainingSettings) -> Adam:
+    """Adam for a network; the gradient of l2 * ||W||^2 is a weight decay of twice l2."""
     kernels = kernels_of(network)
     chosen = {id(kernel) for kernel in kernels}
     rest = [p for p in network.parameters() if id(p) not in chosen]
-    groups = [{"params": kernels, "weight_decay": 2 * settings.l2}, {"params": rest}]
-    return torch.optim.Adam(groups, lr=settings.learning_rate, eps=1e-7, fused=True)
+    return Adam([(kernels, 2 * settings.l2), (rest, 0.0)], settings.learning_rate)
