@@ -19,9 +19,10 @@ of them alike; the table shows medians over the repeats. The implementations are
 - convolutions: forward and backward of the network's convolutions alone, the floor.
 
 Images are noise of the size the network is trained on: no implementation looks at their values.
-Peak memory is what an epoch adds to the process (to torch's allocator on CUDA), loader processes
-not counted. MONAI comes with dicegrad's tests. nnU-Net is left out where it is not installed; it
-wants an environment of its own: `pip install -e . monai PyYAML nnunetv2`.
+Processor time, which other programs hardly change, and peak memory, which is what an epoch adds to
+the process (to torch's allocator on CUDA), leave loader processes out. MONAI comes with dicegrad's
+tests. nnU-Net is left out where it is not installed; it wants an environment of its own:
+`pip install -e . monai PyYAML nnunetv2`.
 """
 
 import argparse
@@ -70,6 +71,7 @@ class Row:
     steps_per_s: float
     cases_per_s: float
     to_dicegrad: float
+    cpu_ms: float
     peak_mb: float
     share_of_peak: float | None
 
@@ -131,13 +133,14 @@ def implementations(run: Run, options: argparse.Namespace) -> dict[str, Epoch]:
     return {name: epoch for name, epoch in found.items() if epoch is not None}
 
 
-def rate(epoch: Epoch, device: str) -> float:
-    """Steps a second of one epoch."""
-    start = time.perf_counter()
+def timed(epoch: Epoch, device: str) -> tuple[float, float]:
+    """Steps a second of one epoch, and milliseconds of processor time a step."""
+    start, processor = time.perf_counter(), time.process_time()
     steps = epoch()
     if device == "cuda":
         torch.cuda.synchronize()
-    return steps / (time.perf_counter() - start)
+    spent = time.process_time() - processor
+    return steps / (time.perf_counter() - start), 1e3 * spent / steps
 
 
 def peak_memory(epoch: Epoch, device: str) -> float:
@@ -167,21 +170,22 @@ def measure(name: str, options: argparse.Namespace) -> tuple[list[Row], dict[str
     """All implementations with one network, interleaved; and what a step is."""
     run = make_run(name, options)
     epochs = implementations(run, options)
-    rates: dict[str, list[float]] = {key: [] for key in epochs}
+    times: dict[str, list[tuple[float, float]]] = {key: [] for key in epochs}
     with numerics(run.settings, run.data.device):
         peaks = {key: peak_memory(epoch, options.device) for key, epoch in epochs.items()}
         for _ in range(options.repeats):
             for key, epoch in epochs.items():
-                rates[key].append(rate(epoch, options.device))
+                times[key].append(timed(epoch, options.device))
     flops, promised = operations(run), peak_rate(run.settings.precision, options)
-    ours = float(np.median(rates["dicegrad"]))
+    medians = {key: np.median(found, axis=0).tolist() for key, found in times.items()}
+    ours, _ = medians["dicegrad"]
     rows = []
     for key in epochs:
-        median = float(np.median(rates[key]))
+        median, cpu_ms = medians[key]
         share = flops * median / promised if promised and key == "dicegrad" else None
         cases = median * run.batch_size
-        row = (options.device, name, run.batch_size, key, median, cases, median / ours, peaks[key])
-        rows.append(Row(*row, share))
+        row = (options.device, name, run.batch_size, key, median, cases, median / ours)
+        rows.append(Row(*row, cpu_ms, peaks[key], share))
     about = {"flops_per_step": flops, "precision": run.settings.precision}
     return rows, about
 
@@ -204,13 +208,13 @@ def show(rows: list[Row], about: dict[str, object]) -> None:
         f"\n{first.network} on {first.device}, {about['precision']}, batches of "
         f"{first.batch_size}, {about['flops_per_step'] / 1e9:.2f} GFLOP a step\n"
     )
-    print("| | steps/s | cases/s | to dicegrad | peak MB | share of peak FLOP/s |")
-    print("|---|---|---|---|---|---|")
+    print("| | steps/s | cases/s | to dicegrad | CPU ms/step | peak MB | share of peak FLOP/s |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for row in rows:
         share = "" if row.share_of_peak is None else f"{row.share_of_peak:.0%}"
         print(
             f"| {row.implementation} | {row.steps_per_s:.3g} | {row.cases_per_s:.3g} "
-            f"| {row.to_dicegrad:.2f} | {row.peak_mb:.0f} | {share} |",
+            f"| {row.to_dicegrad:.2f} | {row.cpu_ms:.1f} | {row.peak_mb:.0f} | {share} |",
             flush=True,
         )
 
