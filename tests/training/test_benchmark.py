@@ -1,0 +1,22 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "training.py"
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_a_demo_network_beside_monai_and_the_floor(tmp_path):
+    words = ["heart", "--threads", "1", "--workers", "1", "--repeats", "1", "--steps", "2"]
+    command = [sys.executable, str(BENCHMARK), *words, "--json", str(tmp_path / "found.json")]
+    subprocess.run(command, check=True, capture_output=True)
+    found = json.loads((tmp_path / "found.json").read_text())
+    rows = {row["implementation"]: row for row in found["rows"]}
+    assert {"dicegrad", "MONAI, no workers", "MONAI, 1 workers", "convolutions alone"} <= set(rows)
+    assert all(row["steps_per_s"] > 0 and row["cpu_ms"] > 0 for row in rows.values())
+    # 0.71 GFLOP a case: twice the multiplications of every convolution, three times over, but for
+    # the image, which needs no gradient.
+    assert found["heart"]["flops_per_step"] == pytest.approx(1.42e9, rel=0.01)
