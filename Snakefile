@@ -18,6 +18,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/outputs.smk"
 include: "rules/data.smk"
 include: "rules/preprocessing.smk"
 include: "rules/training.smk"
