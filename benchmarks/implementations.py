@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from dicegrad.training.adam import Adam
 from dicegrad.training.augmentation import AugmentationSettings
+from dicegrad.training.network import NetworkSettings
 from dicegrad.training.numerics import autocast
 from dicegrad.training.run import Run, make_adam
 
@@ -44,18 +45,9 @@ def monai(run: Run, workers: int, own_layers: bool) -> Epoch | None:
     """The network of a run, fed and judged by MONAI."""
     try:
         from monai.data import DataLoader, Dataset
-        from monai.losses import DiceLoss
     except ImportError:
         return None
-    binary = len(run.data.classes) == 1
-    loss_of = DiceLoss(
-        include_background=binary,
-        to_onehot_y=not binary,
-        sigmoid=binary,
-        softmax=not binary,
-        smooth_nr=1e-7,
-        smooth_dr=1e-7,
-    )
+    loss_of = _monai_loss(len(run.data.classes) == 1)
     cases = [
         {"image": image.float().cpu(), "label": label[None].float().cpu()}
         for image, label in zip(run.data.images, run.data.labels, strict=True)
@@ -87,6 +79,19 @@ def monai(run: Run, workers: int, own_layers: bool) -> Epoch | None:
         return steps
 
     return epoch
+
+
+def _monai_loss(binary: bool) -> nn.Module:
+    from monai.losses import DiceLoss
+
+    return DiceLoss(
+        include_background=binary,
+        to_onehot_y=not binary,
+        sigmoid=binary,
+        softmax=not binary,
+        smooth_nr=1e-7,
+        smooth_dr=1e-7,
+    )
 
 
 def _monai_transforms(a: AugmentationSettings, size: tuple[int, ...]) -> Callable:
@@ -130,7 +135,6 @@ def nnunet(run: Run) -> Epoch | None:
     """nnU-Net's step on its own network, laid out as the network of a run."""
     try:
         with redirect_stdout(StringIO()):  # it says that its environment variables are not set
-            from dynamic_network_architectures.architectures.unet import PlainConvUNet
             from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
             from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
             from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
@@ -138,25 +142,8 @@ def nnunet(run: Run) -> Epoch | None:
     except ImportError:
         return None
     settings, device = run.network.settings, run.data.device
-    levels = len(settings.encoder)
-    network = PlainConvUNet(
-        settings.in_channels,
-        levels,
-        [widths[-1] for widths in settings.encoder],
-        nn.Conv3d,
-        [settings.kernels[0]] * levels,
-        [(1, 1, 1), *settings.pools],
-        [len(widths) for widths in settings.encoder],
-        max(settings.out_channels, 2),
-        [len(widths) for widths in reversed(settings.decoder)],
-        conv_bias=True,
-        norm_op=nn.InstanceNorm3d,
-        norm_op_kwargs={"eps": 1e-5, "affine": True},
-        nonlin=nn.LeakyReLU,
-        nonlin_kwargs={"inplace": True},
-        deep_supervision=True,
-    ).to(device)
-    weights = np.array([0.5**level for level in range(levels - 2)] + [0.0])
+    network = _nnunets_own(settings).to(device)
+    weights = np.array([0.5**level for level in range(len(settings.encoder) - 2)] + [0.0])
     dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": False, "ddp": False}
     loss = DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)
     optimizer = torch.optim.SGD(
@@ -181,6 +168,30 @@ def nnunet(run: Run) -> Epoch | None:
         return run.steps_per_epoch
 
     return epoch
+
+
+def _nnunets_own(settings: NetworkSettings) -> nn.Module:
+    """nnU-Net's network with the levels, features, kernels and poolings of one here."""
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+
+    levels = len(settings.encoder)
+    return PlainConvUNet(
+        settings.in_channels,
+        levels,
+        [widths[-1] for widths in settings.encoder],
+        nn.Conv3d,
+        [settings.kernels[0]] * levels,
+        [(1, 1, 1), *settings.pools],
+        [len(widths) for widths in settings.encoder],
+        max(settings.out_channels, 2),
+        [len(widths) for widths in reversed(settings.decoder)],
+        conv_bias=True,
+        norm_op=nn.InstanceNorm3d,
+        norm_op_kwargs={"eps": 1e-5, "affine": True},
+        nonlin=nn.LeakyReLU,
+        nonlin_kwargs={"inplace": True},
+        deep_supervision=True,
+    )
 
 
 def convolutions(run: Run) -> Epoch:
