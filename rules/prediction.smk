@@ -18,7 +18,7 @@ rule predict:
         "../envs/training.yaml"
     threads: SETTINGS["training_threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
         gpu=gpu,
     params:

@@ -16,7 +16,7 @@ rule resample:
         "../envs/analysis.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, attempt, threads: (500 + 1500 * threads) * attempt,
+        mem_mb=lambda wildcards, attempt, threads: 500 * (1 + threads) * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         adapter=dataset_setting("adapter"),
