@@ -162,7 +162,7 @@ def test_the_run_ends_well_and_leaves_no_process(run):
     assert run.processes == []
 
 
-def test_tables_and_weights_have_the_bits_of_the_local_run(local, run):
+def test_tables_and_weights_have_the_bits_of_the_local_run(run, local):
     for name in ("scores.tsv", "table1.tsv", "comparisons.tsv", "epsilon.tsv"):
         assert digest(local.results / name) == digest(run.study.results / name), name
     weights = sorted(local.results.rglob("weights.pt"))
@@ -201,7 +201,7 @@ def test_a_training_was_requeued_and_one_ran_out_of_time(run):
         assert has_line(log, "goes on from"), log.read_text()
 
 
-def test_going_from_one_machine_to_a_cluster_or_back_reruns_nothing(local, run):
+def test_going_from_one_machine_to_a_cluster_or_back_reruns_nothing(run, local):
     assert "Nothing to be done" in local.run("-n", *PROFILES)
     assert "Nothing to be done" in run.study.run("-n")
 
