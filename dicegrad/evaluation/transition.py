@@ -118,7 +118,8 @@ def transition(
         mean true volume of the missing group's training cases; `share_missing` how many of them
         were emptied. `halfway`, the same along a line of trainings, is the epsilon / v at which
         the DSC of the missing group has lost half of what it is at the smallest epsilon
-        (interpolated in its logarithm; NaN where it never does), `halfway_push` the push there.
+        (interpolated in its logarithm; NaN where it never does, or has none to lose),
+        `halfway_push` the push there.
     """
     swept = scores[(scores["loss"] == "dice") & (scores["phi"] == "I")]
     keys = [*LINE, "epsilon", "group"]
@@ -183,7 +184,7 @@ def _halfway(line: pd.DataFrame) -> float:
     """Where the DSC of a line first crosses half of its first value, in epsilon / v."""
     x, dsc = np.log(line["epsilon_over_v"].to_numpy(float)), line["dsc"].to_numpy(float)
     below = np.flatnonzero(dsc <= dsc[:1] / 2)
-    if below.size == 0:
+    if below.size == 0 or below[0] == 0:  # from a DSC of 0 nothing can be lost
         return float("nan")
     after = int(below[0])
     share = (dsc[after - 1] - dsc[0] / 2) / (dsc[after - 1] - dsc[after])

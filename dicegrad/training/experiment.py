@@ -148,13 +148,14 @@ def scaled_patience(settings: TrainingSettings, split: Split) -> TrainingSetting
     """Count epochs as if every training case were listed once, as the authors' code does.
 
     Where cases are listed several times an epoch is longer, and what is counted in epochs is
-    multiplied by cases / length of the list, rounded down.
+    multiplied by cases / length of the list, rounded down; to 1 at least, since a `stop_patience`
+    of 0 would never stop.
     """
     cases, listed = len(set(split.train)), len(split.train)
-    names = ("patience", "stop_patience", "keep_every")
-    scaled = {name: getattr(settings, name) * cases // listed for name in names}
-    once = {name: max(scaled[name], 1) for name in ("patience", "keep_every")}
-    return replace(settings, **scaled | once)
+    counts = {name: getattr(settings, name) for name in ("patience", "stop_patience", "keep_every")}
+    return replace(
+        settings, **{name: max(n * cases // listed, min(n, 1)) for name, n in counts.items()}
+    )
 
 
 def _epsilon(

@@ -79,7 +79,7 @@ class Stopwatch:
     def stop(self) -> float:
         """An epoch is over; its seconds."""
         self.epochs.append(self._so_far())
-        self._before = 0.0
+        self._before, self._started = 0.0, time.monotonic()
         return self.epochs[-1]
 
     def left(self, epochs: int) -> float:

@@ -113,6 +113,8 @@ def test_halfway_is_found_between_two_epsilons():
     assert table["halfway_push"].to_numpy() == pytest.approx(np.full(8, relative_push(0.01)))
     level = transition(study(["1e-7", "14"], [0.8, 0.7]), *doses(), ABOUT)
     assert level["halfway"].isna().all()
+    unlearnt = transition(study(["1e-7", "14", "140"], [0.0, 0.3, 0.2]), *doses(), ABOUT)
+    assert unlearnt["halfway"].isna().all()
 
 
 def test_a_share_is_that_of_the_training_cases():

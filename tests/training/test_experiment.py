@@ -99,6 +99,13 @@ def test_the_released_patience_counts_epochs_as_if_every_case_were_listed_once(f
     assert [identity.get("released") for identity in identities] == ["patience", "patience", None]
 
 
+def test_the_released_patience_never_turns_early_stopping_off(folder, given):
+    for stop_patience in (1, 0):
+        training = {"stop_patience": stop_patience}
+        run(folder, row(), training=training, sampling={"ED": 3}, released=["patience"])
+    assert [call[0][3].stop_patience for call in given] == [1, 0]
+
+
 def test_it_trains(folder):
     run(folder, row())
     assert (folder / "out" / "weights.pt").is_file()

@@ -49,6 +49,15 @@ def test_what_an_epoch_took_before_a_training_was_cut_off_counts():
     assert len(second.epochs) == 2
 
 
+def test_an_epoch_that_is_over_is_no_part_of_the_next_one():
+    watch = Stopwatch()
+    time.sleep(0.05)
+    watch.stop()
+    *over, begun = watch.state()  # what a checkpoint holds that is written between two epochs
+    assert over == watch.epochs
+    assert begun < 0.05 <= over[0]
+
+
 def test_memory_is_that_of_the_process_at_its_peak():
     before = peak_memory(torch.device("cpu"))
     assert 50_000_000 < before < 2**40  # torch alone takes more than the one
