@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from dicegrad.evaluation.metrics import EMPTY_RULES, dice_under_rule
+from dicegrad.evaluation.scores import map_volumes
 from dicegrad.evaluation.setups import add_setup
 
 TRAINING = ["dataset", "labeling", "setup", "batch_size"]
@@ -34,7 +35,7 @@ def empty_decisions(
     rows = []
     for where, missing_group, cases in _missing_classes(scores, datasets):
         n = len(cases)
-        empty = int((cases["volume_pred_ml"] <= at_most_ml).sum())
+        empty = int((map_volumes(cases) <= at_most_ml).sum())
         low, high = stats.binomtest(empty, n).proportion_ci()
         target = where["labeling"] == "partial" and where["group"] == missing_group
         rows.append(
@@ -63,13 +64,11 @@ def dice_rules(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) 
     for where, missing_group, cases in _missing_classes(scores, datasets):
         truths = {"full": cases}
         if where["labeling"] == "partial" and where["group"] == missing_group:
-            empty = (cases["volume_pred_ml"] == 0).astype(float)
+            empty = (map_volumes(cases) == 0).astype(float)
             truths["training"] = cases.assign(volume_true_ml=0.0, dsc=empty)
         for truth, seen in truths.items():
             for rule in EMPTY_RULES:
-                dsc = dice_under_rule(
-                    seen["dsc"], seen["volume_true_ml"], seen["volume_pred_ml"], rule
-                )
+                dsc = dice_under_rule(seen["dsc"], seen["volume_true_ml"], map_volumes(seen), rule)
                 counted = int(np.isfinite(dsc).sum())
                 mean = float(np.nanmean(dsc)) if counted else float("nan")
                 about = {"truth": truth, "rule": rule, "n": len(seen)}

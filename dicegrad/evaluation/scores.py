@@ -17,7 +17,7 @@ SCORE_COLUMNS = (
     *("fold", "case", "subject", "group", "class"),
     *("dsc", "volume_true_ml", "volume_pred_ml", "hd95_mm", "surface_dice"),
 )
-NUMBERS = ("dsc", "volume_true_ml", "volume_pred_ml", "hd95_mm", "surface_dice")
+NUMBERS = ("dsc", "volume_true_ml", "volume_pred_ml", "hd95_mm", "surface_dice", "volume_map_ml")
 REQUIRED = SCORE_COLUMNS[:-2]  # the surface metrics may be left out
 TOLERANCE_MM = 2.0
 
@@ -145,10 +145,20 @@ def with_soft_volumes(scores: pd.DataFrame, path: Path) -> pd.DataFrame:
     Args:
         scores: Of `score_fold`.
         path: Table of the soft volumes in ml: case, and a column per class.
+
+    Returns:
+        The table with what were the predicted volumes in `volume_map_ml`; see `map_volumes`.
     """
     soft = pd.read_csv(path, sep="\t", dtype={"case": str}).set_index("case")
     volumes = [soft.at[row["case"], row["class"]] for _, row in scores.iterrows()]
-    return scores.assign(volume_pred_ml=volumes)
+    return scores.assign(volume_pred_ml=volumes, volume_map_ml=scores["volume_pred_ml"])
+
+
+def map_volumes(scores: pd.DataFrame) -> pd.Series:
+    """Volumes (ml) of the predicted label maps: 0 where one is empty, as no sum of p ever is."""
+    if "volume_map_ml" not in scores:
+        return scores["volume_pred_ml"]
+    return scores["volume_map_ml"].fillna(scores["volume_pred_ml"])
 
 
 def read_scores(paths: Iterable[Path | str] | Path | str) -> pd.DataFrame:

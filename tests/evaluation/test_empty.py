@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from dicegrad.evaluation.empty import dice_rules, empty_decisions, rules_side_by_side
@@ -35,6 +36,14 @@ def test_rules_part_on_the_training_truth_and_agree_on_the_full_one(scores, data
     assert np.isnan(learnt.loc["nnunet", "dsc"])
     ignored = table[(table["truth"] == "training") & (table["setup"] == "I")].set_index("rule")
     assert ignored.loc["nnunet", "dsc"] == ignored.loc["dicegrad", "dsc"] == 0
+
+
+def test_a_map_is_empty_although_its_probabilities_add_up_to_something(scores, datasets):
+    soft = scores.assign(
+        volume_map_ml=scores["volume_pred_ml"], volume_pred_ml=scores["volume_pred_ml"] + 0.5
+    )
+    for table in (empty_decisions, dice_rules):
+        pd.testing.assert_frame_equal(table(soft, datasets), table(scores, datasets))
 
 
 def test_rules_side_by_side_hold_what_the_long_table_holds(scores, datasets):

@@ -6,6 +6,7 @@ import pytest
 from dicegrad.errors import InputError
 from dicegrad.evaluation.scores import (
     SCORE_COLUMNS,
+    map_volumes,
     read_scores,
     score_case,
     score_fold,
@@ -180,6 +181,15 @@ def test_soft_volumes_take_the_place_of_predicted_ones_and_of_nothing_else(two_g
     hard = score_fold(*two_grades)
     soft = with_soft_volumes(hard, tmp_path / "soft.tsv")
     assert soft["volume_pred_ml"].tolist() == [0.5, 0.25]
-    pd.testing.assert_frame_equal(
-        soft.drop(columns="volume_pred_ml"), hard.drop(columns="volume_pred_ml")
-    )
+    changed = ["volume_pred_ml", "volume_map_ml"]
+    pd.testing.assert_frame_equal(soft.drop(columns=changed), hard.drop(columns=changed[0]))
+    assert map_volumes(soft).tolist() == hard["volume_pred_ml"].tolist()
+
+
+def test_soft_volumes_of_one_dataset_stand_beside_plain_ones_of_another(two_grades, tmp_path):
+    (tmp_path / "soft.tsv").write_text("case\ttumor\nb\t0.25\n001\t0.5\n")
+    hard = score_fold(*two_grades)
+    write_scores(hard.assign(dataset="other"), tmp_path / "hard_scores.tsv")
+    write_scores(with_soft_volumes(hard, tmp_path / "soft.tsv"), tmp_path / "soft_scores.tsv")
+    read = read_scores([tmp_path / "hard_scores.tsv", tmp_path / "soft_scores.tsv"])
+    assert map_volumes(read).tolist() == pytest.approx(2 * hard["volume_pred_ml"].tolist())
