@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicegrad import __version__
 from dicegrad.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         return 1
+    except OSError as error:  # a folder that may not be written, a full disk
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
     except Interrupted as stop:
         print(f"{stop}; the same command goes on from there", file=sys.stderr)
         return 1
@@ -47,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         description="The Dice loss in the context of missing or empty labels. "
         "Studies are run with snakemake; see the README.",
     )
+    parser.add_argument("--version", action="version", version=f"dicegrad {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     summary = commands.add_parser("summary", help="say what a finished study shows")
@@ -63,13 +69,15 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(run=_plan)
 
     check = commands.add_parser("check", help="check a data set before a study uses it")
-    check.add_argument("adapter", choices=("acdc", "brats", "nnunet"))
+    check.add_argument("adapter", choices=("acdc", "brats", "nnunet"), help="its layout")
     check.add_argument("root", type=Path, help="folder of the data set, e.g. data/acdc")
     check.set_defaults(run=_check)
 
     phantom = commands.add_parser("phantom", help="write a generated data set")
-    phantom.add_argument("kind", choices=("heart", "tumor"))
-    phantom.add_argument("root", type=Path, help="folder to write")
+    phantom.add_argument(
+        "kind", choices=("heart", "tumor"), help="in the layout of ACDC, BRATS 2018"
+    )
+    phantom.add_argument("root", type=Path, help="folder to write, new or empty")
     phantom.add_argument("--subjects", type=int, default=24, help="how many (default: 24)")
     phantom.add_argument("--seed", type=int, default=0, help="from 0 up (default: 0)")
     phantom.set_defaults(run=_phantom)
@@ -199,6 +207,8 @@ def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
 def _phantom(options: argparse.Namespace) -> None:
     from dicegrad.data.phantoms import write_phantom
 
+    if options.root.exists() and (options.root.is_file() or any(options.root.iterdir())):
+        raise InputError(f"{options.root}: is there already; name a new or an empty folder")
     files = write_phantom(options.kind, options.root, options.subjects, options.seed)
     print(f"{options.root}: {options.subjects} subjects, {len(files)} files")
 

@@ -125,6 +125,8 @@ def read_experiments(path: Path, schema: Settings) -> list[dict[str, str]]:
         where = f"{path}: experiment {number}"
         if "more" in row:
             raise InputError(f"{where} goes on after batch_size with {row['more']}; remove it")
+        if "" in row.values():
+            raise InputError(f"{where} has an empty column; fill it, and separate columns by tabs")
         check(row, schema, where)
         if (key := tuple(row.values())) in seen:
             raise InputError(f"{where} repeats experiment {seen[key]}; remove one")

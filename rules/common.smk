@@ -13,7 +13,7 @@ from snakemake.utils import Paramspace
 
 from dicegrad import study
 from dicegrad.data import download
-from dicegrad.data.cases import get_adapter, raw_files
+from dicegrad.data.cases import check_names, get_adapter, raw_files
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.epsilon import heuristic_multiple
 
@@ -42,9 +42,10 @@ def read_study():
     return settings, rows, datasets
 
 
-def about(dataset):
+def about(name, dataset):
     """What tables and figures need to know of a dataset."""
     adapter = get_adapter(dataset["adapter"], Path(dataset["root"]))
+    check_names(dataset, adapter, f"dataset {name}")
     return {
         "groups": list(adapter.groups),
         "classes": dataset["classes"],
@@ -81,7 +82,7 @@ environment.update(
 
 try:
     SETTINGS, ROWS, DATASETS = read_study()
-    ABOUT = {name: about(dataset) for name, dataset in DATASETS.items()}
+    ABOUT = {name: about(name, dataset) for name, dataset in DATASETS.items()}
     ORIGINALS = {name: originals(dataset) for name, dataset in DATASETS.items()}
 except InputError as error:
     raise WorkflowError(str(error)) from None

@@ -227,6 +227,7 @@ rule examples:
 rule summary:
     input:
         f"{RESULTS}/table1.tsv",
+        f"{RESULTS}/scores.tsv",
     output:
         f"{RESULTS}/summary.txt",
     log:

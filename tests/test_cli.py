@@ -83,6 +83,30 @@ def test_a_phantom_that_cannot_be_made_is_one_line(capsys, tmp_path, words, mess
     assert not (tmp_path / "x").exists()
 
 
+def test_a_phantom_never_lands_on_other_data(capsys, heart):
+    before = sorted(heart.rglob("*"))
+    code, out, err = run(capsys, "phantom", "heart", heart, "--subjects", 1)
+    message = f"error: {heart}: is there already; name a new or an empty folder\n"
+    assert (code, out, err) == (1, "", message)
+    assert sorted(heart.rglob("*")) == before
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    code, out, err = run(capsys, "phantom", "heart", tmp_path / "file" / "x", "--subjects", 1)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"error: {tmp_path / 'file' / 'x'}")
+    assert err.endswith(": Not a directory\n")
+    assert err.count("\n") == 1
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("dicegrad 0.")
+
+
 def test_a_good_dataset_passes_the_check(capsys, made):
     code, out, err = run(capsys, "check", "acdc", made)
     assert (code, err) == (0, "")

@@ -157,7 +157,7 @@ def test_a_table_of_a_spreadsheet_is_read(table):
         (HEADER + line(batch_size="0"), "batch_size is '0'; it should be a whole number from 1"),
         (HEADER + line(batch_size="1.5"), "batch_size is '1.5'; it should be a whole number"),
         (HEADER + line(dataset="../x"), "dataset is '../x'; it does not match"),
-        (HEADER + "heart\tfull\tdice\n", "experiment 1: phi is ''; allowed: I, CI, BI, BCI"),
+        (HEADER + "heart\tfull\tdice\n", "experiment 1 has an empty column; fill it, and separate"),
         (HEADER + line().strip() + "\tnew\n", "experiment 1 goes on after batch_size with ['new']"),
         (
             HEADER + line() + line(phi="BI") + line(),

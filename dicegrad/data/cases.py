@@ -3,8 +3,9 @@
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dicegrad.data.acdc import ACDC
 from dicegrad.data.adapter import Adapter, Case, Scan
@@ -36,6 +37,33 @@ def get_adapter(name: str, root: Path | None = None) -> Adapter:
             raise InputError("adapter nnunet: no root; set `root` to the folder with dataset.json")
         return nnunet_adapter(Path(root))
     raise InputError(f"adapter: {name!r} is not known; use one of {', '.join(ADAPTERS)}")
+
+
+def check_names(dataset: Mapping[str, Any], adapter: Adapter, where: str) -> None:
+    """See that the groups and classes which a dataset's settings name are those of its data.
+
+    Args:
+        dataset: Its settings.
+        adapter: Says which groups and classes there are.
+        where: Dataset or file, for the message.
+
+    Raises:
+        InputError: One is not, say a misspelt group.
+    """
+    sampling = dataset.get("sampling", {})
+    group_keys = {
+        "missing.group": [dataset["missing"]["group"]],
+        "examples": dataset.get("examples", {}),
+        **{f"sampling.{labeling}": times for labeling, times in sampling.items()},
+    }
+    checks = [("classes", dataset["classes"], tuple(adapter.class_values), "classes")]
+    checks += [(key, named, adapter.groups, "groups") for key, named in group_keys.items()]
+    for key, named, known, word in checks:
+        if unknown := [name for name in named if name not in known]:
+            raise InputError(
+                f"{where}: {key} names {unknown[0]!r}; the {word} of its data are "
+                f"{', '.join(known)}"
+            )
 
 
 def scan_cases(adapter: Adapter | str, root: Path) -> Scan:

@@ -15,12 +15,13 @@ EMPTY = 0.5
 POOR = 0.5
 
 
-def summarise(table1: pd.DataFrame, datasets: Datasets) -> str:
+def summarise(table1: pd.DataFrame, datasets: Datasets, scores: pd.DataFrame | None = None) -> str:
     """Say what each setup does with missing labels, with the numbers that show it.
 
     Args:
         table1: From `tables.table1`.
         datasets: As for `tables.table1`.
+        scores: scores.tsv, to see whether the missing labels are known; if not given, they are.
 
     Returns:
         Lines of text: per dataset and missing class, one for full labels and one per training on
@@ -36,14 +37,26 @@ def summarise(table1: pd.DataFrame, datasets: Datasets) -> str:
                 continue
             group = about["missing"]["group"]
             lines.append(f"{name}: {class_name} is missing in {group}")
+            if scores is not None and _is_never_drawn(scores, name, group, class_name):
+                lines.append(
+                    f"  ! no case of {group} has {class_name} in its true label: whether it "
+                    "is found there cannot be scored, look at the predictions"
+                )
+                continue
             lines += [f"  {line}" for line in _full(here)]
             for line, agrees in _partial(here, group):
                 lines.append(f"  {line}")
                 agreed.append(agrees)
     if not agreed:
-        return "\n".join([*lines, "No training on partial labels: nothing to say about missing."])
+        return "\n".join([*lines, "No training to judge: nothing to say about missing labels."])
     verdict = f"{sum(agreed)} of {len(agreed)} trainings on partial labels did as theory expects"
     return "\n".join([*lines, verdict + ("." if all(agreed) else ": see the lines marked !")])
+
+
+def _is_never_drawn(scores: pd.DataFrame, dataset: str, group: str, class_name: str) -> bool:
+    """Whether a group's labels are missing in the data themselves, which hides what was found."""
+    chosen = scores[["dataset", "group", "class"]].eq([dataset, group, class_name]).all(axis=1)
+    return bool((scores.loc[chosen, "volume_true_ml"] == 0).all())
 
 
 def _full(here: pd.DataFrame) -> list[str]:

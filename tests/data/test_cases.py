@@ -4,6 +4,7 @@ import pytest
 
 from dicegrad.data.cases import (
     Case,
+    check_names,
     get_adapter,
     read_cases,
     read_channels,
@@ -28,6 +29,26 @@ def here(tmp_path, monkeypatch):
             path.parent.mkdir(exist_ok=True)
             path.write_text(f"voxels of {path}")
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"classes": ["LV", "MYA"]}, "classes names 'MYA'; the classes of its data are LV, MYO"),
+        ({"missing": {"group": "SE"}}, "missing.group names 'SE'; the groups of its data are ED"),
+        ({"sampling": {"partial": {"DE": 3}}}, "sampling.partial names 'DE'; the groups"),
+        ({"examples": {"EE": "patient001_ED"}}, "examples names 'EE'; the groups"),
+    ],
+)
+def test_a_misspelt_class_or_group_is_named(settings, message):
+    good = {
+        "classes": ["LV", "MYO"],
+        "missing": {"group": "ES"},
+        "sampling": {"partial": {"ED": 3}},
+    }
+    check_names(good, get_adapter("acdc"), "dataset heart")
+    with pytest.raises(InputError, match=f"^dataset heart: {message}"):
+        check_names({**good, **settings}, get_adapter("acdc"), "dataset heart")
 
 
 def test_a_case_table_comes_back_as_it_was_zeros_and_all(here):

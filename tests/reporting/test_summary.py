@@ -44,6 +44,16 @@ def test_a_network_that_outputs_nothing_has_not_learnt_which_maps_are_empty(tabl
     )
 
 
+def test_labels_that_are_missing_in_the_data_themselves_are_not_judged(table, datasets, scores):
+    hidden = (scores["dataset"] == "heart") & (scores["group"] == "ES")
+    unknown = scores.assign(volume_true_ml=scores["volume_true_ml"].mask(hidden, 0.0))
+    text = summarise(table, datasets, unknown)
+    assert "  ! no case of ES has MYO in its true label" in text
+    assert "DSC ES" not in text
+    assert text.endswith("3 of 3 trainings on partial labels did as theory expects.")
+    assert summarise(table, datasets, scores) == summarise(table, datasets)
+
+
 def test_without_full_labels_the_labelled_group_is_the_reference(table, datasets):
     text = summarise(table[table["labeling"] == "partial"], datasets)
     assert "full labels" not in text
@@ -52,5 +62,5 @@ def test_without_full_labels_the_labelled_group_is_the_reference(table, datasets
 
 def test_full_labels_alone_say_nothing_about_missing_ones(table, datasets):
     text = summarise(table[table["labeling"] == "full"], datasets)
-    assert text.endswith("nothing to say about missing.")
+    assert text.endswith("nothing to say about missing labels.")
     assert summarise(table.iloc[:0], datasets)
