@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,22 +111,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> None:
-    import torch
-
     from dicegrad.preprocessing.labeling import missing_share
-    from dicegrad.study import read_yaml, sampling_of
+    from dicegrad.study import sampling_of
     from dicegrad.terminal import shown
     from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
 
-    settings = read_yaml(options.dataset)
-    for key in ("classes", "folds", "network", "training"):
-        if key not in settings:
-            raise InputError(f"{options.dataset}: {key} is missing; add it")
+    settings, device = _read_dataset(options.dataset), _device(options.device)
     missing_share(options.labeling)  # a wrong word is told before a file is looked for
     sampling = sampling_of(settings, options.labeling, options.epsilon)
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     words = (options.loss, options.phi, options.epsilon, str(options.batch_size))
     with shown() as report:
         train_experiment(
@@ -141,6 +134,37 @@ def _train(options: argparse.Namespace) -> None:
             tensorboard=options.out / "tensorboard" if options.tensorboard else None,
         )
     print(f"{options.out / 'weights.pt'} and history.tsv written")
+
+
+def _read_dataset(path: Path) -> dict:
+    """A dataset file, held against the schema where that and the package jsonschema are there."""
+    from dicegrad.study import check, read_yaml
+
+    settings = read_yaml(path)
+    for key in ("classes", "folds", "network", "training"):
+        if key not in settings:
+            raise InputError(f"{path}: {key} is missing; add it")
+    schema = Path(__file__).parents[1] / "config" / "schemas" / "dataset.schema.yaml"
+    if schema.is_file() and find_spec("jsonschema"):
+        check(settings, {**read_yaml(schema), "required": []}, str(path))
+    return settings
+
+
+def _device(name: str) -> str:
+    """A device that is there; `auto` is a GPU where there is one."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda"):
+        raise InputError(f"device is {name!r}; choose auto, cpu, cuda, or one card such as cuda:1")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device is {name}, but torch {torch.__version__} finds no GPU here")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if number and number not in map(str, range(count)):
+        raise InputError(f"device is {name}, but there are 0 to {count - 1} of {kind} here")
+    return name
 
 
 def _summary(options: argparse.Namespace) -> None:

@@ -216,6 +216,8 @@ def test_an_experiment_is_trained_from_a_prepared_folder(capsys, prepared, setti
         (["--labeling", "half"], "labeling is 'half'; choose full, partial, or a share"),
         (["--labeling", "full"], "full.npy: no such file; let the workflow prepare it"),
         (["--loss", "marginal"], "loss marginal needs a background map"),
+        (["--device", "gpu"], "device is 'gpu'; choose auto, cpu, cuda"),
+        (["--device", "cuda:99"], "device is cuda:99, but "),
     ],
 )
 def test_an_experiment_that_cannot_be_trained_is_one_line(
@@ -262,6 +264,33 @@ def test_a_dataset_file_without_a_key_is_one_line(capsys, prepared, settings, tm
     settings.write_text(yaml.safe_dump(content))
     code, _, err = run(capsys, "train", prepared, settings, tmp_path / "out")
     assert (code, err) == (1, f"error: {settings}: {key} is missing; add it\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("folds", {}, "folds.count is missing; add it"),
+        ("network", None, "network is None; it is not of type 'object'"),
+        ("training", {"learning_rate": "1e-3"}, "training.learning_rate is '1e-3'; it is not"),
+        ("training", {"augmentation": {"rotation": 1}}, "training.augmentation.rotation is 1; it"),
+    ],
+)
+def test_a_dataset_file_with_a_wrong_value_is_one_line(
+    capsys, prepared, settings, tmp_path, key, value, message
+):
+    settings.write_text(yaml.safe_dump(yaml.safe_load(settings.read_text()) | {key: value}))
+    code, _, err = run(capsys, "train", prepared, settings, tmp_path / "out")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith(f"error: {settings}: {message}")
+
+
+def test_a_network_that_the_images_do_not_fit_is_one_line(capsys, prepared, settings, tmp_path):
+    content = yaml.safe_load(settings.read_text())
+    content["network"]["pools"] = [[2, 3, 1]]
+    settings.write_text(yaml.safe_dump(content))
+    code, _, err = run(capsys, "train", prepared, settings, tmp_path / "out")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "images are 8 x 8 x 4 voxels, but the network pools them by 2 x 3 x 1" in err
 
 
 def test_the_module_runs_as_a_program(tmp_path):

@@ -11,7 +11,7 @@ from dicegrad.data.cases import read_cases
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.epsilon import heuristic_multiple, read_epsilon
 from dicegrad.preprocessing.folds import read_folds
-from dicegrad.training.dataset import load_prepared
+from dicegrad.training.dataset import PreparedData, load_prepared
 from dicegrad.training.loop import Report, Split, derive_seed, train
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.objective import make_objective
@@ -127,7 +127,7 @@ def train_experiment(
     return train(
         data,
         split,
-        NetworkSettings.from_dict(settings["network"], data.images.shape[1], len(classes)),
+        _network(settings["network"], data, files.images),
         training,
         objective,
         int(experiment.batch_size),
@@ -142,6 +142,19 @@ def train_experiment(
         set_aside=set_aside,
         tensorboard=tensorboard,
     )
+
+
+def _network(settings: Mapping[str, Any], data: PreparedData, images: Path) -> NetworkSettings:
+    """The network for some images, whose size it has to fit."""
+    network = NetworkSettings.from_dict(settings, data.images.shape[1], len(data.classes))
+    size = tuple(data.images.shape[2:])
+    if any(length % divisor for length, divisor in zip(size, network.divisors, strict=True)):
+        came, pooled = (" x ".join(map(str, each)) for each in (size, network.divisors))
+        raise InputError(
+            f"{images}: images are {came} voxels, but the network pools them by {pooled} in all; "
+            "prepare them in a multiple of that, or change the pools"
+        )
+    return network
 
 
 def scaled_patience(settings: TrainingSettings, split: Split) -> TrainingSettings:
