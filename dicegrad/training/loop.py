@@ -14,7 +14,7 @@ from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import numerics, settle
 from dicegrad.training.objective import Objective
 from dicegrad.training.progress import Progress, Stopwatch, peak_memory
-from dicegrad.training.run import Run, Split, derive_seed
+from dicegrad.training.run import FORMAT, Run, Split, derive_seed
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.signals import stop_signals
 from dicegrad.training.tensorboard import scalars
@@ -68,6 +68,7 @@ def train(
         raise InputError(f"batch_size is {batch_size}; it starts at 1")
     settings = settle(settings, data.device)
     configuration = {
+        "checkpoint.format": FORMAT,
         **_by_key("network", asdict(network_settings)),
         **_by_key("training", settings.to_dict()),
         **{"batch_size": batch_size, "seed": seed, "split": str(split)},

@@ -24,6 +24,7 @@ from dicegrad.training.schedule import Schedule
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.validation import validate
 
+FORMAT = 2  # of `Run.state`: to be raised when it changes, so that older ones are refused
 _RUNAWAY = 100.0  # penalty; 0.03 to 0.05 at the start of the paper's networks
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from dicegrad.errors import InputError, Interrupted
 from dicegrad.losses import DiceLoss
@@ -158,6 +159,17 @@ def test_a_checkpoint_of_another_training_can_be_set_aside(
     assert fingerprint(tmp_path / "out") == fingerprint(tmp_path / "fresh")
     assert "seed was 7 and is now 8" in lines[0]
     assert "training starts anew" in lines[0]
+
+
+def test_a_checkpoint_of_an_older_version_is_refused(fit, stop_at, tmp_path):
+    with pytest.raises(Interrupted):
+        fit(objective=stop_at(1))
+    path = tmp_path / "out" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    del state["configuration"]["checkpoint.format"], state["optimizer"]
+    torch.save(state, path)
+    with pytest.raises(InputError, match=r"checkpoint.format was None and is now \d"):
+        fit()
 
 
 def test_a_changed_setting_is_named_by_its_key(fit, stop_at):
