@@ -143,4 +143,7 @@ def per_class(values: float | tuple[float, ...], like: Array) -> float | Array:
     """A number as it is, one number per class as an array of the same kind as ``like``."""
     if not isinstance(values, tuple):
         return values
-    return np.asarray(values) if isinstance(like, np.ndarray) else like.new_tensor(values)
+    if isinstance(like, np.ndarray):
+        return np.asarray(values)
+    # Filled where it is: to copy the numbers there would make the host wait for the device.
+    return torch.stack([like.new_full((), value) for value in values])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dicegrad.errors import InputError, Interrupted
+from dicegrad.losses import DiceLoss
 from dicegrad.training.loop import train
 from dicegrad.training.numerics import autocast, numerics, settle
 from dicegrad.training.run import Run
@@ -104,8 +105,11 @@ def test_the_same_seed_gives_the_same_bits_on_a_gpu(arguments, fingerprint, tmp_
 
 
 @needs_cuda
-def test_no_step_of_an_epoch_waits_for_the_gpu(arguments, tmp_path):
-    given = on_cuda(arguments(tmp_path, {"augmentation": VARIED, "precision": "bfloat16"}))
+@pytest.mark.parametrize("epsilon", [1e-7, (5.0,)], ids=["a number", "one per class"])
+def test_no_step_of_an_epoch_waits_for_the_gpu(arguments, tmp_path, epsilon):
+    objective = DiceLoss("I", epsilon, activation="sigmoid")
+    settings = {"augmentation": VARIED, "precision": "bfloat16"}
+    given = on_cuda(arguments(tmp_path, settings, objective=objective))
     names = ("data", "split", "network_settings", "settings", "objective", "batch_size", "seed")
     run = Run(*(given[name] for name in names))
     list(run.steps())  # what is made once is made
