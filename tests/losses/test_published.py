@@ -4,6 +4,10 @@ Against the package where it is installed; V-Net, DeepMedic and NiftyNet, whose 
 frameworks of their day, by their published formula. docs/published-implementations.md is the table.
 """
 
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -215,3 +219,38 @@ def test_niftynet_generalised_dice_is_ci_weighted_without_epsilon(make_case, one
     y[1][y[1] == 3] = 1
     own = GeneralizedDiceLoss("CI", 1e-12, activation="softmax")
     assert_same(both(own, logits, y), both(published, logits, y))
+
+
+def snippets():
+    """The Python that the page says to put in the place of MONAI's and nnU-Net's loss."""
+    page = Path(__file__).parents[2] / "docs" / "published-implementations.md"
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_documented_drop_in_for_monai_gives_its_loss():
+    losses = pytest.importorskip("monai.losses", reason="monai is not installed")
+    y_pred, y = torch.randn(2, 3, 6, 5, 4), torch.randint(0, 3, (2, 1, 6, 5, 4))
+    namespace = {}
+    exec(snippets()[0], namespace)
+    theirs = losses.DiceLoss(softmax=True, to_onehot_y=True, include_background=False)
+    assert namespace["loss"](y_pred, y).item() == pytest.approx(theirs(y_pred, y).item(), rel=1e-5)
+
+
+def test_the_documented_trainer_of_nnunet_learns_from_its_outputs_and_targets():
+    pytest.importorskip("nnunetv2", reason="nnunetv2 is not installed")
+    namespace = {}
+    exec(snippets()[1], namespace)
+    trainer = object.__new__(namespace["nnUNetTrainerMissingLabels"])
+    trainer.label_manager = SimpleNamespace(has_regions=False, ignore_label=None)
+    pools = [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]]
+    trainer.configuration_manager = SimpleNamespace(batch_dice=False, pool_op_kernel_sizes=pools)
+    trainer.is_ddp, trainer.enable_deep_supervision = False, True
+    trainer.device, trainer._do_i_compile = torch.device("cpu"), lambda: False
+    outputs = [torch.randn(2, 3, n, n, n, requires_grad=True) for n in (8, 4, 2)]
+    targets = [torch.randint(0, 3, (2, 1, n, n, n)).float() for n in (8, 4, 2)]
+    loss = trainer._build_loss()(outputs, targets)
+    loss.backward()
+    own = DiceLoss("I", 1e-7, activation="softmax", include_background=False)
+    first, second = (own(*each) for each in zip(outputs[:2], targets[:2], strict=True))
+    assert loss.item() == pytest.approx((first + second / 2).item() / 1.5, rel=1e-6)
+    assert outputs[0].grad.abs().sum() > 0
