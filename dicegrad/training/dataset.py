@@ -37,6 +37,12 @@ class PreparedData:
                 f"{n} cases, but images are {tuple(self.images.shape)} and labels "
                 f"{tuple(self.labels.shape)}; expected ({n}, C, X, Y, Z) and ({n}, X, Y, Z)"
             )
+        # Now, since a GPU tells of such a label late, and in a traceback.
+        if n and (highest := int(self.labels.max())) > len(self.classes):
+            raise InputError(
+                f"labels go up to {highest}, but there are {len(self.classes)} classes "
+                f"({', '.join(self.classes)}); prepare the labels for these, or mend the classes"
+            )
 
     @property
     def device(self) -> torch.device:

@@ -43,6 +43,11 @@ def test_arrays_that_do_not_fit_the_cases_are_refused(prepared):
         PreparedData(torch.zeros(1, 1, 4, 4, 4), torch.zeros(1, 4, 4, 5), ("a",), ("x",))
 
 
+def test_labels_beyond_the_classes_are_refused(prepared):
+    with pytest.raises(InputError, match=r"labels go up to 2, but there are 1 classes \(x\)"):
+        load_prepared(*prepared[:2], ("a", "b", "c"), ["x"])
+
+
 def test_the_fingerprint_tells_a_single_voxel_of_image_or_label(prepared):
     data = load(prepared)
     first = data.fingerprint()
