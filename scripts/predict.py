@@ -1,6 +1,7 @@
 """Segment the held-out cases of one experiment and fold, on their original grids."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from dicegrad.logs import job
 from dicegrad.prediction.inference import load_network, predict_case
 from dicegrad.preprocessing.folds import read_folds
 from dicegrad.preprocessing.grids import Grid
+from dicegrad.training.cards import card
 from dicegrad.training.network import NetworkSettings
 
-with job(snakemake.log[0]) as report:
+cuda = snakemake.resources.gpu and torch.cuda.is_available()
+with job(snakemake.log[0]) as report, card() if cuda else nullcontext("cpu") as device:
     params = snakemake.params
     torch.set_num_threads(snakemake.threads)
-    device = "cuda" if snakemake.resources.gpu and torch.cuda.is_available() else "cpu"
     cases = read_cases(Path(snakemake.input.cases))
     folds = read_folds(
         Path(snakemake.input.folds), {case.subject for case in cases}, params.fold_count

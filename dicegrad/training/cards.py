@@ -1,4 +1,4 @@
-"""Which of several graphics cards a training takes."""
+"""Which of several graphics cards a training, or a prediction, takes."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ import torch
 def card() -> Iterator[str]:
     """A CUDA device such as `cuda:1`: a card of its own while there is one, then a shared one.
 
-    Trainings of this user on this machine take numbers from 0 up, each a locked file in the
+    The jobs of this user on this machine take numbers from 0 up, each a locked file in the
     temporary folder, which is free again when the process ends, however it does. They are dealt to
     the cards in turn.
     """
