@@ -83,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     phantom.add_argument("--seed", type=int, default=0, help="from 0 up (default: 0)")
     phantom.set_defaults(run=_phantom)
 
+    _add_train(commands)
+    return parser
+
+
+def _add_train(commands: "argparse._SubParsersAction") -> None:
     train = commands.add_parser(
         "train",
         help="train one experiment from prepared arrays, without the workflow",
@@ -107,7 +112,6 @@ def _parser() -> argparse.ArgumentParser:
         "--tensorboard", action="store_true", help="write OUT/tensorboard for TensorBoard to show"
     )
     train.set_defaults(run=_train)
-    return parser
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -71,7 +71,7 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
         ImportError: matplotlib is not there.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     (losses, dice), (rate, duration) = figure.subplots(2, 2, sharex=True)
@@ -94,14 +94,7 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
     dice.set_ylim(-0.02, 1.02)
     dice.set_ylabel("Validation DSC")
 
-    rates = [row["learning_rate"] for row in history]
-    _curve(rate, epochs, rates, "", "#444444")
-    rate.set_yscale("log")
-    rate.set_ylim(min(rates) / 1.6, max(rates) * 1.6)  # wide enough for a label or two
-    rate.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    rate.yaxis.set_major_formatter("{x:.0e}")
-    rate.yaxis.set_minor_locator(NullLocator())
-    rate.set_ylabel("Learning rate")
+    _draw_rate(rate, epochs, [row["learning_rate"] for row in history])
     _curve(duration, epochs, seconds, "", "#444444")
     duration.set_ylim(bottom=0)
     duration.set_ylabel("Seconds an epoch")
@@ -121,6 +114,19 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
         fontsize=11,
     )
     return figure
+
+
+def _draw_rate(axes: "Axes", epochs: Sequence[float], rates: Sequence[float]) -> None:
+    """The learning rate, on a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    _curve(axes, epochs, rates, "", "#444444")
+    axes.set_yscale("log")
+    axes.set_ylim(min(rates) / 1.6, max(rates) * 1.6)  # wide enough for a label or two
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:.0e}")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylabel("Learning rate")
 
 
 def moving_average(values: Sequence[float], window: float) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from dicegrad.data.cases import read_cases
+from dicegrad.data.cases import Case, read_cases
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.epsilon import heuristic_multiple, read_epsilon
 from dicegrad.preprocessing.folds import read_folds
@@ -100,16 +100,7 @@ def train_experiment(
     cases = read_cases(files.cases)
     folds = read_folds(files.folds, {case.subject for case in cases}, settings["fold_count"])
     data = load_prepared(files.images, files.labels, [c.case for c in cases], classes, device)
-    held_out = [folds[case.subject] == fold for case in cases]
-    split = Split(
-        train=tuple(
-            number
-            for number, case in enumerate(cases)
-            for _ in range(settings["sampling"].get(case.group, 1))
-            if not held_out[number]
-        ),
-        validation=tuple(number for number, out_of in enumerate(held_out) if out_of),
-    )
+    split = _split(cases, [folds[case.subject] == fold for case in cases], settings["sampling"])
     epsilon = _epsilon(experiment.epsilon, files, fold, classes)
     released = sorted(settings.get("released", ()))
     training = TrainingSettings.from_dict(settings["training"])
@@ -141,6 +132,19 @@ def train_experiment(
         },
         set_aside=set_aside,
         tensorboard=tensorboard,
+    )
+
+
+def _split(cases: Sequence[Case], held_out: Sequence[bool], sampling: Mapping[str, int]) -> Split:
+    """Training and validation cases by number; a group is listed as often as `sampling` says."""
+    return Split(
+        train=tuple(
+            number
+            for number, case in enumerate(cases)
+            for _ in range(sampling.get(case.group, 1))
+            if not held_out[number]
+        ),
+        validation=tuple(number for number, out_of in enumerate(held_out) if out_of),
     )
 
 
