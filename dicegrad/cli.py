@@ -115,13 +115,12 @@ def _add_train(commands: "argparse._SubParsersAction") -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from dicegrad.preprocessing.labeling import missing_share
     from dicegrad.study import sampling_of
     from dicegrad.terminal import shown
     from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
 
     settings, device = _read_dataset(options.dataset), _device(options.device)
-    missing_share(options.labeling)  # a wrong word is told before a file is looked for
+    _check_training(options, settings)
     sampling = sampling_of(settings, options.labeling, options.epsilon)
     words = (options.loss, options.phi, options.epsilon, str(options.batch_size))
     with shown() as report:
@@ -138,6 +137,22 @@ def _train(options: argparse.Namespace) -> None:
             tensorboard=options.out / "tensorboard" if options.tensorboard else None,
         )
     print(f"{options.out / 'weights.pt'} and history.tsv written")
+
+
+def _check_training(options: argparse.Namespace, settings: dict) -> None:
+    """See that the words fit each other and the dataset, before a file is looked for."""
+    from dicegrad.preprocessing.labeling import missing_share
+    from dicegrad.study import folds_to_run
+
+    missing_share(options.labeling)
+    folds_to_run([options.fold], settings["folds"]["count"], options.dataset.stem)
+    if options.loss != "dice" and options.phi != "I":
+        raise InputError(f"loss {options.loss} is image-wise, not {options.phi}; leave out --phi")
+    if options.seed < 0:
+        raise InputError(f"seed is {options.seed}; give a whole number from 0 up")
+    weights: Path = options.out / "weights.pt"
+    if weights.exists():
+        raise InputError(f"{weights}: is there already; name another folder, or remove it")
 
 
 def _read_dataset(path: Path) -> dict:

@@ -236,7 +236,7 @@ def folds_to_run(wanted: str | list[int], count: int, dataset: str) -> list[int]
     """
     if wanted == "all":
         return list(range(count))
-    if beyond := [fold for fold in wanted if fold >= count]:
+    if beyond := [fold for fold in wanted if not 0 <= fold < count]:
         raise InputError(f"folds: {beyond[0]} is not a fold of {dataset}; it has 0 to {count - 1}")
     return list(wanted)
 
