@@ -29,6 +29,8 @@ with job(snakemake.log[0]) as report, card() if cuda else nullcontext("cpu") as 
         Path(snakemake.output.weights).parent,
         device,
         report,
-        set_aside=True,  # the workflow has decided that this training is to be done
+        # The workflow has decided that this training is to be done anew; but a node whose GPU fails
+        # is no reason to throw away what a GPU has trained.
+        set_aside=bool(cuda) or not snakemake.resources.gpu,
         tensorboard=Path(params.tensorboard) if params.tensorboard else None,
     )

@@ -95,3 +95,26 @@ def test_the_same_command_goes_on_from_the_checkpoint(whole, tmp_path, send, num
     assert "goes on from" in (study.folder / FOLD / "train.log").read_text()
     assert fingerprint(study) == fingerprint(whole)
     assert not (study.folder / FOLD / "checkpoint.pt").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_what_a_gpu_has_trained_is_not_thrown_away_where_none_is_found(whole, tmp_path):
+    study = Study(tmp_path / "cut")
+    shutil.copytree(whole.folder, study.folder, symlinks=True)
+    shutil.rmtree(study.folder / "results")
+    child = start(study)
+    to_training(child, signal.SIGTERM)
+    assert child.wait(60) != 0
+    checkpoint = study.folder / FOLD / "checkpoint.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    state["configuration"]["training.precision"] = "bfloat16"  # as on a GPU
+    torch.save(state, checkpoint)
+
+    study.write_config(device="cuda")
+    failed = study.snakemake(f"{FOLD}/weights.pt")
+    assert failed.returncode != 0
+    assert "training.precision was 'bfloat16' and is now 'float32'" in failed.stderr
+    assert checkpoint.exists()
+    study.write_config(device="cpu")
+    study.run(f"{FOLD}/weights.pt")
+    assert "training starts anew" in (study.folder / FOLD / "train.log").read_text()
