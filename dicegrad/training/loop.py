@@ -60,7 +60,7 @@ def train(
 
     Raises:
         InputError: The loss stopped being a number, or training diverges; the checkpoint is of
-            another training; the disk is full; the batch size is below 1.
+            another training; disk or GPU memory is full; the batch size is below 1.
         Interrupted: SIGTERM, SIGINT or SIGUSR1 came; the checkpoint is written, at the latest
             when the step or the batch of a validation is over in which it came.
     """

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from dicegrad.errors import InputError
 from dicegrad.training.settings import TrainingSettings
 
 
@@ -35,6 +36,9 @@ def numerics(settings: TrainingSettings, device: torch.device) -> Iterator[None]
 
     TF32 is for convolutions alone: matrix products place the voxels of an augmentation, and keep
     float32, as is torch's default.
+
+    Raises:
+        InputError: The memory of a GPU is full.
     """
     cudnn = torch.backends.cudnn.flags(
         enabled=True,
@@ -42,5 +46,12 @@ def numerics(settings: TrainingSettings, device: torch.device) -> Iterator[None]
         deterministic=settings.deterministic,
         allow_tf32=settings.precision != "float32",
     )
-    with cudnn, torch.cuda.device(device if device.type == "cuda" else -1):
-        yield
+    try:
+        with cudnn, torch.cuda.device(device if device.type == "cuda" else -1):
+            yield
+    except torch.cuda.OutOfMemoryError as error:
+        first = str(error).partition(". ")[0]
+        raise InputError(
+            f"the memory of {device} is full ({first}); lower batch_size, or let fewer trainings "
+            "share the GPU"
+        ) from error

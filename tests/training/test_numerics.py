@@ -90,6 +90,16 @@ def test_a_compiled_training_learns_the_same(fit, history, tmp_path):
     assert compiled["val_loss"] == pytest.approx(plain["val_loss"], abs=1e-3)
 
 
+def test_a_full_gpu_is_one_line(fit):
+    def objective(logits, label):
+        raise torch.cuda.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 ..."
+        )
+
+    with pytest.raises(InputError, match=r"is full \(CUDA out of memory\); lower batch_size, or"):
+        fit(objective=objective)
+
+
 def on_cuda(arguments):
     """The arguments of a training with its data on the GPU."""
     data = arguments["data"]
