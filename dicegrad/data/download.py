@@ -85,8 +85,14 @@ def check_available(name: str, root: Path, source: Source) -> None:
     """Raise unless the archive lies where it should, or can be fetched.
 
     Raises:
-        InputError: One line: where to get the archive, and where to put it.
+        InputError: One line: where to get the archive, and where to put it; or that an absolute
+            root, misspelt or on a disk that is not mounted, has no folder to be made in.
     """
+    if root.is_absolute() and not root.parent.is_dir():
+        raise InputError(
+            f"root {root}: does not exist, nor does {root.parent}; set `root` to the data, or make "
+            "that folder, and they are put there"
+        )
     if source.url is None and not source.archive.is_file():
         where = f" at {source.page}" if source.page else ""
         raise InputError(

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from dicegrad.data.cases import find_cases
-from dicegrad.data.download import MARKER, Source, install, is_placed, obtain, verify
+from dicegrad.data.download import (
+    MARKER,
+    Source,
+    check_available,
+    install,
+    is_placed,
+    obtain,
+    verify,
+)
 from dicegrad.errors import InputError
 
 ACDC_CASES = {"ED": 100, "ES": 100}
@@ -84,7 +92,7 @@ def served(tmp_path, monkeypatch):
 def test_acdc_is_fetched_unpacked_verified_and_then_left_alone(volumes, served, tmp_path):
     folder, address = served
     make_zip(folder / "acdc.zip", acdc_members(volumes))
-    root, archive = tmp_path / "data" / "acdc", tmp_path / "downloads" / "acdc.zip"
+    root, archive = tmp_path / "acdc", tmp_path / "downloads" / "acdc.zip"
     source = Source(archive, ACDC_CASES, f"{address}/acdc.zip")
     lines = []
     obtain("acdc", root, source, report=lines.append)
@@ -194,7 +202,7 @@ def test_without_the_brats_archive_the_user_is_told_where_to_get_it_and_put_it(t
 
 def test_a_whole_brats_archive_is_unpacked_and_verified(volumes, tmp_path):
     archive = make_zip(tmp_path / "brats.zip", brats_members(volumes))
-    root = tmp_path / "data" / "brats2018"
+    root = tmp_path / "brats2018"
     obtain("brats", root, Source(archive, BRATS_CASES))
     assert (root / "HGG").is_dir()
     assert len(find_cases("brats", root)) == sum(BRATS_CASES.values()) == 285
@@ -223,3 +231,11 @@ def test_a_placed_brats_archive_with_another_checksum_is_refused(volumes, tmp_pa
     archive = make_zip(tmp_path / "brats.zip", brats_members(volumes, 1, 1))
     with pytest.raises(InputError, match="sha256 is"):
         obtain("brats", tmp_path / "brats", Source(archive, BRATS_CASES, sha256="0" * 64))
+
+
+def test_nothing_is_fetched_to_a_folder_that_is_not_there(tmp_path):
+    source = Source(tmp_path / "acdc.zip", ACDC_CASES, url=NOWHERE)
+    check_available("acdc", tmp_path / "acdc", source)
+    root = tmp_path / "storge" / "acdc"
+    with pytest.raises(InputError, match=f"^root {root}: does not exist, nor does {root.parent};"):
+        check_available("acdc", root, source)
