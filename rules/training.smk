@@ -33,6 +33,7 @@ rule train:
         study=STUDY,
         seed=SETTINGS["seed"],
         # What derives from the output is no reason to run again.
+        device=lambda wildcards, output: SETTINGS["device"],
         tensorboard=lambda wildcards, output: (
             f"{Path(output.weights).parent}/tensorboard" if SETTINGS["tensorboard"] else None
         ),

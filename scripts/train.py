@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from dicegrad.errors import InputError
 from dicegrad.logs import job
 from dicegrad.training.cards import card
 from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
@@ -12,6 +13,11 @@ from dicegrad.training.experiment import Experiment, PreparedFiles, train_experi
 cuda = snakemake.resources.gpu and torch.cuda.is_available()
 with job(snakemake.log[0]) as report, card() if cuda else nullcontext("cpu") as device:
     row, files, params = snakemake.wildcards, snakemake.input, snakemake.params
+    if params.device == "cuda" and not cuda:
+        raise InputError(
+            "device is cuda, but torch finds no GPU here; install a build of torch for CUDA, or "
+            "set device to auto or cpu"
+        )
     torch.set_num_threads(snakemake.threads)
     train_experiment(
         Experiment(row.dataset, row.labeling, row.loss, row.phi, row.epsilon, row.batch_size),

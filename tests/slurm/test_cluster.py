@@ -106,7 +106,7 @@ def submit(study: Study, *arguments: str) -> subprocess.Popen:
 def make_study(folder: Path) -> Study:
     study = new_study(folder)
     datasets = {**study.config()["datasets"], "tumor": TUMOR}
-    study.write_config(datasets=datasets, device="cuda", outputs=["table1"])
+    study.write_config(datasets=datasets, device="auto", outputs=["table1"])
     study.table.write_text(HEADER + ROWS)
     return study
 

@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from dicegrad.data.phantoms import write_phantom
 from tests.workflow.conftest import HEADER, ROWS
@@ -108,3 +109,15 @@ def test_a_faulty_file_is_named_before_any_training(own_data, name, edit, messag
     assert errors
     assert patient.name in errors[-1]
     assert message.lower() in errors[-1].lower()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.xdist_group("study")
+def test_a_study_that_wants_a_gpu_does_not_train_without_one(rerun):
+    weights = next(rerun.results.rglob("weights.pt"))
+    weights.unlink()
+    rerun.write_config(device="cuda")
+    failed = rerun.snakemake(str(weights.relative_to(rerun.folder)))
+    assert failed.returncode != 0
+    assert "error: device is cuda, but torch finds no GPU here" in failed.stderr
+    assert not weights.exists()

@@ -110,11 +110,9 @@ def test_what_a_gpu_has_trained_is_not_thrown_away_where_none_is_found(whole, tm
     state["configuration"]["training.precision"] = "bfloat16"  # as on a GPU
     torch.save(state, checkpoint)
 
-    study.write_config(device="cuda")
-    failed = study.snakemake(f"{FOLD}/weights.pt")
+    failed = study.snakemake(f"{FOLD}/weights.pt", "--set-resources", "train:gpu=1")
     assert failed.returncode != 0
     assert "training.precision was 'bfloat16' and is now 'float32'" in failed.stderr
     assert checkpoint.exists()
-    study.write_config(device="cpu")
     study.run(f"{FOLD}/weights.pt")
     assert "training starts anew" in (study.folder / FOLD / "train.log").read_text()
