@@ -29,7 +29,7 @@ demo: setup ## Run the demo study and write its report (about five minutes on tw
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --report results/demo/report.html --quiet all
 	@$(BIN)/dicegrad summary results/demo
 
-test: setup ## Run the tests, all but the slow ones (two minutes on two cores)
+test: setup ## Run the tests, all but the slow ones (under three minutes on two cores)
 	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow'
 
 test-slow: setup ## Run the slow tests too
