@@ -165,9 +165,7 @@ class Decoder(nn.Module):
         """Maps (B, F, X, Y, Z) of a skip of the same size and coarser maps."""
         # Upsampling repeats every voxel equally often, so a normalisation before it gives the same
         # as one after it, for an eighth of the work.
-        below = self.below(below)
-        with torch.autocast(below.device.type, enabled=False):  # would turn copies into float32
-            up = functional.interpolate(below, scale_factor=self.scale, mode="nearest")
+        up = functional.interpolate(self.below(below), scale_factor=self.scale, mode="nearest")
         return self.block(torch.cat([self.skip(skip), up], dim=1))
 
 
