@@ -13,8 +13,6 @@ MONAI and nnU-Net take part where they are installed.
 """
 
 import argparse
-import ctypes
-import gc
 import json
 import platform
 import time
@@ -24,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from memory import peak_memory
 from torch import Tensor
 
 from dicegrad import DiceLoss
@@ -120,28 +119,9 @@ def timed(action: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def peak_memory(loss: Loss, logits: Tensor, y: Tensor) -> float:
-    """MB that one step adds at its highest point."""
-    gc.collect()
-    if logits.is_cuda:
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step(loss, logits, y)
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
-    ctypes.CDLL(None).malloc_trim(0)  # hand freed memory back, so that it counts when used again
-    Path("/proc/self/clear_refs").write_text("5")  # set the high-water mark to what is in use now
-    before = resident("VmRSS")
-    step(loss, logits, y)
-    return (resident("VmHWM") - before) / 1e6
-
-
-def resident(field: str) -> int:
-    """A memory figure of this process in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    raise KeyError(field)
+def peak_of_three(loss: Loss, logits: Tensor, y: Tensor) -> float:
+    """MB that one step adds at its highest point, the median of three."""
+    return float(np.median([peak_memory(lambda: step(loss, logits, y), y.is_cuda) for _ in "123"]))
 
 
 def least_bytes(logits: Tensor, y: Tensor) -> int:
@@ -178,10 +158,7 @@ def measure(
     for _ in range(repeats):
         for name, loss in losses.items():
             times[name].append(timed(lambda loss=loss: step(loss, logits, y)))
-    peaks = {
-        name: float(np.median([peak_memory(loss, logits, y) for _ in range(3)]))
-        for name, loss in losses.items()
-    }
+    peaks = {name: peak_of_three(loss, logits, y) for name, loss in losses.items()}
     rate = copy_rate(logits) if device == "cuda" else None
     rows, against = [], "MONAI" in losses
     monai_ms = float(np.median(times["MONAI"])) if against else 0.0

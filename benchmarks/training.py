@@ -26,8 +26,6 @@ tests. nnU-Net is left out where it is not installed; it wants an environment of
 """
 
 import argparse
-import ctypes
-import gc
 import json
 import platform
 import subprocess
@@ -41,6 +39,7 @@ import numpy as np
 import torch
 import yaml
 from implementations import Epoch, convolutions, dicegrad, monai, nnunet
+from memory import peak_memory
 from torch.utils.flop_counter import FlopCounterMode
 
 from dicegrad.training.dataset import PreparedData
@@ -143,36 +142,14 @@ def timed(epoch: Epoch, device: str) -> tuple[float, float]:
     return steps / (time.perf_counter() - start), 1e3 * spent / steps
 
 
-def peak_memory(epoch: Epoch, device: str) -> float:
-    """MB (10^6 bytes) that an epoch adds at its highest point."""
-    gc.collect()
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        epoch()
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
-    ctypes.CDLL(None).malloc_trim(0)  # hand freed memory back, so that it counts when used again
-    Path("/proc/self/clear_refs").write_text("5")  # set the high-water mark to what is in use now
-    before = resident("VmRSS")
-    epoch()
-    return (resident("VmHWM") - before) / 1e6
-
-
-def resident(field: str) -> int:
-    """A memory figure of this process in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    raise KeyError(field)
-
-
 def measure(name: str, options: argparse.Namespace) -> tuple[list[Row], dict[str, object]]:
     """All implementations with one network, interleaved; and what a step is."""
     run = make_run(name, options)
     epochs = implementations(run, options)
     times: dict[str, list[tuple[float, float]]] = {key: [] for key in epochs}
     with numerics(run.settings, run.data.device):
-        peaks = {key: peak_memory(epoch, options.device) for key, epoch in epochs.items()}
+        on_gpu = options.device == "cuda"
+        peaks = {key: peak_memory(epoch, on_gpu) for key, epoch in epochs.items()}
         for _ in range(options.repeats):
             for key, epoch in epochs.items():
                 times[key].append(timed(epoch, options.device))

@@ -11,3 +11,8 @@ class InputError(ValueError):
 
 class Interrupted(Exception):
     """A signal asked a training to stop; its checkpoint is written."""
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without the advice that torch adds below it."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

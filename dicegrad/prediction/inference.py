@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dicegrad.data.adapter import Case
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, first_line
 from dicegrad.prediction.restoration import (
     read_header,
     restore,
@@ -34,8 +34,9 @@ def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") 
     try:
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:  # what a damaged file raises depends on where it is damaged
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{weights}: no weights of this network ({reason}); train it") from error
+        raise InputError(
+            f"{weights}: no weights of this network ({first_line(error)}); train it"
+        ) from error
     return network.to(device).eval()
 
 

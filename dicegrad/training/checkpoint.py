@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, first_line
 from dicegrad.training.files import whole_file
 
 
@@ -37,9 +37,9 @@ def load_checkpoint(path: Path, configuration: dict) -> dict:
         state = torch.load(path, map_location="cpu", weights_only=True)
         theirs = dict(state["configuration"])
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{path}: not a checkpoint of dicegrad, or damaged ({reason}); delete it to start anew"
+            f"{path}: not a checkpoint of dicegrad, or damaged ({first_line(error)}); delete it to "
+            "start anew"
         ) from error
     for key in sorted(set(theirs) | set(configuration)):
         if theirs.get(key) != configuration.get(key):

@@ -12,9 +12,10 @@ from dicegrad.errors import InputError
 from dicegrad.preprocessing.epsilon import heuristic_multiple, read_epsilon
 from dicegrad.preprocessing.folds import read_folds
 from dicegrad.training.dataset import PreparedData, load_prepared
-from dicegrad.training.loop import Report, Split, derive_seed, train
+from dicegrad.training.loop import Report, train
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.objective import make_objective
+from dicegrad.training.run import Split, derive_seed
 from dicegrad.training.settings import TrainingSettings
 
 

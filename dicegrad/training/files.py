@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, first_line
 
 
 @contextmanager
@@ -38,10 +38,9 @@ def whole_file(path: Path, lasting: bool = True) -> Iterator[BinaryIO]:
             _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
         temporary.unlink(missing_ok=True)
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{path}: could not be written ({reason}); free some space and start again: training "
-            "goes on from the checkpoint before"
+            f"{path}: could not be written ({first_line(error)}); free some space and start again: "
+            "training goes on from the checkpoint before"
         ) from error
 
 

@@ -14,12 +14,10 @@ from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import numerics, settle
 from dicegrad.training.objective import Objective
 from dicegrad.training.progress import Progress, Stopwatch, peak_memory
-from dicegrad.training.run import FORMAT, Run, Split, derive_seed
+from dicegrad.training.run import FORMAT, Run, Split
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.signals import stop_signals
 from dicegrad.training.tensorboard import scalars
-
-__all__ = ["Report", "Split", "derive_seed", "train"]
 
 Report = Callable[[Progress | str], None]
 

@@ -9,8 +9,9 @@ import torch
 
 from dicegrad.losses import DiceLoss
 from dicegrad.training.dataset import PreparedData
-from dicegrad.training.loop import Split, train
+from dicegrad.training.loop import train
 from dicegrad.training.network import NetworkSettings
+from dicegrad.training.run import Split
 from dicegrad.training.settings import TrainingSettings
 
 SIZE = (8, 8, 4)

@@ -6,7 +6,7 @@ from dicegrad.errors import InputError
 from dicegrad.losses import DiceLoss
 from dicegrad.training import experiment as module
 from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
-from dicegrad.training.loop import derive_seed
+from dicegrad.training.run import derive_seed
 
 SETTINGS = {
     "classes": ["box"],

@@ -10,8 +10,9 @@ from dicegrad.errors import InputError
 from dicegrad.training import run
 from dicegrad.training.augmentation import augment
 from dicegrad.training.files import unfinished
-from dicegrad.training.loop import Split, derive_seed, train
+from dicegrad.training.loop import train
 from dicegrad.training.network import UNet, kernels_of
+from dicegrad.training.run import Split, derive_seed
 
 VARIED = {"flip": [0.5, 0, 0], "rotation": [0, 0, 0.3], "intensity_shift": 0.1, "noise": 0.1}
 

@@ -10,7 +10,8 @@ import torch
 
 from dicegrad.errors import InputError, Interrupted
 from dicegrad.losses import DiceLoss
-from dicegrad.training.loop import Split, train
+from dicegrad.training.loop import train
+from dicegrad.training.run import Split
 
 VARIED = {"flip": [0.5, 0, 0], "rotation": [0, 0, 0.3], "intensity_shift": 0.1, "noise": 0.1}
 
