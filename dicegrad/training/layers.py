@@ -61,6 +61,14 @@ class BatchNorm(nn.BatchNorm3d):
         super().__init__(features, eps=1e-3, momentum=0.01)
 
 
+class LeakyReLU(nn.LeakyReLU):
+    """In place on a CPU; on a GPU instance normalisation gives a view, and autograd copies that."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The image where it is positive, and the slope times the image elsewhere."""
+        return functional.leaky_relu(image, self.negative_slope, inplace=image.is_cpu)
+
+
 class _InstanceNorm(torch.autograd.Function):
     """Sums and products alone, which are vectorised in every memory format."""
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dicegrad.errors import InputError
-from dicegrad.training.layers import BatchNorm, Conv, InstanceNorm
+from dicegrad.training.layers import BatchNorm, Conv, InstanceNorm, LeakyReLU
 
 Size = tuple[int, int, int]
 
@@ -91,7 +91,7 @@ class NetworkSettings:
 
 _NORMS = {"instance": InstanceNorm, "batch": BatchNorm}
 _ACTIVATIONS = {
-    "leaky_relu": lambda features: nn.LeakyReLU(0.01, inplace=True),
+    "leaky_relu": lambda features: LeakyReLU(0.01),
     "prelu": lambda features: nn.PReLU(features, init=0.0),
 }
 
@@ -165,7 +165,9 @@ class Decoder(nn.Module):
         """Maps (B, F, X, Y, Z) of a skip of the same size and coarser maps."""
         # Upsampling repeats every voxel equally often, so a normalisation before it gives the same
         # as one after it, for an eighth of the work.
-        up = functional.interpolate(self.below(below), scale_factor=self.scale, mode="nearest")
+        below = self.below(below)
+        with torch.autocast(below.device.type, enabled=False):  # which would make it float32
+            up = functional.interpolate(below, scale_factor=self.scale, mode="nearest")
         return self.block(torch.cat([self.skip(skip), up], dim=1))
 
 

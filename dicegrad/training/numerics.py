@@ -11,10 +11,34 @@ from dicegrad.training.settings import TrainingSettings
 
 
 def settle(settings: TrainingSettings, device: torch.device) -> TrainingSettings:
-    """The settings with the precision `auto` replaced by that of the device."""
+    """The settings with the precision `auto` replaced by that of the device.
+
+    That is bfloat16 on a GPU that computes in it; one older than NVIDIA's Ampere would imitate it.
+    """
     if settings.precision != "auto":
         return settings
-    return replace(settings, precision="bfloat16" if device.type == "cuda" else "float32")
+    return replace(settings, precision="bfloat16" if _has_bfloat16(device) else "float32")
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type != "cuda":
+        return False
+    with torch.cuda.device(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def memory_format(
+    norm: str, settings: TrainingSettings, device: torch.device
+) -> torch.memory_format:
+    """The order of values in which a network with this normalisation is moved about least.
+
+    oneDNN and cuDNN convolve channels last without reordering anything. Two cases are better off
+    with contiguous values: torch.compile orders memory by itself, and on CUDA instance
+    normalisation takes and gives contiguous values, so that each one would cost two copies.
+    """
+    if settings.compile or (device.type == "cuda" and norm == "instance"):
+        return torch.contiguous_format
+    return torch.channels_last_3d
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:

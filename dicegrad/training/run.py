@@ -18,7 +18,7 @@ from dicegrad.training.augmentation import augment
 from dicegrad.training.dataset import PreparedData
 from dicegrad.training.history import Row
 from dicegrad.training.network import NetworkSettings, UNet, kernels_of
-from dicegrad.training.numerics import autocast
+from dicegrad.training.numerics import autocast, memory_format
 from dicegrad.training.objective import Objective
 from dicegrad.training.schedule import Schedule
 from dicegrad.training.settings import TrainingSettings
@@ -68,9 +68,9 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
             self.network = UNet(network_settings)
-        if settings.compile:  # which orders memory by itself
-            self.network.memory_format = torch.contiguous_format
-        self.network.to(data.device, memory_format=self.network.memory_format)
+        order = memory_format(network_settings.norm, settings, data.device)
+        self.network.memory_format = order
+        self.network.to(data.device, memory_format=order)
         self.predict = torch.compile(self.network) if settings.compile else self.network
         self.optimizer = make_adam(self.network, settings)
         self.schedule = Schedule()

@@ -26,7 +26,8 @@ class TrainingSettings:
         keep_every: Keep the weights of the last epoch that is a multiple of this; 1 is the last.
         checkpoint_minutes: How often a checkpoint is written.
         precision: Of the network: `float32`; `tf32` or `bfloat16`, which a GPU computes faster;
-            `auto` is bfloat16 on a GPU, float32 on a CPU. Weights and loss are float32 in any case.
+            `auto` is bfloat16 on a GPU that computes in it, float32 elsewhere. Weights and loss are
+            float32 in any case.
         deterministic: Whether the same seed gives the same bits on a GPU; on a CPU it always does.
         compile: Whether torch.compile translates the network, which takes a minute and a compiler.
         augmentation: How training cases are varied.

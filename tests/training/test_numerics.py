@@ -8,7 +8,7 @@ import torch
 from dicegrad.errors import InputError, Interrupted
 from dicegrad.losses import DiceLoss
 from dicegrad.training.loop import train
-from dicegrad.training.numerics import autocast, numerics, settle
+from dicegrad.training.numerics import autocast, memory_format, numerics, settle
 from dicegrad.training.run import Run
 from dicegrad.training.settings import TrainingSettings
 
@@ -16,12 +16,31 @@ VARIED = {"flip": [0.5, 0, 0], "rotation": [0, 0, 0.3], "elastic": [1, 1, 1], "n
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
-def test_auto_is_bfloat16_on_a_gpu_and_float32_on_a_cpu():
-    settings = TrainingSettings()
-    assert settle(settings, torch.device("cuda")).precision == "bfloat16"
-    assert settle(settings, torch.device("cpu")).precision == "float32"
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@needs_cuda
+def test_auto_is_bfloat16_on_a_gpu_that_computes_in_it():
+    recent = torch.cuda.get_device_capability() >= (8, 0)
+    expected = "bfloat16" if recent else "float32"
+    assert settle(TrainingSettings(), CUDA).precision == expected
+
+
+def test_auto_is_float32_on_a_cpu_and_what_is_asked_for_stays():
+    assert settle(TrainingSettings(), CPU).precision == "float32"
     asked = TrainingSettings(precision="tf32")
-    assert settle(asked, torch.device("cuda")) == asked
+    assert settle(asked, CUDA) == asked
+
+
+def test_values_lie_channels_last_but_where_that_would_cost_copies():
+    plain, compiled = TrainingSettings(), TrainingSettings(compile=True)
+    for norm, settings, device, order in (
+        ("instance", plain, CPU, torch.channels_last_3d),
+        ("batch", plain, CUDA, torch.channels_last_3d),
+        ("instance", plain, CUDA, torch.contiguous_format),
+        ("batch", compiled, CPU, torch.contiguous_format),
+    ):
+        assert memory_format(norm, settings, device) == order
 
 
 @pytest.mark.parametrize(
