@@ -20,7 +20,9 @@ class Conv(nn.Conv3d):
     """A convolution that keeps the size, and is vectorised for a single small case as well."""
 
     def __init__(self, features: int, width: int, kernel: tuple[int, int, int]) -> None:
-        super().__init__(features, width, kernel, padding="same")
+        odd = all(length % 2 for length in kernel)  # padded alike on both sides
+        padding = tuple(length // 2 for length in kernel) if odd else "same"
+        super().__init__(features, width, kernel, padding=padding)
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps (B, F, X, Y, Z) of an image (B, C, X, Y, Z)."""
@@ -36,8 +38,7 @@ class Conv(nn.Conv3d):
     def _is_slow(self, image: Tensor) -> bool:
         plain = image.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
         small = len(image) == 1 and image[..., 0].numel() <= _LARGE
-        odd = all(n % 2 for n in self.kernel_size)
-        return plain and small and odd and _ONEDNN
+        return plain and small and self.padding != "same" and _ONEDNN
 
 
 class InstanceNorm(nn.InstanceNorm3d):
