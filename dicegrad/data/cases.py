@@ -52,7 +52,7 @@ def check_names(dataset: Mapping[str, Any], adapter: Adapter, where: str) -> Non
     """
     sampling = dataset.get("sampling", {})
     group_keys = {
-        "missing.group": [dataset["missing"]["group"]],
+        "missing.group": [dataset["missing"]["group"]] if "missing" in dataset else [],
         "examples": dataset.get("examples", {}),
         **{f"sampling.{labeling}": times for labeling, times in sampling.items()},
     }

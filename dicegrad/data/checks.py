@@ -128,7 +128,7 @@ def _case_problems(case: Case, adapter: Adapter) -> Iterator[str]:
             f"{len(adapter.channels)} channels, {', '.join(adapter.channels)}"
         )
     yield from _missing_files(case, adapter)
-    yield from _header_problems(case)
+    yield from header_problems((*case.images, case.label))
 
 
 def _missing_files(case: Case, adapter: Adapter) -> Iterator[str]:
@@ -147,10 +147,17 @@ def _missing_files(case: Case, adapter: Adapter) -> Iterator[str]:
             yield f"case {case.case}: modality {channel} is missing; add {path}"
 
 
-def _header_problems(case: Case) -> Iterator[str]:
-    """Compare every readable volume of a case with its first."""
+def header_problems(paths: Iterable[Path]) -> Iterator[str]:
+    """Compare every readable volume of a case with its first.
+
+    Args:
+        paths: Its files; one that does not exist is passed over.
+
+    Yields:
+        One line per problem: a file that cannot be read, is not 3-D, or lies on another grid.
+    """
     first: tuple[Path, Header] | None = None
-    for path in (*case.images, case.label):
+    for path in paths:
         if not path.is_file():
             continue
         try:
@@ -194,14 +201,27 @@ def check_voxels(
             that is not of whole numbers, or a label value that the dataset does not have. The
             first problem, and how many more there are.
     """
-    problems = [
-        problem
-        for path, image in zip(case.images, images, strict=True)
-        for problem in _image_problems(path, np.asarray(image))
-    ]
+    problems = image_problems(case.images, images)
     problems += _label_problems(case.label, np.asarray(label), adapter)
     if problems:
         raise InputError(summary(problems))
+
+
+def image_problems(paths: Iterable[Path], images: Iterable[np.ndarray]) -> list[str]:
+    """List what is wrong with the voxels of some images.
+
+    Args:
+        paths: Their files, for the message.
+        images: Their voxels, any axis order.
+
+    Returns:
+        One line for each that has NaN or infinite voxels, or one value throughout.
+    """
+    return [
+        problem
+        for path, image in zip(paths, images, strict=True)
+        for problem in _image_problems(path, np.asarray(image))
+    ]
 
 
 def _image_problems(path: Path, image: np.ndarray) -> Iterator[str]:

@@ -34,8 +34,10 @@ def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") 
     try:
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except Exception as error:  # what a damaged file raises depends on where it is damaged
+        reason = first_line(error).rstrip(":")
         raise InputError(
-            f"{weights}: no weights of this network ({first_line(error)}); train it"
+            f"{weights}: no weights of this network ({reason}); train it, or name the dataset that "
+            "it was trained with"
         ) from error
     return network.to(device).eval()
 
@@ -57,6 +59,22 @@ def probabilities(network: nn.Module, image: np.ndarray) -> np.ndarray:
             foreground = logits.sigmoid()
             return torch.cat([1 - foreground, foreground]).cpu().numpy()
         return logits.softmax(dim=0).cpu().numpy()
+
+
+def mean_probabilities(networks: Sequence[nn.Module], image: np.ndarray) -> np.ndarray:
+    """Class probabilities of one prepared image, averaged over networks.
+
+    Args:
+        networks: At least one, such as those of several folds.
+        image: (C, X, Y, Z).
+
+    Returns:
+        (K + 1, X, Y, Z) float32; of a single network, exactly its `probabilities`.
+    """
+    total = probabilities(networks[0], image)
+    for network in networks[1:]:
+        total += probabilities(network, image)
+    return total / np.float32(len(networks))
 
 
 def predict_case(

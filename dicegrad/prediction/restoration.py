@@ -1,6 +1,6 @@
 """The way back: from the network's grid to the original one, and into a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,16 +33,33 @@ def restore(
     """
     if prediction.ndim == 3:
         prediction = prediction == np.arange(int(prediction.max()) + 1)[:, None, None, None]
-    matrices = _matrices(grid, original, method)
-    # One class at a time, so that a large case needs little memory. Background, class 0, also
-    # wins where all are 0: outside.
-    best = apply_matrices(prediction[0], matrices)
+    shares = restored(prediction, grid, original, method)
+    # Background, class 0, also wins where all are 0: outside.
+    best = next(shares)
     label = np.zeros(best.shape, np.uint8)
-    for k, probability in enumerate(prediction[1:], start=1):
-        share = apply_matrices(probability, matrices)
+    for k, share in enumerate(shares, start=1):
         better = share > best + TOLERANCE
         label[better], best[better] = k, share[better]
     return label
+
+
+def restored(
+    maps: np.ndarray, grid: Grid, original: Grid, method: str = "linear"
+) -> Iterator[np.ndarray]:
+    """Bring maps to the original grid, one at a time, so that a large case needs little memory.
+
+    Args:
+        maps: (K, X, Y, Z) probabilities.
+        grid: As for `restore`.
+        original: As for `restore`.
+        method: As for `restore`.
+
+    Yields:
+        K times (X', Y', Z') float32 on the original grid; 0 where the network's does not reach.
+    """
+    matrices = _matrices(grid, original, method)
+    for each in maps:
+        yield apply_matrices(each, matrices)
 
 
 def soft_volumes(
@@ -123,8 +140,12 @@ def write_prediction(
         class_values: The adapter's raw values per class.
         reference: The case's original image (its header alone is used).
     """
-    raw = to_raw_values(label, classes, class_values)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(raw.T))
+    write_volume(path, to_raw_values(label, classes, class_values), reference)
+
+
+def write_volume(path: Path, volume: np.ndarray, reference: sitk.Image) -> None:
+    """Write (X, Y, Z) voxels as NIfTI with the header of an image; the file appears whole."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.T))
     image.CopyInformation(reference)
     with atomic_path(path) as temporary:
         sitk.WriteImage(image, str(temporary), useCompression=True)

@@ -118,15 +118,35 @@ def prepare_case(
     _check(case, images, raw, adapter)
     label = encode_label(voxels(raw), adapter, classes)
     try:
-        grid = network_grid(images[0], settings, raw)
+        channels, grid = prepare_images(images, settings, raw)
     except InputError as error:
         raise InputError(f"{case.case}: {error}") from error
     original = Grid.of_image(images[0])
-    channels = np.stack([_prepare_channel(voxels(i), original, grid, settings) for i in images])
     resampled = resample_label(
         label, original, grid, len(classes), settings.label, settings.antialias
     )
     return Prepared(channels, resampled, grid)
+
+
+def prepare_images(
+    images: Sequence[sitk.Image], settings: Preprocessing, label: sitk.Image | None = None
+) -> tuple[np.ndarray, Grid]:
+    """Resample and normalise the images of one case.
+
+    Args:
+        images: Its C channels, on one grid.
+        settings: Grid, crop, resampling and normalisation.
+        label: Its label map; only ``crop: label`` looks at it.
+
+    Returns:
+        (C, X, Y, Z) float16, and the network's grid.
+
+    Raises:
+        InputError: What the crop is to be centred on is empty or not there.
+    """
+    grid, original = network_grid(images[0], settings, label), Grid.of_image(images[0])
+    channels = [_prepare_channel(voxels(i), original, grid, settings) for i in images]
+    return np.stack(channels), grid
 
 
 def _check(case: Case, images: Sequence[sitk.Image], raw: sitk.Image, adapter: Adapter) -> None:

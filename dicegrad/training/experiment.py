@@ -152,13 +152,7 @@ def _split(cases: Sequence[Case], held_out: Sequence[bool], sampling: Mapping[st
 def _network(settings: Mapping[str, Any], data: PreparedData, images: Path) -> NetworkSettings:
     """The network for some images, whose size it has to fit."""
     network = NetworkSettings.from_dict(settings, data.images.shape[1], len(data.classes))
-    size = tuple(data.images.shape[2:])
-    if any(length % divisor for length, divisor in zip(size, network.divisors, strict=True)):
-        came, pooled = (" x ".join(map(str, each)) for each in (size, network.divisors))
-        raise InputError(
-            f"{images}: images are {came} voxels, but the network pools them by {pooled} in all; "
-            "prepare them in a multiple of that, or change the pools"
-        )
+    network.check_size(tuple(data.images.shape[2:]), images)
     return network
 
 

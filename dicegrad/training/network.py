@@ -88,6 +88,23 @@ class NetworkSettings:
         """What the image size must be divisible by along each axis."""
         return tuple(math.prod(pool[axis] for pool in self.pools) for axis in range(3))
 
+    def check_size(self, size: Size, where: object) -> None:
+        """See that images of a size can be pooled.
+
+        Args:
+            size: Voxels along x, y, z.
+            where: File of the images, for the message.
+
+        Raises:
+            InputError: They cannot.
+        """
+        if any(length % divisor for length, divisor in zip(size, self.divisors, strict=True)):
+            came, pooled = (" x ".join(map(str, each)) for each in (size, self.divisors))
+            raise InputError(
+                f"{where}: images are {came} voxels, but the network pools them by {pooled} in "
+                "all; prepare them in a multiple of that, or change the pools"
+            )
+
 
 _NORMS = {"instance": InstanceNorm, "batch": BatchNorm}
 _ACTIVATIONS = {

@@ -1,0 +1,176 @@
+"""Cases of phantoms, prepared as the workflow does it and predicted as if they were new."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from dicegrad.data.cases import find_cases, get_adapter
+from dicegrad.data.phantoms import write_phantom
+from dicegrad.errors import InputError
+from dicegrad.prediction.inference import load_network, mean_probabilities, predict_case
+from dicegrad.prediction.new_cases import (
+    Model,
+    load_networks,
+    place_grid,
+    predict_all,
+    predict_images,
+)
+from dicegrad.prediction.restoration import restore
+from dicegrad.preprocessing.grids import Grid
+from dicegrad.preprocessing.prepare import prepare_dataset, read_volume
+from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.training.network import NetworkSettings, UNet
+
+NETWORK = {
+    "encoder": [[2, 2], [4, 4]],
+    "decoder": [[2, 2]],
+    "kernels": [[3, 3, 3], [3, 3, 1]],
+    "pools": [[2, 2, 1]],
+}
+# As config/datasets/acdc.yaml and brats.yaml have them, but for the grid and BRATS's crop.
+PREPROCESSING = {
+    "heart": {
+        "spacing": [6, 6, 10],
+        "size": [16, 16, 6],
+        "normalisation": {"over": "whole", "clip": ["1/101", "100/101"]},
+    },
+    "tumor": {
+        "spacing": [2, 2, 2],
+        "size": [8, 8, 8],
+        "crop": "foreground",
+        "label": "linear",
+        "normalisation": {"over": "nonzero"},
+        "restoration": "nearest",
+    },
+}
+CLASSES = {"heart": ("LV", "MYO", "RV"), "tumor": ("tumor",)}
+
+
+class Study:
+    """A phantom, its settings, and networks whose weights nobody has trained."""
+
+    def __init__(self, folder, kind):
+        self.kind, self.folder = kind, folder
+        self.adapter = get_adapter({"heart": "acdc", "tumor": "brats"}[kind])
+        write_phantom(kind, folder / "data", subjects=1, seed=0, shape=(24, 24, 12))
+        self.cases = find_cases(self.adapter, folder / "data")
+        self.classes = CLASSES[kind]
+        self.preprocessing = Preprocessing.from_dict(PREPROCESSING[kind])
+        channels = len(self.adapter.channels)
+        self.network = NetworkSettings.from_dict(NETWORK, channels, len(self.classes))
+        self.weights = []
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            self.weights.append(folder / f"weights{seed}.pt")
+            torch.save(UNet(self.network).state_dict(), self.weights[-1])
+
+    def model(self, count=1):
+        networks = load_networks(self.network, self.weights[:count], "cpu")
+        return Model(networks, self.preprocessing, self.classes, self.adapter.class_values)
+
+    def prepared(self):
+        """Image and grid of each case, from the files that the workflow's rules write."""
+        files = [self.folder / name for name in ("images.npy", "labels.npy", "grids.json")]
+        given = (self.cases, self.adapter, self.classes, self.preprocessing)
+        prepare_dataset(*given, *files)
+        grids = json.loads(files[2].read_text())
+        grids = [Grid.from_json(grids[case.case]) for case in self.cases]
+        return list(zip(self.cases, np.load(files[0], mmap_mode="r"), grids, strict=True))
+
+    def new(self):
+        """The images of the first case alone, under other names; no label is in reach."""
+        folder = self.folder / "new"
+        folder.mkdir(exist_ok=True)
+        pairs = [(path, folder / f"x_{i:04d}.nii.gz") for i, path in enumerate(self.images)]
+        return tuple(shutil.copy(source, target) for source, target in pairs)
+
+    @property
+    def images(self):
+        return self.cases[0].images
+
+
+@pytest.fixture(params=["heart", "tumor"])
+def study(request, tmp_path):
+    return Study(tmp_path, request.param)
+
+
+def test_a_new_image_is_segmented_as_the_workflow_segments_the_same_case(study, tmp_path):
+    case, image, grid = study.prepared()[0]
+    network = load_network(study.network, study.weights[0])
+    way_back = study.preprocessing.restoration
+    given = (study.classes, study.adapter.class_values, way_back, tmp_path / "workflow.nii.gz")
+    predict_case(network, case, image, grid, *given)
+    new = study.new()
+    shutil.rmtree(tmp_path / "data")
+    volumes = predict_images(study.model(), "x", new, tmp_path / "out")
+    path = tmp_path / "out" / "x.nii.gz"
+    assert path.read_bytes() == (tmp_path / "workflow.nii.gz").read_bytes()
+    label = nib.load(path)
+    voxel = np.prod(label.header.get_zooms()) / 1000
+    for name in study.classes:
+        count = np.sum(np.asarray(label.dataobj) == study.adapter.class_values[name][0])
+        assert volumes[name] == pytest.approx(count * voxel)
+    assert sum(volumes.values()) > 0
+
+
+def test_several_networks_vote_with_their_probabilities(study, tmp_path):
+    _, image, grid = study.prepared()[0]
+    model = study.model(2)
+    predict_images(model, "x", study.images, tmp_path / "both")
+    original = Grid.of_image(read_volume(study.images[0]))
+    mean = mean_probabilities(model.networks, image)
+    expected = restore(mean, grid, original, study.preprocessing.restoration)
+    values = [0, *(study.adapter.class_values[name][0] for name in study.classes)]
+    written = np.asarray(nib.load(tmp_path / "both" / "x.nii.gz").dataobj)
+    np.testing.assert_array_equal(written, np.array(values)[expected])
+    for each in model.networks:
+        predict_images(replace(model, networks=(each,)), "x", study.images, tmp_path / "one")
+        alone = np.asarray(nib.load(tmp_path / "one" / "x.nii.gz").dataobj)
+        assert (alone != written).any()
+
+
+def test_written_probabilities_are_those_that_the_label_map_is_chosen_by(study, tmp_path):
+    predict_images(study.model(2), "x", study.images, tmp_path, probabilities=True)
+    label = nib.load(tmp_path / "x.nii.gz")
+    maps = [nib.load(tmp_path / "probabilities" / f"x_{name}.nii.gz") for name in study.classes]
+    assert all(np.allclose(each.affine, label.affine) for each in maps)
+    shares = np.stack([each.get_fdata() for each in maps])
+    assert shares.min() >= 0
+    assert shares.sum(axis=0).max() <= 1 + 1e-5
+    background = 1 - shares.sum(axis=0)
+    values = [study.adapter.class_values[name][0] for name in study.classes]
+    clear = np.abs(shares.max(axis=0) - background) > 1e-3
+    chosen = np.where(shares.max(axis=0) > background, np.array(values)[shares.argmax(axis=0)], 0)
+    np.testing.assert_array_equal(np.asarray(label.dataobj)[clear], chosen[clear])
+    assert clear.mean() > 0.9
+
+
+def test_an_image_that_cannot_be_used_does_not_stop_the_others(study, tmp_path):
+    new = study.new()
+    image = nib.load(new[0])
+    voxels = image.get_fdata().astype(np.float32)
+    voxels[0, 0, 0] = np.nan
+    nib.save(nib.Nifti1Image(voxels, image.affine), new[0])
+    lines = []
+    images = {"bad": new, "good": study.images}
+    with pytest.raises(InputError, match=r"x_0000.nii.gz: 1 of \d+ voxels are NaN"):
+        predict_all(study.model(), images, tmp_path / "out", False, lines.append)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.nii.gz"]
+    assert lines[0] == "bad  cannot be used"
+    assert lines[1].startswith(f"good  {study.classes[0]} ")
+
+
+def test_a_grid_on_the_true_label_is_placed_otherwise_or_not_at_all():
+    brats = Preprocessing.from_dict({**PREPROCESSING["tumor"], "crop": "label"})
+    with pytest.raises(InputError, match=r"b.yaml: preprocessing.crop is label, .* add --crop"):
+        place_grid(brats, None, "b.yaml")
+    assert place_grid(brats, "foreground", "b.yaml") == replace(brats, crop="foreground")
+    centred = replace(brats, crop="center")
+    assert place_grid(centred, None, "b.yaml") == place_grid(centred, "center", "b.yaml") == centred
+    with pytest.raises(InputError, match="--crop is foreground, but the networks have learnt with"):
+        place_grid(centred, "foreground", "b.yaml")
