@@ -1,4 +1,4 @@
-"""How a training shows itself to who sits before it."""
+"""How work that takes its time shows itself to who sits before it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +33,38 @@ def shown() -> Iterator[Report]:
             yield report
     else:
         yield _print
+
+
+@contextmanager
+def counted(total: int) -> Iterator[Callable[[str], None]]:
+    """Show work done piece by piece on standard output.
+
+    Args:
+        total: How many pieces.
+
+    Yields:
+        A function that takes a line on each piece that is done. It is printed after its number; on
+        a terminal above a bar with the time left.
+    """
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    console = Console(highlight=False)
+    shown = console.is_terminal
+    with Bar(console=console, transient=True, disable=not shown) as bars:
+        bar, done = bars.add_task("", total=total), 0
+
+        def report(line: str) -> None:
+            nonlocal done
+            done += 1
+            line = f"{done}/{total}  {line}"
+            if shown:
+                console.print(line, markup=False, soft_wrap=True)
+                bars.update(bar, completed=done)
+            else:
+                _print(line)
+
+        yield report
 
 
 def _print(line: "Progress | str") -> None:

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from dicegrad.terminal import shown
+from dicegrad.terminal import counted, shown
 from dicegrad.training.progress import Progress
 
 
@@ -24,7 +24,7 @@ def show():
 def on_terminal(capsys, monkeypatch):
     """Lines that a terminal of some width is given, without what moves the cursor."""
 
-    def lines(width):
+    def lines(width, show=show):
         monkeypatch.setenv("TTY_COMPATIBLE", "1")
         monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setenv("COLUMNS", str(width))
@@ -64,3 +64,20 @@ def test_a_narrow_terminal_gets_no_broken_rows(on_terminal, width):
     lines = on_terminal(width)
     assert sum("0.5000" in line for line in lines) == 2
     assert all(len(line.rstrip()) <= width for line in lines)
+
+
+def count():
+    with counted(2) as report:
+        report("case [1]")
+        report("case [2]")
+
+
+def test_pieces_of_work_are_numbered_lines(capsys):
+    count()
+    assert capsys.readouterr().out == "1/2  case [1]\n2/2  case [2]\n"
+
+
+def test_on_a_terminal_they_stand_above_a_bar(on_terminal):
+    lines = on_terminal(60, count)
+    assert [line.strip() for line in lines if "case" in line] == ["1/2  case [1]", "2/2  case [2]"]
+    assert "100%" in lines[-1]

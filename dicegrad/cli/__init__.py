@@ -3,11 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicegrad import __version__
+from dicegrad.cli.predict import add_predict
+from dicegrad.cli.train import add_train
 from dicegrad.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # a folder that may not be written, a full disk
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "dicegrad"):
+            raise
+        print(f"error: package {package} is missing; pip install '.[workflow]'", file=sys.stderr)
         return 1
     except Interrupted as stop:
         print(f"{stop}; the same command goes on from there", file=sys.stderr)
@@ -83,107 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     phantom.add_argument("--seed", type=int, default=0, help="from 0 up (default: 0)")
     phantom.set_defaults(run=_phantom)
 
-    _add_train(commands)
+    add_train(commands)
+    add_predict(commands)
     return parser
-
-
-def _add_train(commands: "argparse._SubParsersAction") -> None:
-    train = commands.add_parser(
-        "train",
-        help="train one experiment from prepared arrays, without the workflow",
-        description="Train one experiment and fold from a folder such as resources/acdc, which "
-        "the workflow prepares. Needs torch, numpy and PyYAML only; goes on from its checkpoint.",
-    )
-    train.add_argument("prepared", type=Path, help="folder with cases.tsv, images.npy, labels/")
-    train.add_argument("dataset", type=Path, help="settings, e.g. config/datasets/acdc.yaml")
-    train.add_argument("out", type=Path, help="folder for weights.pt and history.tsv")
-    train.add_argument(
-        "--labeling", default="partial", help="full, partial, or partial-50 (default: partial)"
-    )
-    train.add_argument("--loss", choices=("dice", "marginal", "leaf"), default="dice")
-    train.add_argument("--phi", choices=("I", "CI", "BI", "BCI"), default="I")
-    train.add_argument("--epsilon", default="1e-7", help="a number, heuristic, or 0.1xheuristic")
-    train.add_argument("--batch-size", type=int, default=2, help="cases (default: 2)")
-    train.add_argument("--fold", type=int, default=0, help="the one held out (default: 0)")
-    train.add_argument("--study", default="command-line", help="part of the seed")
-    train.add_argument("--seed", type=int, default=0, help="from 0 up (default: 0)")
-    train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
-    train.add_argument(
-        "--tensorboard", action="store_true", help="write OUT/tensorboard for TensorBoard to show"
-    )
-    train.set_defaults(run=_train)
-
-
-def _train(options: argparse.Namespace) -> None:
-    from dicegrad.study import sampling_of
-    from dicegrad.terminal import shown
-    from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
-
-    settings, device = _read_dataset(options.dataset), _device(options.device)
-    _check_training(options, settings)
-    sampling = sampling_of(settings, options.labeling, options.epsilon)
-    words = (options.loss, options.phi, options.epsilon, str(options.batch_size))
-    with shown() as report:
-        train_experiment(
-            Experiment(options.dataset.stem, options.labeling, *words),
-            options.fold,
-            PreparedFiles.of(options.prepared, options.labeling),
-            {**settings, "fold_count": settings["folds"]["count"], "sampling": sampling},
-            options.study,
-            options.seed,
-            options.out,
-            device,
-            report,
-            tensorboard=options.out / "tensorboard" if options.tensorboard else None,
-        )
-    print(f"{options.out / 'weights.pt'} and history.tsv written")
-
-
-def _check_training(options: argparse.Namespace, settings: dict) -> None:
-    """See that the words fit each other and the dataset, before a file is looked for."""
-    from dicegrad.preprocessing.labeling import missing_share
-    from dicegrad.study import folds_to_run
-
-    missing_share(options.labeling)
-    folds_to_run([options.fold], settings["folds"]["count"], options.dataset.stem)
-    if options.loss != "dice" and options.phi != "I":
-        raise InputError(f"loss {options.loss} is image-wise, not {options.phi}; leave out --phi")
-    if options.seed < 0:
-        raise InputError(f"seed is {options.seed}; give a whole number from 0 up")
-    weights: Path = options.out / "weights.pt"
-    if weights.exists():
-        raise InputError(f"{weights}: is there already; name another folder, or remove it")
-
-
-def _read_dataset(path: Path) -> dict:
-    """A dataset file, held against the schema where that and the package jsonschema are there."""
-    from dicegrad.study import check, read_yaml
-
-    settings = read_yaml(path)
-    for key in ("classes", "folds", "network", "training"):
-        if key not in settings:
-            raise InputError(f"{path}: {key} is missing; add it")
-    schema = Path(__file__).parents[1] / "config" / "schemas" / "dataset.schema.yaml"
-    if schema.is_file() and find_spec("jsonschema"):
-        check(settings, {**read_yaml(schema), "required": []}, str(path))
-    return settings
-
-
-def _device(name: str) -> str:
-    """A device that is there; `auto` is a GPU where there is one."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda"):
-        raise InputError(f"device is {name!r}; choose auto, cpu, cuda, or one card such as cuda:1")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device is {name}, but torch {torch.__version__} finds no GPU here")
-    count = torch.cuda.device_count() if kind == "cuda" else 1
-    if number and number not in map(str, range(count)):
-        raise InputError(f"device is {name}, but there are 0 to {count - 1} of {kind} here")
-    return name
 
 
 def _summary(options: argparse.Namespace) -> None:
@@ -254,7 +163,3 @@ def _phantom(options: argparse.Namespace) -> None:
         raise InputError(f"{options.root}: is there already; name a new or an empty folder")
     files = write_phantom(options.kind, options.root, options.subjects, options.seed)
     print(f"{options.root}: {options.subjects} subjects, {len(files)} files")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

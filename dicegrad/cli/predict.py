@@ -1,0 +1,98 @@
+"""`dicegrad predict`: segment new images with the networks of a study."""
+
+import argparse
+from pathlib import Path
+
+from dicegrad.cli.dataset import device_there, read_dataset
+
+_NEEDED = ("adapter", "root", "classes", "preprocessing", "network")
+_ABOUT = """\
+Segment images that have no labels, as the study segments its held-out cases: the same
+preprocessing, the network's whole grid at once, and back to the grid of the image.
+
+example:
+  dicegrad predict config/datasets/acdc.yaml new predicted \\
+      --weights results/acdc/dataset~acdc/.../batch_size~2/fold~*/weights.pt
+"""
+
+
+def add_predict(commands: "argparse._SubParsersAction") -> None:
+    """Add the command to those of `dicegrad`."""
+    predict = commands.add_parser(
+        "predict",
+        help="segment new images with trained weights",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    predict.add_argument(
+        "dataset", type=Path, help="settings of the training, e.g. config/datasets/acdc.yaml"
+    )
+    predict.add_argument(
+        "input",
+        type=Path,
+        nargs="+",
+        help="folder of NAME_0000.nii.gz, NAME_0001.nii.gz, ..., one file a channel, in the order "
+        "of the dataset's; or the files of one case; or, where there is one channel, of several",
+    )
+    predict.add_argument("out", type=Path, help="folder for the label maps, NAME.nii.gz")
+    predict.add_argument(
+        "--weights",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="WEIGHTS.PT",
+        help="of one training, or of several folds: their probabilities are averaged",
+    )
+    _add_options(predict)
+    predict.set_defaults(run=_predict)
+
+
+def _add_options(predict: argparse.ArgumentParser) -> None:
+    predict.add_argument(
+        "--configfile", type=Path, help="the study's config, where its `datasets` replaces settings"
+    )
+    predict.add_argument(
+        "--crop",
+        choices=("foreground", "center"),
+        help="where to place the grid of a dataset whose crop is `label`",
+    )
+    predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    predict.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="write OUT/probabilities/NAME_CLASS.nii.gz as well",
+    )
+    predict.add_argument(
+        "--resume", action="store_true", help="leave the label maps that are there as they are"
+    )
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from dicegrad.data.cases import check_names, get_adapter
+    from dicegrad.data.images import find_images
+    from dicegrad.prediction import new_cases
+    from dicegrad.preprocessing.settings import Preprocessing
+    from dicegrad.terminal import counted
+
+    # In the order of what it costs to find a fault.
+    dataset = options.dataset
+    settings = read_dataset(dataset, _NEEDED, options.configfile)
+    adapter = get_adapter(settings["adapter"], Path(settings["root"]))
+    check_names(settings, adapter, str(dataset))
+    preprocessing = new_cases.place_grid(
+        Preprocessing.from_dict(settings["preprocessing"]), options.crop, dataset
+    )
+    network = new_cases.network_settings(settings, adapter, dataset)
+    images = find_images(options.input, adapter.channels)
+    left = new_cases.remaining(images, options.out, options.resume)
+    if len(left) < len(images):
+        print(f"{options.out}: {len(images) - len(left)} of {len(images)} are there already")
+    device = device_there(options.device)
+    networks = new_cases.load_networks(network, options.weights, device)
+    options.out.mkdir(parents=True, exist_ok=True)  # if it cannot be made, that is told now
+    model = new_cases.Model(
+        networks, preprocessing, tuple(settings["classes"]), adapter.class_values
+    )
+    with counted(len(left)) as report:
+        new_cases.predict_all(model, left, options.out, options.probabilities, report)
+    print(f"{options.out}: {len(left)} label map{'' if len(left) == 1 else 's'} written")

@@ -1,0 +1,185 @@
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from dicegrad.training.network import NetworkSettings, UNet
+from tests.cli.conftest import run
+
+SETTINGS = {
+    "adapter": "acdc",
+    "root": "nowhere",
+    "classes": ["LV", "MYO", "RV"],
+    "preprocessing": {"spacing": [2, 2, 4], "size": [8, 8, 4], "crop": "center"},
+    "network": {
+        "encoder": [[2], [2]],
+        "decoder": [[2]],
+        "kernels": [[3, 3, 3]],
+        "pools": [[2, 2, 1]],
+    },
+}
+
+
+def save_weights(path, seed, **changes):
+    torch.manual_seed(seed)
+    settings = NetworkSettings.from_dict({**SETTINGS["network"], **changes}, 1, 3)
+    torch.save(UNet(settings).state_dict(), path)
+
+
+def write_image(path, seed=0):
+    voxels = np.random.default_rng(seed).normal(100, 20, (20, 18, 5)).astype(np.int16)
+    nib.save(nib.Nifti1Image(voxels, np.diag([-1.0, -1.0, 4.0, 1.0])), path)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with a dataset file, weights of two folds and images of two cases."""
+    (tmp_path / "new").mkdir()
+    for seed, name in enumerate(("a", "b")):
+        write_image(tmp_path / "new" / f"{name}_0000.nii.gz", seed)
+        save_weights(tmp_path / f"{name}.pt", seed)
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(SETTINGS))
+    return tmp_path
+
+
+def predict(capsys, place, *words, source="new", out="out", weights=("a.pt", "b.pt")):
+    given = ("predict", place / "toy.yaml", place / source, place / out, "--device", "cpu")
+    weights = (place / name for name in weights)
+    return run(capsys, *given, *words, "--weights", *weights)
+
+
+def change_settings(place, **changes):
+    (place / "toy.yaml").write_text(yaml.safe_dump(SETTINGS | changes))
+
+
+def contents(folder):
+    """Every file below a folder, and its bytes."""
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_folder_of_images_becomes_a_folder_of_label_maps_on_their_grids(capsys, place):
+    before = contents(place / "new")
+    code, out, err = predict(capsys, place)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("1/2  a  LV ")
+    assert lines[1].startswith("2/2  b  LV ")
+    assert lines[2:] == [f"{place}/out: 2 label maps written"]
+    assert sorted(map(str, contents(place / "out"))) == ["a.nii.gz", "b.nii.gz"]
+    for name in ("a", "b"):
+        label = nib.load(place / "out" / f"{name}.nii.gz")
+        image = nib.load(place / "new" / f"{name}_0000.nii.gz")
+        assert label.shape == image.shape
+        np.testing.assert_allclose(label.affine, image.affine)
+        assert set(np.unique(np.asarray(label.dataobj))) <= {0, 1, 2, 3}
+    assert contents(place / "new") == before
+
+
+def test_files_are_predicted_as_the_folder_that_holds_them(capsys, place):
+    predict(capsys, place, "--probabilities")
+    files = [place / "new" / f"{name}_0000.nii.gz" for name in ("b", "a")]
+    given = ("predict", place / "toy.yaml", *files, place / "files", "--probabilities")
+    code, out, _ = run(capsys, *given, "--weights", place / "a.pt", place / "b.pt")
+    assert code == 0
+    assert out.endswith("2 label maps written\n")
+    assert contents(place / "files") == contents(place / "out")
+    assert len(contents(place / "out" / "probabilities")) == 6
+
+
+def test_label_maps_that_are_there_are_kept_and_the_others_follow_where_asked_to(capsys, place):
+    predict(capsys, place)
+    whole = contents(place / "out")
+    (place / "out" / "b.nii.gz").unlink()
+    left = contents(place / "out")
+    code, _, err = predict(capsys, place)
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith(f"error: {place}/out/a.nii.gz: is there already (1 of 2 are); ")
+    assert contents(place / "out") == left
+    code, out, _ = predict(capsys, place, "--resume")
+    assert code == 0
+    assert f"{place}/out: 1 of 2 are there already\n1/1  b  LV " in out
+    assert out.endswith("1 label map written\n")
+    assert contents(place / "out") == whole
+
+
+def test_an_image_is_never_overwritten(capsys, place):
+    image = write_image(place / "heart.nii.gz")
+    before = image.read_bytes()
+    for words in ([], ["--resume"]):
+        code, _, err = predict(capsys, place, *words, source="heart.nii.gz", out=".")
+        assert code == 1
+        assert err.startswith(f"error: {place}/heart.nii.gz: is an image to predict; name another")
+    assert image.read_bytes() == before
+
+
+def test_settings_that_a_study_replaces_are_taken_from_its_config(capsys, place):
+    study = place / "study.yaml"
+    study.write_text("datasets: {toy: {preprocessing: {spacing: [1, 1, 4]}}, other: {classes: []}}")
+    code, _, _ = predict(capsys, place, "--configfile", study)
+    assert code == 0
+    change_settings(place, preprocessing=SETTINGS["preprocessing"] | {"spacing": [1, 1, 4]})
+    predict(capsys, place, out="same")
+    assert contents(place / "same") == contents(place / "out")
+    study.write_text("study: demo\ndatasets:")
+    assert predict(capsys, place, "--configfile", study, out="plain")[0] == 0
+    assert contents(place / "same") == contents(place / "plain")
+
+
+def test_a_grid_that_lay_on_the_true_label_is_placed_where_one_says(capsys, place):
+    predict(capsys, place)
+    change_settings(place, preprocessing=SETTINGS["preprocessing"] | {"crop": "label"})
+    code, _, err = predict(capsys, place, out="other")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "toy.yaml: preprocessing.crop is label" in err
+    assert predict(capsys, place, "--crop", "center", out="other")[0] == 0
+    assert contents(place / "other") == contents(place / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ["LV", "tumor"]}, "toy.yaml: classes names 'tumor'; the classes of its data"),
+        ({"adapter": "nnunet"}, "error: root nowhere: does not exist"),
+        ({"network": SETTINGS["network"] | {"encoder": [[4], [2]]}}, "no weights of this network"),
+        ({"network": SETTINGS["network"] | {"pools": [[2, 3, 1]]}}, "images are 8 x 8 x 4 voxels"),
+        ({"preprocessing": {"spacing": [2, 2, 4]}}, "preprocessing.size is missing; add it"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_line_before_anything_is_written(
+    capsys, place, changes, message
+):
+    change_settings(place, **changes)
+    code, out, err = predict(capsys, place)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert message in err
+    assert not (place / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"weights": ["a.pt", "no.pt"]}, "no.pt: no such file; name the weights.pt of a finished"),
+        ({"weights": ["toy.yaml"]}, "toy.yaml: no weights of this network ("),
+        ({"source": "no"}, "no: no such file or folder; name a folder of images, or images"),
+        ({"source": "."}, "no image in it; put NAME_0000.nii.gz there"),
+        ({"out": "toy.yaml"}, "toy.yaml: is a file; "),
+        ({"out": "toy.yaml/out"}, "toy.yaml/out: Not a directory"),
+    ],
+)
+def test_words_that_do_not_fit_are_one_line_before_anything_is_written(
+    capsys, place, words, message
+):
+    before = contents(place)
+    code, out, err = predict(capsys, place, **words)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert message in err
+    assert contents(place) == before
+
+
+@pytest.mark.parametrize("key", ["adapter", "root", "classes", "preprocessing", "network"])
+def test_a_dataset_file_without_a_key_is_one_line(capsys, place, key):
+    (place / "toy.yaml").write_text(yaml.safe_dump({k: SETTINGS[k] for k in SETTINGS if k != key}))
+    code, _, err = predict(capsys, place)
+    assert (code, err) == (1, f"error: {place}/toy.yaml: {key} is missing; add it\n")

@@ -1,0 +1,142 @@
+import os
+import signal
+
+import numpy as np
+import pytest
+import yaml
+
+from dicegrad.training.dataset import PreparedData
+from tests.cli.conftest import run
+
+
+@pytest.fixture
+def settings(tmp_path):
+    path = tmp_path / "toy.yaml"
+    network = {"encoder": [[2], [2]], "decoder": [[2]], "kernels": [[3] * 3], "pools": [[2, 2, 1]]}
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "classes": ["tumor"],
+                "folds": {"count": 2, "method": "modulo"},
+                "network": network,
+                "training": {"epochs": 2, "stop_patience": 0},
+            }
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    folder = tmp_path / "prepared"
+    (folder / "labels").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    np.save(folder / "images.npy", rng.normal(size=(4, 1, 8, 8, 4)).astype(np.float16))
+    np.save(folder / "labels" / "partial.npy", rng.integers(0, 2, (4, 8, 8, 4)).astype(np.uint8))
+    lines = ["case\tsubject\tgroup\tlabel\timage_t1"]
+    lines += [f"c{i}\tc{i}\tHGG\tl.nii\ti.nii" for i in range(4)]
+    (folder / "cases.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "folds.tsv").write_text("subject\tfold\nc0\t0\nc1\t1\nc2\t0\nc3\t1\n")
+    return folder
+
+
+def test_an_experiment_is_trained_from_a_prepared_folder(capsys, prepared, settings, tmp_path):
+    out_folder = tmp_path / "out"
+    code, out, err = run(capsys, "train", prepared, settings, out_folder, "--device", "cpu")
+    assert (code, err) == (0, "")
+    assert "epoch 2/2" in out
+    assert f"{out_folder}/weights.pt and history.tsv written" in out.replace("\n", "")
+    weights = (out_folder / "weights.pt").read_bytes()
+    _, _, err = run(capsys, "train", prepared, settings, out_folder, "--epsilon", "1")
+    assert err.startswith(f"error: {out_folder}/weights.pt: is there already; name another folder")
+    assert (out_folder / "weights.pt").read_bytes() == weights
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--epsilon", "small"], "epsilon is 'small'; give a number, heuristic, or 0.1xheuristic"),
+        (["--epsilon", "heuristic"], "epsilon is heuristic, but "),
+        (["--epsilon", "0"], "epsilon is 0.0; it must be finite and above 0"),
+        (["--batch-size", "0"], "batch_size is 0; it starts at 1"),
+        (["--fold", "2"], "2 is not a fold of toy; it has 0 to 1"),
+        (["--seed", "-1"], "seed is -1; give a whole number from 0 up"),
+        (["--loss", "leaf", "--phi", "BI"], "loss leaf is image-wise, not BI; leave out --phi"),
+        (["--labeling", "half"], "labeling is 'half'; choose full, partial, or a share"),
+        (["--labeling", "full"], "full.npy: no such file; let the workflow prepare it"),
+        (["--loss", "marginal"], "loss marginal needs a background map"),
+        (["--device", "gpu"], "device is 'gpu'; choose auto, cpu, cuda"),
+        (["--device", "cuda:99"], "device is cuda:99, but "),
+    ],
+)
+def test_an_experiment_that_cannot_be_trained_is_one_line(
+    capsys, prepared, settings, tmp_path, words, message
+):
+    given = ("train", prepared, settings, tmp_path / "out", "--device", "cpu", *words)
+    code, _, err = run(capsys, *given)
+    assert code == 1
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: ")
+    assert message in err
+
+
+def test_a_training_that_is_stopped_says_how_it_goes_on(
+    capsys, prepared, settings, tmp_path, monkeypatch
+):
+    batch, count = PreparedData.batch, [0]
+
+    def stopped(*arguments):
+        count[0] += 1
+        if count[0] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return batch(*arguments)
+
+    given = ("train", prepared, settings, tmp_path / "out", "--device", "cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(PreparedData, "batch", stopped)
+        code, _, err = run(capsys, *given)
+    assert code == 1
+    assert err.startswith("stopped by SIGTERM at step 1; ")  # before the second epoch
+    assert err.endswith("; the same command goes on from there\n")
+    code, _, err = run(capsys, *given, "--seed", "1")  # another training
+    assert (code, err.count("\n")) == (1, 1)
+    assert "is of another configuration: seed was" in err
+    code, out, _ = run(capsys, *given)
+    assert code == 0
+    assert "goes on from" in out
+
+
+@pytest.mark.parametrize("key", ["classes", "folds", "network", "training"])
+def test_a_dataset_file_without_a_key_is_one_line(capsys, prepared, settings, tmp_path, key):
+    content = yaml.safe_load(settings.read_text())
+    del content[key]
+    settings.write_text(yaml.safe_dump(content))
+    code, _, err = run(capsys, "train", prepared, settings, tmp_path / "out")
+    assert (code, err) == (1, f"error: {settings}: {key} is missing; add it\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("folds", {}, "folds.count is missing; add it"),
+        ("network", None, "network is None; it is not of type 'object'"),
+        ("training", {"learning_rate": "1e-3"}, "training.learning_rate is '1e-3'; it is not"),
+        ("training", {"augmentation": {"rotation": 1}}, "training.augmentation.rotation is 1; it"),
+    ],
+)
+def test_a_dataset_file_with_a_wrong_value_is_one_line(
+    capsys, prepared, settings, tmp_path, key, value, message
+):
+    settings.write_text(yaml.safe_dump(yaml.safe_load(settings.read_text()) | {key: value}))
+    code, _, err = run(capsys, "train", prepared, settings, tmp_path / "out")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith(f"error: {settings}: {message}")
+
+
+def test_a_network_that_the_images_do_not_fit_is_one_line(capsys, prepared, settings, tmp_path):
+    content = yaml.safe_load(settings.read_text())
+    content["network"]["pools"] = [[2, 3, 1]]
+    settings.write_text(yaml.safe_dump(content))
+    code, _, err = run(capsys, "train", prepared, settings, tmp_path / "out")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "images are 8 x 8 x 4 voxels, but the network pools them by 2 x 3 x 1" in err
