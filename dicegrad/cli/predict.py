@@ -78,7 +78,7 @@ def _predict(options: argparse.Namespace) -> None:
     dataset = options.dataset
     settings = read_dataset(dataset, _NEEDED, options.configfile)
     adapter = get_adapter(settings["adapter"], Path(settings["root"]))
-    check_names(settings, adapter, str(dataset))
+    check_names({"classes": settings["classes"]}, adapter, str(dataset))
     preprocessing = new_cases.place_grid(
         Preprocessing.from_dict(settings["preprocessing"]), options.crop, dataset
     )

@@ -1,3 +1,5 @@
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -135,6 +137,21 @@ def test_a_grid_that_lay_on_the_true_label_is_placed_where_one_says(capsys, plac
     assert "toy.yaml: preprocessing.crop is label" in err
     assert predict(capsys, place, "--crop", "center", out="other")[0] == 0
     assert contents(place / "other") == contents(place / "out")
+
+
+def test_of_an_nnunet_dataset_its_json_is_all_that_is_read(capsys, place):
+    predict(capsys, place)
+    (place / "nnunet").mkdir()
+    values = {"background": 0, "RV": 9, "LV": 1, "MYO": [5, 6]}
+    about = {"channel_names": {"0": "cine"}, "labels": values}
+    (place / "nnunet" / "dataset.json").write_text(json.dumps(about))
+    missing = {"group": "one that groups.tsv names", "classes": ["MYO"]}
+    change_settings(place, adapter="nnunet", root=str(place / "nnunet"), missing=missing)
+    code, _, err = predict(capsys, place, out="other")
+    assert (code, err) == (0, "")
+    acdc, own = (nib.load(place / folder / "a.nii.gz") for folder in ("out", "other"))
+    expected = np.array([0, 9, 5, 1])[np.asarray(acdc.dataobj)]
+    np.testing.assert_array_equal(np.asarray(own.dataobj), expected)
 
 
 @pytest.mark.parametrize(
