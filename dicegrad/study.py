@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.epsilon import HEURISTIC, heuristic_multiple
+from dicegrad.preprocessing.epsilon import HEURISTIC, NONE, heuristic_multiple
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -140,31 +140,42 @@ def check_experiment(row: Mapping[str, str], dataset: Settings, path: Path) -> N
     Raises:
         InputError: It does not; says which row of the table at `path`, and why.
     """
-    where = f"{path}: {' '.join(row.values())}"
-    many = len(dataset["classes"]) > 1
     try:
-        heuristic = heuristic_multiple(row["epsilon"]) is not None
+        _check_loss(row, dataset["classes"])
     except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+        raise InputError(f"{path}: {' '.join(row.values())}: {error}") from None
+
+
+def _check_loss(row: Mapping[str, str], classes: list[str]) -> None:
+    if row["loss"] == "cross_entropy":
+        if not row["phi"] == row["epsilon"] == NONE:
+            raise InputError(f"cross-entropy has neither phi nor epsilon; write {NONE} for both")
+        return
+    if NONE in (row["phi"], row["epsilon"]):
+        raise InputError(
+            f"loss {row['loss']} needs a phi and an epsilon, say I and 1e-7; {NONE} is for "
+            "cross_entropy alone"
+        )
+    heuristic = heuristic_multiple(row["epsilon"]) is not None
     if not heuristic and not 0 < float(row["epsilon"]) < math.inf:
         raise InputError(
-            f"{where}: epsilon is {row['epsilon']}, but Dice of two empty maps needs one above 0; "
-            "write, say, 1e-7"
+            f"epsilon is {row['epsilon']}, but Dice of two empty maps needs one above 0; write, "
+            "say, 1e-7"
         )
-    if row["loss"] != "dice" and (row["phi"] != "I" or heuristic):
+    if row["loss"] in ("marginal", "leaf") and (row["phi"] != "I" or heuristic):
         raise InputError(
-            f"{where}: loss {row['loss']} is image-wise with a numeric epsilon; write phi I and, "
-            "say, epsilon 1e-7"
+            f"loss {row['loss']} is image-wise with a numeric epsilon; write phi I and, say, "
+            "epsilon 1e-7"
         )
-    if row["loss"] == "marginal" and not many:
+    if row["loss"] == "marginal" and len(classes) == 1:
         raise InputError(
-            f"{where}: marginal Dice adds a missing class to the background map, which a single "
-            f"class ({dataset['classes'][0]}) has not; use it with two classes or more"
+            "marginal Dice adds a missing class to the background map, which a single class "
+            f"({classes[0]}) has not; use it with two classes or more"
         )
-    if heuristic and "C" in row["phi"] and many:
+    if heuristic and "C" in row["phi"] and len(classes) > 1:
         raise InputError(
-            f"{where}: the heuristic gives one epsilon per class, but phi {row['phi']} sums over "
-            "classes; write phi I or BI, or a number"
+            f"the heuristic gives one epsilon per class, but phi {row['phi']} sums over classes; "
+            "write phi I or BI, or a number"
         )
 
 

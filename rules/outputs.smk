@@ -19,7 +19,7 @@ SUPPLEMENT = {
 TITLES = {
     "finding": "At a glance",
     "table1": "Table 1",
-    "table_losses": "I, marginal and leaf",
+    "table_losses": "I and other losses",
     "transition": "DSC against ε/v",
     "roc": "ROC",
     "distributions": "DSC of every case",

@@ -51,7 +51,7 @@ rule table_losses:
     params:
         datasets=ABOUT,
     message:
-        "Comparing I with the marginal and the leaf Dice loss"
+        "Comparing I with other losses"
     script:
         "../scripts/table.py"
 

@@ -12,8 +12,8 @@ MAKE = {"table1": table1, "table_losses": table_losses}
 CAPTIONS = {
     "table1": "Mean DSC and mean volume difference (predicted minus true) of the class with "
     "missing labels. The reference is the same setup trained on full labels (p < 0.05).",
-    "table_losses": "The image-wise Dice loss beside two losses made for missing labels, all "
-    "trained on the same partial labels. The reference is I (p < 0.05).",
+    "table_losses": "The image-wise Dice loss beside other losses, all trained on the same partial "
+    "labels. The reference is I (p < 0.05).",
 }
 # The paper prints numbers for the first table alone; of the losses it says that none differ.
 QUOTED = " Below a result of this study, where the paper has it: the paper's, and the difference."

@@ -191,6 +191,9 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
         ("tumor", {"phi": "BCI", "epsilon": "heuristic"}),
         ("heart", {"phi": "BCI", "epsilon": "100"}),
         ("heart", {"labeling": "partial-50", "epsilon": "0.1xheuristic"}),
+        ("tumor", {"loss": "dice_ce"}),
+        ("heart", {"loss": "dice_ce", "phi": "BI", "epsilon": "heuristic"}),
+        ("heart", {"loss": "cross_entropy", "phi": "none", "epsilon": "none"}),
     ],
 )
 def test_experiments_that_make_sense_are_let_through(dataset, changes):
@@ -210,6 +213,18 @@ def test_experiments_that_make_sense_are_let_through(dataset, changes):
         ("heart", {"epsilon": "0xheuristic"}, "epsilon is '0xheuristic'; write a multiple"),
         ("heart", {"phi": "BCI", "epsilon": "2xheuristic"}, "phi BCI sums over classes"),
         ("heart", {"loss": "leaf", "epsilon": "2xheuristic"}, "loss leaf is image-wise"),
+        ("heart", {"loss": "cross_entropy"}, "has neither phi nor epsilon; write none for both"),
+        ("heart", {"loss": "cross_entropy", "phi": "none"}, "write none for both"),
+        ("tumor", {"loss": "cross_entropy", "epsilon": "none"}, "write none for both"),
+        ("heart", {"phi": "none"}, "loss dice needs a phi and an epsilon, say I and 1e-7; none is"),
+        ("heart", {"epsilon": "none"}, "none is for cross_entropy alone"),
+        (
+            "heart",
+            {"loss": "dice_ce", "phi": "none", "epsilon": "none"},
+            "loss dice_ce needs a phi",
+        ),
+        ("heart", {"loss": "dice_ce", "epsilon": "0"}, "epsilon is 0, but Dice of two empty maps"),
+        ("heart", {"loss": "dice_ce", "phi": "CI", "epsilon": "heuristic"}, "phi CI sums over"),
     ],
 )
 def test_experiments_that_make_no_sense_are_refused(dataset, changes, message):

@@ -21,9 +21,10 @@ def add_train(commands: "argparse._SubParsersAction") -> None:
     train.add_argument(
         "--labeling", default="partial", help="full, partial, or partial-50 (default: partial)"
     )
-    train.add_argument("--loss", choices=("dice", "marginal", "leaf"), default="dice")
-    train.add_argument("--phi", choices=("I", "CI", "BI", "BCI"), default="I")
-    train.add_argument("--epsilon", default="1e-7", help="a number, heuristic, or 0.1xheuristic")
+    losses = ("dice", "marginal", "leaf", "dice_ce", "cross_entropy")
+    train.add_argument("--loss", choices=losses, default="dice", help="(default: dice)")
+    train.add_argument("--phi", choices=("I", "CI", "BI", "BCI"), help="(default: I)")
+    train.add_argument("--epsilon", help="a number, heuristic, or 0.1xheuristic (default: 1e-7)")
     train.add_argument("--batch-size", type=int, default=2, help="cases (default: 2)")
     train.add_argument("--fold", type=int, default=0, help="the one held out (default: 0)")
     train.add_argument("--study", default="command-line", help="part of the seed")
@@ -43,8 +44,9 @@ def _train(options: argparse.Namespace) -> None:
     settings = read_dataset(options.dataset, ("classes", "folds", "network", "training"))
     device = device_there(options.device)
     _check_training(options, settings)
-    sampling = sampling_of(settings, options.labeling, options.epsilon)
-    words = (options.loss, options.phi, options.epsilon, str(options.batch_size))
+    phi, epsilon = _phi_and_epsilon(options)
+    sampling = sampling_of(settings, options.labeling, epsilon)
+    words = (options.loss, phi, epsilon, str(options.batch_size))
     with shown() as report:
         train_experiment(
             Experiment(options.dataset.stem, options.labeling, *words),
@@ -68,10 +70,24 @@ def _check_training(options: argparse.Namespace, settings: dict) -> None:
 
     missing_share(options.labeling)
     folds_to_run([options.fold], settings["folds"]["count"], options.dataset.stem)
-    if options.loss != "dice" and options.phi != "I":
-        raise InputError(f"loss {options.loss} is image-wise, not {options.phi}; leave out --phi")
     if options.seed < 0:
         raise InputError(f"seed is {options.seed}; give a whole number from 0 up")
     weights: Path = options.out / "weights.pt"
     if weights.exists():
         raise InputError(f"{weights}: is there already; name another folder, or remove it")
+
+
+def _phi_and_epsilon(options: argparse.Namespace) -> tuple[str, str]:
+    """Both as the experiment table would hold them, and fit for the loss."""
+    from dicegrad.preprocessing.epsilon import NONE
+
+    if options.loss == "cross_entropy":
+        if options.phi or options.epsilon:
+            raise InputError(
+                "loss cross_entropy has neither phi nor epsilon; leave out --phi and --epsilon"
+            )
+        return NONE, NONE
+    phi, epsilon = options.phi or "I", options.epsilon or "1e-7"
+    if options.loss in ("marginal", "leaf") and phi != "I":
+        raise InputError(f"loss {options.loss} is image-wise, not {phi}; leave out --phi")
+    return phi, epsilon

@@ -4,7 +4,8 @@ Two questions are asked of a study (facts that are not in it give no row):
 
 - `labeling`: side a is partial (or a share of it), side b full, same setup and batch size: what do
   missing labels do?
-- `loss`: I, marginal and leaf on the same partial labels, ranked jointly and tested pairwise.
+- `loss`: I and the losses beside it, on the same partial labels, ranked jointly and tested
+  pairwise: marginal and leaf Dice, Dice with cross-entropy, cross-entropy.
 
 Each is asked per dataset, batch size, group and class, of the DSC and of the absolute volume error.
 Cases are pooled over folds and paired: a case counts where every compared training has a value.
@@ -24,7 +25,7 @@ from dicegrad.evaluation.setups import add_setup, sort_labelings
 
 # Metric -> whether larger is better.
 METRICS: Mapping[str, bool] = {"dsc": True, "volume_error_ml": False}
-LOSSES = ("I", "marginal", "leaf")
+LOSSES = ("I", "marginal", "leaf", "I+CE", "CE")
 # The family within which Holm's correction counts the tests.
 FAMILY = ["dataset", "question", "metric"]
 PANEL = ["dataset", "batch_size", "group", "class"]

@@ -1,30 +1,32 @@
-"""The paper's names for what an experiment row configures: I, BI, I_eps, marginal, leaf."""
+"""Names for what an experiment row configures: the paper's I, BI, I_eps, marginal, leaf; CE."""
 
 from collections.abc import Iterable
 
 import pandas as pd
 
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.epsilon import HEURISTIC, heuristic_multiple
+from dicegrad.preprocessing.epsilon import HEURISTIC, NONE, heuristic_multiple
 from dicegrad.preprocessing.labeling import missing_share
 
 # Below one voxel, the gradient epsilon / (v + epsilon)^2 of an empty map (Eq. 4) is less than
 # 4 / v of what batch-wise reduction gives: negligible for any structure worth segmenting.
 NEGLIGIBLE_EPSILON = 1.0
+CE = "CE"
 
 
 def setup_name(loss: str, phi: str, epsilon: str | float) -> str:
     """Name the setup of one experiment row.
 
     Args:
-        loss: `dice`, or the comparator `marginal` or `leaf`.
+        loss: `dice`, `marginal`, `leaf`, `dice_ce` or `cross_entropy`.
         phi: Reduction: `I`, `CI`, `BI` or `BCI`.
         epsilon: A number of voxels (may be text), `heuristic`, or a multiple of it.
 
     Returns:
-        The comparator's name; else phi where epsilon is negligible (under one voxel), phi + `_eps`
-        where it is the heuristic (`_0.1eps` for a tenth of it), and phi + `_` + the number where it
-        is another number.
+        `marginal`, `leaf`, or `CE` for cross-entropy; of Dice phi where epsilon is negligible
+        (under one voxel), phi + `_eps` where it is the heuristic (`_0.1eps` for a tenth of it), and
+        phi + `_` + the number where it is another number. `+CE` follows where cross-entropy is
+        added.
 
     Raises:
         InputError: epsilon is none of these.
@@ -36,7 +38,13 @@ def setup_name(loss: str, phi: str, epsilon: str | float) -> str:
         ('BI', 'leaf')
         >>> setup_name("dice", "I", 8789), setup_name("dice", "I", "0.1xheuristic")
         ('I_8789', 'I_0.1eps')
+        >>> setup_name("dice_ce", "I", "1e-7"), setup_name("cross_entropy", "none", "none")
+        ('I+CE', 'CE')
     """
+    if loss == "cross_entropy":
+        return CE
+    if loss == "dice_ce":
+        return f"{setup_name('dice', phi, epsilon)}+{CE}"
     if loss != "dice":
         return loss if phi == "I" else f"{loss}_{phi}"
     if str(epsilon) == HEURISTIC:
@@ -103,10 +111,25 @@ def add_setup(scores: pd.DataFrame) -> pd.DataFrame:
     kinds = named[keys].drop_duplicates()
     kinds = kinds.assign(
         setup=[setup_name(*row) for row in kinds[keys[1:]].to_numpy()],
-        size=[heuristic_multiple(e) or epsilon_value(e) for e in kinds["epsilon"]],
+        size=[_size(epsilon) for epsilon in kinds["epsilon"]],
     ).sort_values("size", kind="stable")
     again = kinds.duplicated(["dataset", "setup"])
-    kinds.loc[again, "setup"] += "_" + kinds.loc[again, "epsilon"]
+    kinds.loc[again, "setup"] = [
+        _marked(*row) for row in kinds.loc[again, ["setup", "epsilon"]].to_numpy()
+    ]
     return named.drop(columns="setup", errors="ignore").merge(
         kinds.drop(columns="size"), on=keys, how="left", validate="many_to_one"
     )
+
+
+def _size(epsilon: str) -> float:
+    """What to sort the epsilons of a study by: voxels, or multiples of the heuristic."""
+    if epsilon == NONE:
+        return 0.0
+    return heuristic_multiple(epsilon) or epsilon_value(epsilon)
+
+
+def _marked(setup: str, epsilon: str) -> str:
+    """A setup with its epsilon as it is written: `I_1e-5`, `I_1e-5+CE`."""
+    dice, plus, added = setup.partition("+")
+    return f"{dice}_{epsilon}{plus}{added}"

@@ -9,16 +9,17 @@ import numpy as np
 from dicegrad.errors import InputError
 
 HEURISTIC = "heuristic"
+NONE = "none"  # of a loss that has no epsilon
 
 
 def heuristic_multiple(text: str) -> float | None:
     """How many times the heuristic an epsilon of the experiment table is.
 
     Args:
-        text: A number of voxels, ``heuristic``, or a multiple such as ``0.1xheuristic``.
+        text: A number of voxels, ``heuristic``, a multiple such as ``0.1xheuristic``, or ``none``.
 
     Returns:
-        The factor; None for a number of voxels.
+        The factor; None for a number of voxels and for ``none``.
 
     Raises:
         InputError: The factor is not a number above 0.

@@ -66,8 +66,9 @@ def widen(table: pd.DataFrame, datasets: Datasets, beside: pd.DataFrame | None =
             by the difference, this study minus the paper.
 
     Returns:
-        The layout; a training that is not in the study is a dash. Comparators (marginal, leaf)
-        are left out where other reductions than I are shown: they have a table of their own.
+        The layout; a training that is not in the study is a dash. Other losses (marginal,
+        leaf, I + CE, CE) are left out where other reductions than I are shown: they have a table
+        of their own.
     """
     plain = table[~table["setup"].isin(COMPARATORS)]
     if plain["setup"].nunique() > 1:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ORDER = ("I", "BI", "I_eps", "marginal", "leaf")
+ORDER = ("I", "BI", "I_eps", "marginal", "leaf", "I+CE", "CE")
+ADDED = "+CE"  # cross-entropy, to what stands before it
 LINE_STYLES = {1: ":", 2: "-.", 4: "--", 8: "-"}
 
 
@@ -32,6 +33,8 @@ _LOOKS = {
     "I_eps": Look("#D55E00", "D", "I$_\\epsilon$", "I<sub>ε</sub>", r"$\mathrm{I}_\epsilon$"),
     "marginal": Look("#009E73", "^", "marginal", "marginal", "marginal"),
     "leaf": Look("#CC79A7", "v", "leaf", "leaf", "leaf"),
+    "I+CE": Look("#56B4E9", "X", "I + CE", "I + CE", r"$\mathrm{I}$ + CE"),
+    "CE": Look("#000000", "*", "CE", "CE", "CE"),
 }
 _SPARE = (("#E69F00", "P"), ("#56B4E9", "X"), ("#000000", "*"), ("#8C6D31", "h"))
 
@@ -45,10 +48,14 @@ def look(setup: str) -> Look:
     """
     if setup in _LOOKS:
         return _LOOKS[setup]
+    if setup.endswith(ADDED):  # to Dice of another reduction or epsilon than I
+        dice = look(setup.removesuffix(ADDED))
+        spelt = [f"{name} + CE" for name in (dice.text, dice.html, dice.latex)]
+        return Look(_spare(setup)[0], dice.marker, *spelt)
     base, _, index = setup.partition("_")
     number = index.removesuffix("eps")
     if number == index or not number:
-        colour, marker = _SPARE[sum(setup.encode()) % len(_SPARE)]
+        colour, marker = _spare(setup)
     else:
         colour, marker = _shade(float(number)), "D"
     tex = rf"\text{{{number}}}" * bool(number) + r"\epsilon" * index.endswith("eps")
@@ -56,6 +63,11 @@ def look(setup: str) -> Look:
     latex = rf"$\mathrm{{{base}}}_{{{tex}}}$" if index else rf"$\mathrm{{{base}}}$"
     text = rf"{base}$_{{{number}\epsilon}}$" if index.endswith("eps") else setup.replace("_", " ")
     return Look(colour, marker, text, html, latex)
+
+
+def _spare(setup: str) -> tuple[str, str]:
+    """Colour and marker, always the same ones for a name."""
+    return _SPARE[sum(setup.encode()) % len(_SPARE)]
 
 
 def _shade(multiple: float) -> str:
@@ -70,10 +82,10 @@ def plain(setup: str) -> str:
     """A setup's name without any markup.
 
     Example:
-        >>> plain("I_eps"), plain("I_0.1eps")
-        ('Iε', 'I 0.1ε')
+        >>> plain("I_eps"), plain("I_0.1eps"), plain("I_eps+CE")
+        ('Iε', 'I 0.1ε', 'Iε + CE')
     """
-    base, _, index = setup.replace("eps", "ε").partition("_")
+    base, _, index = setup.replace("eps", "ε").replace("+", " + ").partition("_")
     return f"{base} {index}" if index[:1].isdigit() else base + index
 
 

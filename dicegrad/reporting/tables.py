@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.comparisons import LOSSES
 from dicegrad.evaluation.setups import add_setup, sort_labelings
 from dicegrad.evaluation.transition import NOTABLE_PUSH, relative_push
 from dicegrad.preprocessing.epsilon import heuristic_multiple
@@ -19,7 +20,7 @@ from dicegrad.reporting.setups import sort_setups
 Datasets = Mapping[str, Mapping[str, Any]]
 
 ALPHA = 0.05
-COMPARATORS = ("marginal", "leaf")
+COMPARATORS = LOSSES[1:]
 TABLE1_COLUMNS = (
     *("dataset", "labeling", "batch_size", "setup", "group", "class", "n"),
     *("dsc", "delta_volume_ml", "p_value", "reference", "learns_empty"),
@@ -61,7 +62,7 @@ def table1(
 def table_losses(
     scores: pd.DataFrame, comparisons: pd.DataFrame, datasets: Datasets, *, alpha: float = ALPHA
 ) -> pd.DataFrame:
-    """I beside marginal and leaf on the same partial labels: all classes and groups.
+    """I beside the other losses on the same partial labels: all classes and groups.
 
     Args:
         scores: scores.tsv.
@@ -74,7 +75,7 @@ def table_losses(
         reference of every comparator is I on the same labels.
     """
     named = add_setup(scores)
-    named = named[(named["labeling"] != "full") & named["setup"].isin(["I", *COMPARATORS])]
+    named = named[(named["labeling"] != "full") & named["setup"].isin(LOSSES)]
     rows = []
     for name, about in datasets.items():
         chosen = named[named["dataset"] == name]
@@ -100,18 +101,21 @@ def learns_empty(
         about: The dataset's `missing`, `classes`.
 
     Returns:
-        True for the missing class of the missing group after training on partial labels with the
-        Dice loss, where the gradient of its empty maps is not negligible: the reduction reaches
-        labelled voxels of other batch elements (B in phi and batch_size > 1) or of other classes
-        (C in phi and another class that keeps its labels), or epsilon is so near the heuristic
-        that an empty map is pushed with a tenth of the most that any epsilon can do. Of a share of
-        partial labels, more than half must be missing: see `evaluation.transition`.
+        True for the missing class of the missing group after training on partial labels where the
+        gradient of its empty maps is not negligible: the loss has cross-entropy, which takes them
+        for background; or it is the Dice loss, and the reduction reaches labelled voxels of other
+        batch elements (B in phi and batch_size > 1) or of other classes (C in phi and another
+        class that keeps its labels), or epsilon is so near the heuristic that an empty map is
+        pushed with a tenth of the most that any epsilon can do. Of a share of partial labels, more
+        than half must be missing: see `evaluation.transition`.
     """
     missing = about["missing"]
     if group != missing["group"] or class_name not in missing["classes"]:
         return False
-    if missing_share(row["labeling"]) <= 0.5 or row["loss"] != "dice":
+    if missing_share(row["labeling"]) <= 0.5 or row["loss"] in ("marginal", "leaf"):
         return False
+    if row["loss"] in ("dice_ce", "cross_entropy"):
+        return True
     multiple = heuristic_multiple(str(row["epsilon"]))
     others = set(about["classes"]) - set(missing["classes"])
     return bool(
@@ -172,7 +176,7 @@ def _significance(
     row: Mapping[str, Any], comparisons: pd.DataFrame, alpha: float, question: str | None
 ) -> dict[str, Any]:
     """The p values of one row against its reference."""
-    question = question or ("loss" if row["setup"] in COMPARATORS else "labeling")
+    question = question or ("loss" if row["setup"] in ("marginal", "leaf") else "labeling")
     reference = (row["labeling"], "I") if question == "loss" else ("full", row["setup"])
     here = comparisons[
         (comparisons["question"] == question)

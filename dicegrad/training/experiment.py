@@ -102,7 +102,8 @@ def train_experiment(
     folds = read_folds(files.folds, {case.subject for case in cases}, settings["fold_count"])
     data = load_prepared(files.images, files.labels, [c.case for c in cases], classes, device)
     split = _split(cases, [folds[case.subject] == fold for case in cases], settings["sampling"])
-    epsilon = _epsilon(experiment.epsilon, files, fold, classes)
+    plain = experiment.loss == "cross_entropy"  # which has no epsilon
+    epsilon = None if plain else _epsilon(experiment.epsilon, files, fold, classes)
     released = sorted(settings.get("released", ()))
     training = TrainingSettings.from_dict(settings["training"])
     if "patience" in released:

@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 
 from dicegrad.errors import InputError
-from dicegrad.losses import DiceLoss, LeafDiceLoss, MarginalDiceLoss
+from dicegrad.losses import (
+    CrossEntropyLoss,
+    DiceCELoss,
+    DiceLoss,
+    LeafDiceLoss,
+    MarginalDiceLoss,
+)
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
@@ -14,7 +20,7 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 def make_objective(
     loss: str,
     phi: str,
-    epsilon: float | Sequence[float],
+    epsilon: float | Sequence[float] | None,
     classes: Sequence[str],
     released: Collection[str] = (),
     voxels: int = 0,
@@ -22,14 +28,16 @@ def make_objective(
     """The loss of an experiment, for logits (B, K, X, Y, Z) and label maps (B, X, Y, Z).
 
     One class is a sigmoid map; several are a softmax with the background first, which is left
-    out of the Dice and leaf Dice loss, and part of the marginal one, as in the paper.
+    out of the Dice and leaf Dice loss, and part of the marginal one, as in the paper, and of
+    cross-entropy.
 
     Args:
-        loss: `dice`, `marginal` or `leaf`.
+        loss: `dice`, `marginal`, `leaf`, `dice_ce` (Dice plus cross-entropy, each once) or
+            `cross_entropy`, which has neither phi nor epsilon.
         phi: Reduction of the Dice loss: `I`, `CI`, `BI` or `BCI`.
         epsilon: One number, or one per class.
         classes: Foreground classes.
-        released: Switches of the authors' code, for a Dice loss of several classes. `loss_scale`:
+        released: Switches of the authors' code, for loss `dice` of several classes. `loss_scale`:
             the mean is over all maps, the background's being weighted 0. `epsilon_broadcast`:
             where each class has its epsilon, every class is taken with all of them, background's
             included, and the mean is over both.
@@ -50,6 +58,10 @@ def make_objective(
         terms = [DiceLoss(phi, e, activation=activation, include_background=binary) for e in shared]
         scaled = "loss_scale" in released and not binary
         return _mean(terms, len(classes) / (len(classes) + 1) if scaled else 1)
+    if loss == "dice_ce":
+        return DiceCELoss(phi, epsilon, activation=activation, include_background=binary)
+    if loss == "cross_entropy":
+        return CrossEntropyLoss(activation=activation)
     if loss == "leaf":
         return LeafDiceLoss(epsilon, activation=activation)
     if loss == "marginal" and not binary:
@@ -59,7 +71,7 @@ def make_objective(
             f"loss marginal needs a background map, which the one class {classes[0]!r} has not; "
             "use it with two classes or more"
         )
-    raise InputError(f"loss is {loss!r}; allowed: dice, marginal, leaf")
+    raise InputError(f"loss is {loss!r}; allowed: dice, marginal, leaf, dice_ce, cross_entropy")
 
 
 def _mean(terms: Sequence[DiceLoss], weight: float) -> Objective:

@@ -52,6 +52,18 @@ def test_an_experiment_is_trained_from_a_prepared_folder(capsys, prepared, setti
     assert (out_folder / "weights.pt").read_bytes() == weights
 
 
+@pytest.mark.parametrize("loss", ["dice_ce", "cross_entropy"])
+def test_cross_entropy_is_trained_without_naming_phi_or_epsilon(
+    capsys, prepared, settings, tmp_path, loss
+):
+    given = ("train", prepared, settings, tmp_path / loss, "--device", "cpu", "--loss", loss)
+    code, out, err = run(capsys, *given)
+    assert (code, err) == (0, "")
+    words = {"dice_ce": "phi I, epsilon 1e-7", "cross_entropy": "phi none, epsilon none"}[loss]
+    assert f"loss {loss}, {words}" in out.replace("\n", " ")
+    assert (tmp_path / loss / "weights.pt").is_file()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -65,6 +77,8 @@ def test_an_experiment_is_trained_from_a_prepared_folder(capsys, prepared, setti
         (["--labeling", "half"], "labeling is 'half'; choose full, partial, or a share"),
         (["--labeling", "full"], "full.npy: no such file; let the workflow prepare it"),
         (["--loss", "marginal"], "loss marginal needs a background map"),
+        (["--loss", "cross_entropy", "--phi", "I"], "neither phi nor epsilon; leave out --phi and"),
+        (["--loss", "cross_entropy", "--epsilon", "1"], "neither phi nor epsilon; leave out --phi"),
         (["--device", "gpu"], "device is 'gpu'; choose auto, cpu, cuda"),
         (["--device", "cuda:99"], "device is cuda:99, but "),
     ],

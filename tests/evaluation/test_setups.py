@@ -21,6 +21,9 @@ from dicegrad.evaluation.setups import add_setup, setup_name, with_missing_label
         ("marginal", "I", "1e-7", "marginal"),
         ("leaf", "I", "1e-7", "leaf"),
         ("leaf", "BI", "1e-7", "leaf_BI"),
+        ("dice_ce", "I", "1e-7", "I+CE"),
+        ("dice_ce", "BI", "heuristic", "BI_eps+CE"),
+        ("cross_entropy", "none", "none", "CE"),
     ],
 )
 def test_setups_have_the_papers_names(loss, phi, epsilon, name):
@@ -42,6 +45,13 @@ def rows(*epsilons, dataset="heart"):
 def test_two_negligible_epsilons_of_one_study_stay_apart():
     named = add_setup(rows("1e-5", "1e-7", "heuristic", "1e-7"))
     assert named["setup"].tolist() == ["I_1e-5", "I", "I_eps", "I"]
+
+
+def test_two_epsilons_beside_cross_entropy_stay_apart():
+    table = rows("1e-5", "1e-7").assign(loss="dice_ce")
+    alone = rows("none").assign(loss="cross_entropy", phi="none")
+    named = add_setup(pd.concat([table, alone, rows("1e-7")]))
+    assert named["setup"].tolist() == ["I_1e-5+CE", "I+CE", "CE", "I"]
 
 
 def test_one_epsilon_written_in_two_ways_is_two_experiments():

@@ -49,6 +49,16 @@ def test_losses_are_one_row_per_class(scores, comparisons, datasets):
     assert [row.keys[0] for row in wide.rows] == ["heart LV", "heart MYO", "heart RV"]
 
 
+def test_table1_keeps_the_papers_form_where_cross_entropy_is_in_the_study(scores, datasets):
+    image_wise = scores[(scores["loss"] == "dice") & (scores["phi"] == "I")]
+    image_wise = image_wise[image_wise["epsilon"] == "1e-7"]
+    both = image_wise.assign(loss="dice_ce")
+    more = pd.concat([scores, both], ignore_index=True)
+    assert widen(table1(more, compare(more), datasets), datasets).setups == ("I", "BI", "I_eps")
+    few = pd.concat([image_wise, both], ignore_index=True)
+    assert widen(table1(few, compare(few), datasets), datasets).setups == ("I", "I+CE")
+
+
 def test_batch_sizes_are_rows(batch_scores, datasets):
     wide = widen(table1(batch_scores, compare(batch_scores), datasets), datasets)
     assert [row.keys[1:] for row in wide.rows] == [

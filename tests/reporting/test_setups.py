@@ -1,6 +1,6 @@
 from itertools import combinations
 
-from dicegrad.reporting.setups import ORDER, line_style, look, sort_setups
+from dicegrad.reporting.setups import ORDER, line_style, look, plain, sort_setups
 
 
 def test_setups_come_in_the_papers_order():
@@ -43,6 +43,14 @@ def test_multiples_of_the_heuristic_shade_from_grey_to_red_and_are_spelt():
     colours = [look(f"I_{multiple}eps").colour for multiple in ("0.001", "0.01", "0.1", "1", "10")]
     assert len(set(colours)) == 5
     assert sort_setups(["I_10eps", "I_2eps", "I_0.1eps"]) == ["I_0.1eps", "I_2eps", "I_10eps"]
+
+
+def test_a_sum_with_cross_entropy_is_spelt_as_one():
+    assert (look("I+CE").html, plain("I+CE")) == ("I + CE", "I + CE")
+    assert look("I_eps+CE").html == "I<sub>ε</sub> + CE"
+    assert look("BI_0.1eps+CE").latex == look("BI_0.1eps").latex + " + CE"
+    assert plain("I_0.1eps+CE") == "I 0.1ε + CE"
+    assert sort_setups(["CE", "BI+CE", "I+CE", "leaf", "I"]) == ["I", "leaf", "I+CE", "CE", "BI+CE"]
 
 
 def test_line_styles_tell_the_batch_size():

@@ -127,6 +127,8 @@ def test_batch_sizes_are_rows_of_their_own(batch_scores, datasets):
         ("I", "0.1xheuristic", 2, "dice", True),
         ("I", "10xheuristic", 2, "dice", True),
         ("I", "0.001xheuristic", 2, "dice", False),
+        ("I", "1e-7", 1, "dice_ce", True),
+        ("none", "none", 1, "cross_entropy", True),
     ],
 )
 def test_what_theory_expects(phi, epsilon, batch_size, loss, expected, datasets):
@@ -157,6 +159,37 @@ def test_losses_are_compared_on_all_classes(scores, comparisons, datasets):
     assert (own["reference"] == "").all()
     assert set(table.loc[table["setup"] != "I", "reference"]) == {"partial/I"}
     assert table.loc[table["setup"] != "I", "p_value"].notna().all()
+
+
+@pytest.fixture
+def with_cross_entropy(scores):
+    """The study with I + CE and CE in it, on full and partial labels, as good as I."""
+    image_wise = scores[(scores["loss"] == "dice") & (scores["phi"] == "I")]
+    image_wise = image_wise[image_wise["epsilon"] == "1e-7"]
+    alone = image_wise.assign(loss="cross_entropy", phi="none", epsilon="none")
+    return pd.concat([scores, image_wise.assign(loss="dice_ce"), alone], ignore_index=True)
+
+
+def test_cross_entropy_stands_beside_i_in_the_table_of_losses(with_cross_entropy, datasets):
+    table = table_losses(with_cross_entropy, compare(with_cross_entropy), datasets)
+    tumor, heart = (table[table["dataset"] == name] for name in ("tumor", "heart"))
+    assert list(dict.fromkeys(tumor["setup"])) == ["I", "I+CE", "CE"]
+    assert list(dict.fromkeys(heart["setup"])) == ["I", "marginal", "leaf", "I+CE", "CE"]
+    assert set(table.loc[table["setup"] != "I", "reference"]) == {"partial/I"}
+    assert set(table.loc[table["learns_empty"], "setup"]) == {"I+CE", "CE"}
+
+
+def test_in_table1_cross_entropy_is_held_against_itself_on_full_labels(
+    with_cross_entropy, datasets, table
+):
+    more = table1(with_cross_entropy, compare(with_cross_entropy), datasets)
+    partial = more[(more["labeling"] == "partial") & more["setup"].isin(["I+CE", "CE"])]
+    assert set(partial["reference"]) == {"full/I+CE", "full/CE"}
+    same = more[~more["setup"].isin(["I+CE", "CE"])].reset_index(drop=True)
+    # All others as before, but for Holm's correction, which counts the tests of a study.
+    columns = [column for column in TABLE1_COLUMNS if column not in ("p_holm",)]
+    losses = same["setup"].isin(["marginal", "leaf"])  # ranked together with the new ones
+    pd.testing.assert_frame_equal(same.loc[~losses, columns], table.loc[~losses, columns])
 
 
 def test_without_comparators_there_is_no_table_of_losses(scores, datasets):

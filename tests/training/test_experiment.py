@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dicegrad.errors import InputError
-from dicegrad.losses import DiceLoss
+from dicegrad.losses import CrossEntropyLoss, DiceLoss
 from dicegrad.training import experiment as module
 from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
 from dicegrad.training.run import derive_seed
@@ -84,6 +84,14 @@ def test_the_heuristic_epsilon_is_that_of_the_fold(folder, given):
     expected = DiceLoss("I", 40.0, activation="sigmoid")(logits, label)
     assert torch.equal(objective(logits, label), expected)
     assert given[0][1]["identity"]["epsilon_value"] == "[40.0]"
+
+
+def test_cross_entropy_asks_for_no_epsilon(folder, given):
+    run(folder, row(loss="cross_entropy", phi="none", epsilon="none"), fold=1)
+    data, objective = given[0][0][0], given[0][0][4]
+    logits, label = torch.randn(2, 1, 8, 8, 4), data.labels[:2]
+    expected = CrossEntropyLoss(activation="sigmoid")(logits, label)
+    assert torch.equal(objective(logits, label), expected)
 
 
 def test_the_released_patience_counts_epochs_as_if_every_case_were_listed_once(folder, given):

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dicegrad.errors import InputError
 from dicegrad.losses import DiceLoss, LeafDiceLoss, MarginalDiceLoss
@@ -104,7 +106,7 @@ def test_released_variants_have_the_gradient_of_their_formula(heart):
 
 def test_switches_leave_what_they_are_not_about_as_it_is(heart):
     switches = ["loss_scale", "epsilon_broadcast", "patience", "masked_scores", "soft_volumes"]
-    for name in ("leaf", "marginal"):
+    for name in ("leaf", "marginal", "dice_ce"):
         plain = make_objective(name, "I", 1e-7, HEART)(*heart)
         assert torch.equal(make_objective(name, "I", 1e-7, HEART, switches, 18)(*heart), plain)
     for switch in switches[2:]:
@@ -125,13 +127,64 @@ def test_leaf_of_one_class_is_a_sigmoid():
     assert torch.equal(make_objective("leaf", "I", 1e-7, ["tumor"])(logits, label), expected)
 
 
+def cross_entropy_by_hand(logits, label):
+    """Mean of -log p of the true class, background included, over all voxels of the batch."""
+    p = logits.softmax(1)
+    return -p.gather(1, label.long()[:, None]).log().mean()
+
+
+def test_cross_entropy_of_three_classes_is_a_softmax_with_its_background(heart):
+    loss = make_objective("cross_entropy", "none", None, HEART)(*heart)
+    torch.testing.assert_close(loss, cross_entropy_by_hand(*heart))
+
+
+def test_dice_and_cross_entropy_count_once_each(heart):
+    dice = torch.stack([soft_dice(*heart, b, k, 5.0) for b in (0, 1) for k in (1, 2, 3)])
+    loss = make_objective("dice_ce", "I", 5.0, HEART)(*heart)
+    torch.testing.assert_close(loss, 1 - dice.mean() + cross_entropy_by_hand(*heart))
+
+
+def test_cross_entropy_of_one_class_is_a_sigmoid():
+    logits = torch.tensor([[[[[0.0, 2.0]]]]])
+    label = torch.tensor([[[[0, 1]]]], dtype=torch.uint8)
+    p = logits.sigmoid().flatten()
+    expected = -((1 - p[0]).log() + p[1].log()) / 2
+    alone = make_objective("cross_entropy", "none", None, ["tumor"])(logits, label)
+    torch.testing.assert_close(alone, expected)
+    both = make_objective("dice_ce", "I", 1e-7, ["tumor"])(logits, label)
+    torch.testing.assert_close(both, expected + 1 - 2 * p[1] / (p.sum() + 1))
+
+
+@given(
+    logits=st.lists(st.floats(-4, 4), min_size=16, max_size=16),
+    phi=st.sampled_from(["I", "CI", "BI", "BCI"]),
+    epsilon=st.sampled_from([1e-7, 3.0, 1e3]),
+)
+def test_with_cross_entropy_no_phi_and_no_epsilon_takes_the_push_off_an_empty_map(
+    logits, phi, epsilon
+):
+    maps = torch.tensor(logits, dtype=torch.float64).reshape(2, 1, 2, 2, 2).requires_grad_()
+    label = torch.zeros(2, 2, 2, 2, dtype=torch.uint8)
+    label[0, 0] = 1  # the second case has no true voxel
+    pushes = []
+    for loss in ("dice", "dice_ce"):
+        value = make_objective(loss, phi, epsilon, ["tumor"])(maps, label)
+        pushes.append(torch.autograd.grad(value, maps)[0][1])
+    torch.testing.assert_close(pushes[1] - pushes[0], maps[1].detach().sigmoid() / maps.numel())
+    assert (pushes[1] > 0).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("focal", "I", 1e-7, HEART), "loss is 'focal'; allowed: dice, marginal, leaf"),
+        (
+            ("focal", "I", 1e-7, HEART),
+            "loss is 'focal'; allowed: dice, marginal, leaf, dice_ce, cross_entropy",
+        ),
         (("marginal", "I", 1e-7, ["tumor"]), "the one class 'tumor' has not"),
         (("dice", "X", 1e-7, HEART), "phi is 'X'"),
         (("dice", "I", 0.0, HEART), "epsilon is 0.0; it must be finite and above 0"),
+        (("dice_ce", "none", 1e-7, HEART), "phi is 'none'"),
     ],
 )
 def test_what_makes_no_loss_is_named(arguments, message):

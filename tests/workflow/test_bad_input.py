@@ -37,6 +37,7 @@ def test_an_unknown_key_of_a_dataset_is_named(study):
         ("heart\tpartial\tdice\tI\t-1\t2\n", "epsilon is '-1'; it should be heuristic, a multiple"),
         ("heart\tpartial\tdice\tI\t1e-7\t0\n", "batch_size is '0'; it should be a whole number"),
         ("heart\tmissing\tdice\tI\t1e-7\t2\n", "labeling is 'missing'; it should be full, partial"),
+        ("heart\tpartial\tcross_entropy\tI\t1e-7\t2\n", "write none for both"),
         ("lung\tpartial\tdice\tI\t1e-7\t2\n", "dataset 'lung'"),
         (ROWS.splitlines(keepends=True)[0], "experiment 4 repeats experiment 1"),
     ],
