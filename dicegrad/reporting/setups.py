@@ -34,7 +34,7 @@ _LOOKS = {
     "marginal": Look("#009E73", "^", "marginal", "marginal", "marginal"),
     "leaf": Look("#CC79A7", "v", "leaf", "leaf", "leaf"),
     "I+CE": Look("#56B4E9", "X", "I + CE", "I + CE", r"$\mathrm{I}$ + CE"),
-    "CE": Look("#000000", "*", "CE", "CE", "CE"),
+    "CE": Look("#000000", "P", "CE", "CE", "CE"),
 }
 _SPARE = (("#E69F00", "P"), ("#56B4E9", "X"), ("#000000", "*"), ("#8C6D31", "h"))
 
