@@ -19,7 +19,7 @@ from dicegrad.errors import InputError
 from dicegrad.preprocessing.arrays import atomic_path, new_array
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
 from dicegrad.preprocessing.normalisation import normalise
-from dicegrad.preprocessing.resampling import resample_image, resample_label
+from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image, resample_label
 from dicegrad.preprocessing.settings import Preprocessing
 
 Progress = Callable[[int, int, str], None]
@@ -263,3 +263,4 @@ def _map(work: Callable, cases: Sequence[Case], workers: int) -> Iterator[Prepar
 def _one_thread() -> None:
     """One thread per process: the processes share the cores among themselves."""
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    blas_on_one_thread()  # for good: threads that come and go between two volumes keep a core busy

@@ -7,9 +7,12 @@ voxel centre; what lies beyond is outside, where SimpleITK would extend the bord
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cache
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
+from threadpoolctl import ThreadpoolController
 
 from dicegrad.preprocessing.grids import TOLERANCE, Grid, bounding_box
 
@@ -89,9 +92,23 @@ def apply_matrices(volume: np.ndarray, matrices: Sequence[np.ndarray]) -> np.nda
     # Arrays from SimpleITK lie in memory as (Z, Y, X).
     data = volume[tuple(block)].T
     _, height, width = data.shape
-    data = _multiply(along_z, data.reshape(1, len(data), -1)).reshape(-1, height, width)
-    data = _multiply(along_y, data)
-    return _multiply(along_x, data.swapaxes(1, 2)).transpose(1, 2, 0)
+    with blas_on_one_thread():
+        data = _multiply(along_z, data.reshape(1, len(data), -1)).reshape(-1, height, width)
+        data = _multiply(along_y, data)
+        return _multiply(along_x, data.swapaxes(1, 2)).transpose(1, 2, 0)
+
+
+def blas_on_one_thread() -> AbstractContextManager:
+    """From this call on until the end of the context, numpy multiplies matrices on one thread.
+
+    Another number of threads rounds otherwise, and is no faster for matrices as small as these.
+    """
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # which looks for it in the whole process: once
 
 
 def _multiply(matrix: np.ndarray, data: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, map_coordinates
+from threadpoolctl import threadpool_limits
 
 from dicegrad.preprocessing.grids import Grid
 from dicegrad.preprocessing.resampling import (
@@ -159,3 +160,14 @@ def test_a_grid_that_misses_the_volume_is_empty():
     assert not image.any()
     assert not mask.any()
     assert not resample_label(np.ones(original.size, np.uint8), original, far, 1).any()
+
+
+def test_the_number_of_threads_changes_no_bit():
+    old = centred((166, 107, 12), (1, 1, 4))
+    new = centred((52, 45, 10), (3, 2.4, 4.8))
+    volume = np.random.default_rng(0).normal(size=old.size).astype(np.float32)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, "blas"):
+            found.append(resample_image(volume, old, new)[0])
+    np.testing.assert_array_equal(*found)
