@@ -17,6 +17,7 @@ from dicegrad.prediction.restoration import (
 )
 from dicegrad.preprocessing.grids import Grid
 from dicegrad.training.network import NetworkSettings, UNet
+from dicegrad.training.numerics import memory
 
 
 def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") -> UNet:
@@ -51,9 +52,12 @@ def probabilities(network: nn.Module, image: np.ndarray) -> np.ndarray:
 
     Returns:
         (K + 1, X, Y, Z) float32, background first. A single sigmoid map p becomes (1 - p, p).
+
+    Raises:
+        InputError: The memory of a GPU is full.
     """
     device = next(network.parameters()).device
-    with torch.inference_mode():
+    with torch.inference_mode(), memory(device, "let less share the GPU, or predict on the CPU"):
         logits = network(torch.as_tensor(np.array(image), device=device).float()[None])[0]
         if len(logits) == 1:
             foreground = logits.sigmoid()

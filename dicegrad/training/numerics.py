@@ -70,12 +70,20 @@ def numerics(settings: TrainingSettings, device: torch.device) -> Iterator[None]
         deterministic=settings.deterministic,
         allow_tf32=settings.precision != "float32",
     )
+    current = torch.cuda.device(device if device.type == "cuda" else -1)
+    with memory(device, "lower batch_size, or let fewer trainings share the GPU"), cudnn, current:
+        yield
+
+
+@contextmanager
+def memory(device: torch.device, advice: str) -> Iterator[None]:
+    """Say in one line that the memory of a GPU is full, and what to do about it.
+
+    Raises:
+        InputError: It is.
+    """
     try:
-        with cudnn, torch.cuda.device(device if device.type == "cuda" else -1):
-            yield
+        yield
     except torch.cuda.OutOfMemoryError as error:
         first = str(error).partition(". ")[0]
-        raise InputError(
-            f"the memory of {device} is full ({first}); lower batch_size, or let fewer trainings "
-            "share the GPU"
-        ) from error
+        raise InputError(f"the memory of {device} is full ({first}); {advice}") from error

@@ -56,6 +56,15 @@ def test_an_image_that_is_mapped_read_only_is_left_as_it_is(image, tmp_path):
     assert np.isfinite(p).all()
 
 
+def test_a_full_gpu_is_one_line(image):
+    class Large(UNet):
+        def forward(self, image):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with pytest.raises(InputError, match=r"is full \(CUDA out of memory\); let less share the GPU"):
+        probabilities(Large(settings()).eval(), image)
+
+
 def test_a_network_comes_back_ready_to_predict(image, tmp_path):
     network = UNet(settings()).eval()
     torch.save(network.state_dict(), tmp_path / "weights.pt")
