@@ -162,7 +162,7 @@ def _check_loss(row: Mapping[str, str], classes: list[str]) -> None:
             f"epsilon is {row['epsilon']}, but Dice of two empty maps needs one above 0; write, "
             "say, 1e-7"
         )
-    if row["loss"] in ("marginal", "leaf") and (row["phi"] != "I" or heuristic):
+    if row["loss"] not in ("dice", "dice_ce") and (row["phi"] != "I" or heuristic):
         raise InputError(
             f"loss {row['loss']} is image-wise with a numeric epsilon; write phi I and, say, "
             "epsilon 1e-7"

@@ -88,6 +88,6 @@ def _phi_and_epsilon(options: argparse.Namespace) -> tuple[str, str]:
             )
         return NONE, NONE
     phi, epsilon = options.phi or "I", options.epsilon or "1e-7"
-    if options.loss in ("marginal", "leaf") and phi != "I":
+    if options.loss not in ("dice", "dice_ce") and phi != "I":
         raise InputError(f"loss {options.loss} is image-wise, not {phi}; leave out --phi")
     return phi, epsilon

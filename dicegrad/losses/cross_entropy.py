@@ -69,6 +69,8 @@ class CrossEntropyLoss(nn.Module):
 class DiceCELoss(nn.Module):
     """A weighted sum of the Dice loss and the cross-entropy, from logits.
 
+    Whatever phi and epsilon are, it learns missing labels as background, as cross-entropy does.
+
     Args:
         phi: The reduction of the Dice term.
         epsilon: Smoothing term of the Dice term.

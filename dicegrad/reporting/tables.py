@@ -112,10 +112,10 @@ def learns_empty(
     missing = about["missing"]
     if group != missing["group"] or class_name not in missing["classes"]:
         return False
-    if missing_share(row["labeling"]) <= 0.5 or row["loss"] in ("marginal", "leaf"):
+    if missing_share(row["labeling"]) <= 0.5:
         return False
-    if row["loss"] in ("dice_ce", "cross_entropy"):
-        return True
+    if row["loss"] != "dice":
+        return row["loss"] in ("dice_ce", "cross_entropy")
     multiple = heuristic_multiple(str(row["epsilon"]))
     others = set(about["classes"]) - set(missing["classes"])
     return bool(
