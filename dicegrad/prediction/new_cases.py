@@ -49,6 +49,25 @@ def network_settings(settings: Mapping, adapter: Adapter, where: object) -> Netw
     return network
 
 
+def check_dataset(dataset: Path, weights: Sequence[Path]) -> None:
+    """See that weights of a study are of this dataset, which their folder names.
+
+    Weights themselves hold no settings: with those of another dataset, a network of the same shape
+    would predict without a complaint.
+
+    Raises:
+        InputError: They are of another one.
+    """
+    for path in weights:
+        for part in path.absolute().parts:
+            prefix, found, name = part.partition("~")
+            if found and prefix == "dataset" and name != dataset.stem:
+                raise InputError(
+                    f"{path}: weights of the dataset {name}, not of {dataset.stem}; give "
+                    f"{dataset.with_stem(name)}, or other weights"
+                )
+
+
 def load_networks(
     settings: NetworkSettings, weights: Sequence[Path], device: str
 ) -> tuple[nn.Module, ...]:

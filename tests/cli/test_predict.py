@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -193,6 +194,20 @@ def test_words_that_do_not_fit_are_one_line_before_anything_is_written(
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert message in err
     assert contents(place) == before
+
+
+def test_weights_of_a_study_are_for_the_dataset_that_their_folder_names(capsys, place):
+    for name in ("toy", "other"):
+        (place / f"dataset~{name}" / "fold~0").mkdir(parents=True)
+        shutil.copy(place / "a.pt", place / f"dataset~{name}" / "fold~0" / "weights.pt")
+    code, _, err = predict(capsys, place, weights=["dataset~other/fold~0/weights.pt"])
+    weights, yaml_there = place / "dataset~other" / "fold~0" / "weights.pt", place / "other.yaml"
+    assert (code, err) == (
+        1,
+        f"error: {weights}: weights of the dataset other, not of toy; give {yaml_there}, or other "
+        "weights\n",
+    )
+    assert predict(capsys, place, weights=["dataset~toy/fold~0/weights.pt"])[0] == 0
 
 
 @pytest.mark.parametrize("key", ["adapter", "root", "classes", "preprocessing", "network"])
