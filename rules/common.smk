@@ -16,17 +16,18 @@ from dicegrad.data import download
 from dicegrad.data.cases import check_names, get_adapter, raw_files
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.epsilon import heuristic_multiple
+from dicegrad.schemas import read_yaml, with_defaults
 
 
 def read_study():
     """The config, the experiments and the datasets; one line where they cannot be used."""
     folder = Path(workflow.basedir) / "config"
     schemas = {
-        name: study.read_yaml(folder / "schemas" / f"{name}.schema.yaml")
+        name: read_yaml(folder / "schemas" / f"{name}.schema.yaml")
         for name in ("config", "experiments", "dataset")
     }
     where = ", ".join(map(str, workflow.configfiles)) or "config"
-    settings = study.with_defaults(config, schemas["config"], where)
+    settings = with_defaults(config, schemas["config"], where)
     rows = study.read_experiments(Path(settings["experiments"]), schemas["experiments"])
     datasets = study.read_datasets(
         (row["dataset"] for row in rows),

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from dicegrad import study
+from dicegrad.schemas import read_yaml, with_defaults
 from dicegrad.training.network import NetworkSettings
 from dicegrad.training.settings import TrainingSettings
 
 CONFIG = Path(__file__).parents[1] / "config"
 SCHEMAS = {
-    name: study.read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml")
+    name: read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml")
     for name in ("config", "dataset", "experiments")
 }
 
@@ -21,7 +22,7 @@ def dataset_of(name):
 
 @pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_study_can_be_run(path):
-    settings = study.with_defaults(study.read_yaml(path), SCHEMAS["config"], str(path))
+    settings = with_defaults(read_yaml(path), SCHEMAS["config"], str(path))
     table = CONFIG.parent / settings["experiments"]
     rows = study.read_experiments(table, SCHEMAS["experiments"])
     names = [row["dataset"] for row in rows]
@@ -35,7 +36,7 @@ def test_every_shipped_study_can_be_run(path):
 
 
 def test_every_shipped_table_belongs_to_a_study():
-    used = {study.read_yaml(path)["experiments"] for path in CONFIG.glob("*.yaml")}
+    used = {read_yaml(path)["experiments"] for path in CONFIG.glob("*.yaml")}
     shipped = {f"config/experiments/{path.name}" for path in CONFIG.glob("experiments/*.tsv")}
     assert used == shipped
 

@@ -1,4 +1,4 @@
-"""The real schemas: every fault is one line that names file, key and value."""
+"""With the real schemas: every fault is one line that names file, key and value."""
 
 from pathlib import Path
 
@@ -7,22 +7,16 @@ import yaml
 
 from dicegrad import study
 from dicegrad.errors import InputError
+from dicegrad.schemas import read_yaml
+from tests.conftest import refusal
 
 CONFIG = Path(__file__).parents[1] / "config"
 SCHEMAS = {
-    name: study.read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml")
-    for name in ("config", "dataset", "experiments")
+    name: read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml")
+    for name in ("dataset", "experiments")
 }
 HEADER = "dataset\tlabeling\tloss\tphi\tepsilon\tbatch_size\n"
 ROW = dict(zip(study.COLUMNS, ("heart", "partial", "dice", "I", "1e-7", "2"), strict=True))
-
-
-def refusal(function, *arguments):
-    """The one line that a call is refused with."""
-    with pytest.raises(InputError) as error:
-        function(*arguments)
-    assert len(str(error.value).splitlines()) == 1
-    return str(error.value)
 
 
 def line(**changes):
@@ -45,80 +39,6 @@ def read_one(name="heart", **overrides):
     """A shipped dataset with settings changed by the config."""
     folder, changes = CONFIG / "datasets", {name: overrides}
     return study.read_datasets([name], folder, changes, SCHEMAS["dataset"], "mine.yaml")[name]
-
-
-# YAML and schemas
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"a: [1\nb: 2\n", "not valid YAML at line 2"),
-        (b"- a\n- b\n", "holds ['a', 'b']; it should hold keys and values"),
-        (b"", "holds None; it should hold keys and values"),
-        (b"a: \xff\xfe\n", "cannot be read"),
-    ],
-)
-def test_a_file_that_holds_no_settings_is_named(tmp_path, content, message):
-    path = tmp_path / "mine.yaml"
-    path.write_bytes(content)
-    text = refusal(study.read_yaml, path)
-    assert text.startswith(f"{path}: ")
-    assert message in text
-
-
-def test_a_missing_file_and_a_folder_are_named(tmp_path):
-    assert refusal(study.read_yaml, tmp_path / "no.yaml") == f"{tmp_path}/no.yaml: no such file"
-    assert "cannot be read" in refusal(study.read_yaml, tmp_path)
-
-
-def config(**changes):
-    return {"study": "mine", "experiments": "mine.tsv", **changes}
-
-
-def test_what_a_config_leaves_out_has_its_default():
-    settings = study.with_defaults(config(seed=4), SCHEMAS["config"], "mine.yaml")
-    assert settings == {
-        "study": "mine",
-        "experiments": "mine.tsv",
-        "seed": 4,
-        "folds": "all",
-        "device": "auto",
-        "training_threads": 1,
-        "tensorboard": False,
-        "datasets": {},
-        "outputs": "all",
-        "draws": 100000,
-    }
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"bach_size": 2}, "unknown key bach_size; the keys there are study, experiments, seed"),
-        ({"study": "a b"}, "study is 'a b'; it does not match '^[A-Za-z0-9]"),
-        ({"study": 3}, "study is 3; it is not of type 'string'"),
-        ({"folds": "some"}, "folds is 'some'; it "),
-        ({"folds": []}, "folds is []; it should be non-empty"),
-        ({"folds": [0, 0]}, "folds is [0, 0]; it has non-unique elements"),
-        ({"folds": [-1]}, "folds.0 is -1; it is less than the minimum of 0"),
-        ({"folds": [True]}, "folds.0 is True; it is not of type 'integer'"),
-        ({"device": "gpu"}, "device is 'gpu'; allowed: auto, cpu, cuda"),
-        ({"seed": -1}, "seed is -1; it is less than the minimum of 0"),
-        ({"seed": 1.5}, "seed is 1.5; it is not of type 'integer'"),
-        ({"outputs": ["table"]}, "outputs.0 is 'table'; allowed: table1, table_losses"),
-        ({"draws": 10}, "draws is 10; it is less than the minimum of 1000"),
-        ({"datasets": {"heart": 3}}, "datasets.heart is 3; it is not of type 'object'"),
-    ],
-)
-def test_a_fault_of_the_config_is_named_by_key_and_value(changes, message):
-    text = refusal(study.with_defaults, config(**changes), SCHEMAS["config"], "mine.yaml")
-    assert text.startswith(f"mine.yaml: {message}")
-
-
-def test_a_key_that_is_missing_is_named():
-    text = refusal(study.with_defaults, {"study": "a"}, SCHEMAS["config"], "mine.yaml")
-    assert text == "mine.yaml: experiments is missing; add it"
 
 
 # The experiment table

@@ -18,7 +18,8 @@ def read_dataset(path: Path, needed: Sequence[str], configfile: Path | None = No
     Raises:
         InputError: A file cannot be read, or a setting is missing or wrong.
     """
-    from dicegrad.study import check, merge, read_yaml
+    from dicegrad.schemas import check, read_yaml
+    from dicegrad.study import merge
 
     settings, where = read_yaml(path), str(path)
     if configfile is not None:

@@ -14,7 +14,7 @@ from dicegrad.data.cases import find_cases
 from dicegrad.prediction.inference import predict_case
 from dicegrad.preprocessing.prepare import prepare_case
 from dicegrad.preprocessing.settings import Preprocessing
-from dicegrad.study import read_yaml
+from dicegrad.schemas import read_yaml
 
 DATASET = Path(__file__).parents[2] / "config" / "datasets" / "brats.yaml"
 SIZE = (240, 240, 155)

@@ -1,0 +1,81 @@
+"""The real schema of a config: every fault is one line that names file, key and value."""
+
+from pathlib import Path
+
+import pytest
+
+from dicegrad.schemas import read_yaml, with_defaults
+from tests.conftest import refusal
+
+SCHEMA = read_yaml(Path(__file__).parents[1] / "config" / "schemas" / "config.schema.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [1\nb: 2\n", "not valid YAML at line 2"),
+        (b"- a\n- b\n", "holds ['a', 'b']; it should hold keys and values"),
+        (b"", "holds None; it should hold keys and values"),
+        (b"a: \xff\xfe\n", "cannot be read"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_named(tmp_path, content, message):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    text = refusal(read_yaml, path)
+    assert text.startswith(f"{path}: ")
+    assert message in text
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    assert refusal(read_yaml, tmp_path / "no.yaml") == f"{tmp_path}/no.yaml: no such file"
+    assert "cannot be read" in refusal(read_yaml, tmp_path)
+
+
+def config(**changes):
+    return {"study": "mine", "experiments": "mine.tsv", **changes}
+
+
+def test_what_a_config_leaves_out_has_its_default():
+    settings = with_defaults(config(seed=4), SCHEMA, "mine.yaml")
+    assert settings == {
+        "study": "mine",
+        "experiments": "mine.tsv",
+        "seed": 4,
+        "folds": "all",
+        "device": "auto",
+        "training_threads": 1,
+        "tensorboard": False,
+        "datasets": {},
+        "outputs": "all",
+        "draws": 100000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bach_size": 2}, "unknown key bach_size; the keys there are study, experiments, seed"),
+        ({"study": "a b"}, "study is 'a b'; it does not match '^[A-Za-z0-9]"),
+        ({"study": 3}, "study is 3; it is not of type 'string'"),
+        ({"folds": "some"}, "folds is 'some'; it "),
+        ({"folds": []}, "folds is []; it should be non-empty"),
+        ({"folds": [0, 0]}, "folds is [0, 0]; it has non-unique elements"),
+        ({"folds": [-1]}, "folds.0 is -1; it is less than the minimum of 0"),
+        ({"folds": [True]}, "folds.0 is True; it is not of type 'integer'"),
+        ({"device": "gpu"}, "device is 'gpu'; allowed: auto, cpu, cuda"),
+        ({"seed": -1}, "seed is -1; it is less than the minimum of 0"),
+        ({"seed": 1.5}, "seed is 1.5; it is not of type 'integer'"),
+        ({"outputs": ["table"]}, "outputs.0 is 'table'; allowed: table1, table_losses"),
+        ({"draws": 10}, "draws is 10; it is less than the minimum of 1000"),
+        ({"datasets": {"heart": 3}}, "datasets.heart is 3; it is not of type 'object'"),
+    ],
+)
+def test_a_fault_of_the_config_is_named_by_key_and_value(changes, message):
+    text = refusal(with_defaults, config(**changes), SCHEMA, "mine.yaml")
+    assert text.startswith(f"mine.yaml: {message}")
+
+
+def test_a_key_that_is_missing_is_named():
+    text = refusal(with_defaults, {"study": "a"}, SCHEMA, "mine.yaml")
+    assert text == "mine.yaml: experiments is missing; add it"
