@@ -35,9 +35,11 @@ def torchs_own(run: Run) -> tuple[nn.Module, Adam]:
     network = copy.deepcopy(run.network).to(memory_format=torch.contiguous_format)
     network.memory_format = torch.contiguous_format
     for layer in network.modules():
-        for own in (nn.Conv3d, nn.InstanceNorm3d):
+        for own in (nn.Conv3d, nn.InstanceNorm3d, nn.LeakyReLU):
             if isinstance(layer, own):
                 layer.__class__ = own
+        if isinstance(layer, nn.LeakyReLU):  # as MONAI and nnU-Net have it
+            layer.inplace = True
     return network, make_adam(network, run.settings)
 
 
