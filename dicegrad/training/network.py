@@ -6,6 +6,7 @@ decoder normalises skip and upsampled maps together.
 """
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 import torch
@@ -182,10 +183,16 @@ class Decoder(nn.Module):
         """Maps (B, F, X, Y, Z) of a skip of the same size and coarser maps."""
         # Upsampling repeats every voxel equally often, so a normalisation before it gives the same
         # as one after it, for an eighth of the work.
-        below = self.below(below)
-        with torch.autocast(below.device.type, enabled=False):  # which would make it float32
-            up = functional.interpolate(below, scale_factor=self.scale, mode="nearest")
+        up = _upsample(self.below(below), self.scale)
         return self.block(torch.cat([self.skip(skip), up], dim=1))
+
+
+def _upsample(maps: Tensor, scale: tuple[float, float, float]) -> Tensor:
+    """Every voxel repeated along each axis, in the type it has."""
+    half = maps.dtype in (torch.bfloat16, torch.float16)
+    # Autocast would make copies of half the precision twice as large.
+    with torch.autocast(maps.device.type, enabled=False) if half else nullcontext():
+        return functional.interpolate(maps, scale_factor=scale, mode="nearest")
 
 
 def kernels_of(network: nn.Module) -> list[nn.Parameter]:

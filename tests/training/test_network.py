@@ -162,3 +162,17 @@ def test_settings_that_make_no_network_are_named(tiny_network, changes, message)
 def test_an_unknown_key_is_named():
     with pytest.raises(InputError, match="network: unknown key 'depth'; allowed: encoder, decoder"):
         NetworkSettings.from_dict({"depth": 4}, 1, 1)
+
+
+def test_maps_of_half_precision_are_upsampled_and_joined_as_they_are(tiny_network):
+    network, seen = UNet(tiny_network(norm="batch")), []
+    joined = network.decoder[0].block[0]
+    joined.register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(torch.zeros(1, 1, 8, 8, 4))
+    assert seen == [torch.bfloat16]
+
+
+def test_operations_can_be_counted_on_tensors_without_values(tiny_network):
+    network = UNet(tiny_network()).to("meta")
+    assert network(torch.zeros(2, 1, 8, 8, 4, device="meta")).shape == (2, 1, 8, 8, 4)
