@@ -39,6 +39,11 @@ def find_images(inputs: Sequence[Path], channels: Sequence[str]) -> Images:
     else:
         found, problems = _of_files(inputs, channels), []
     for paths in found.values():
+        problems += [
+            f"{path}: a folder, or a link that leads nowhere; put the image there"
+            for path in paths
+            if not path.is_file()
+        ]
         problems += header_problems(paths)
     if problems:
         raise InputError("\n".join(problems))

@@ -99,3 +99,12 @@ def test_files_that_do_not_fit_the_dataset_are_one_line(tmp_path, names, channel
     text = fault([tmp_path / name for name in names], channels)
     assert message in text
     assert "\n" not in text
+
+
+def test_what_is_called_an_image_and_is_no_file_has_a_line(tmp_path):
+    (tmp_path / "a_0000.nii.gz").mkdir()
+    (tmp_path / "b_0000.nii.gz").symlink_to(tmp_path / "nowhere.nii.gz")
+    write(tmp_path / "c_0000.nii.gz")
+    lines = fault([tmp_path], ONE).splitlines()
+    said = "a folder, or a link that leads nowhere; put the image there"
+    assert lines == [f"{tmp_path / name}_0000.nii.gz: {said}" for name in ("a", "b")]
