@@ -1,12 +1,17 @@
 """The ways to install agree on versions."""
 
+import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
+# As Python calls a package that conda or PyPI calls otherwise.
+MODULES = {"pytorch": "torch", "simpleitk": "SimpleITK", "PyYAML": "yaml"}
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 
 
@@ -23,6 +28,43 @@ def test_conda_environments_agree_with_the_lock(path):
         name, version = dependency.split(" =")
         if name != "python":
             assert version == lock[CONDA_NAMES.get(name, name)], name
+
+
+def scripts_of(environment: str) -> list[Path]:
+    """The scripts of the rules that run in an environment."""
+    text = "".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+    rules = re.findall(r'envs/(\w+)\.yaml"(?:(?!envs/).)*?scripts/(\w+\.py)"', text, re.DOTALL)
+    return sorted({REPOSITORY / "scripts" / name for where, name in rules if where == environment})
+
+
+HIDE = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name in {}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda p: p.name)
+def test_conda_environments_hold_what_their_scripts_import(path):
+    held = [each.split(" =")[0] for each in yaml.safe_load(path.read_text())["dependencies"]]
+    wanted = re.findall(r'"([A-Za-z][\w-]*)>=', (REPOSITORY / "pyproject.toml").read_text())
+    absent = {MODULES.get(each, each) for each in wanted} - {
+        MODULES.get(each, each) for each in held
+    }
+    code = HIDE.format(sorted(absent))
+    scripts = scripts_of(path.stem)
+    for script in scripts:
+        body = ast.parse(script.read_text()).body
+        imports = [each for each in body if isinstance(each, ast.Import | ast.ImportFrom)]
+        code += "".join(f"{ast.unparse(each)}\n" for each in imports)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert scripts
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_lock_holds_exact_versions_of_all_that_is_asked_for():
