@@ -1,5 +1,6 @@
 """The way back: from the network's grid to the original one, and into a file."""
 
+import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -139,16 +140,35 @@ def write_prediction(
         classes: Names of the classes, in network order.
         class_values: The adapter's raw values per class.
         reference: The case's original image (its header alone is used).
+
+    Raises:
+        InputError: See `write_volume`.
     """
     write_volume(path, to_raw_values(label, classes, class_values), reference)
 
 
 def write_volume(path: Path, volume: np.ndarray, reference: sitk.Image) -> None:
-    """Write (X, Y, Z) voxels as NIfTI with the header of an image; the file appears whole."""
+    """Write (X, Y, Z) voxels as .nii.gz with the header of an image; the file appears whole.
+
+    Raises:
+        InputError: It cannot be written, since the disk is full, say.
+    """
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.T))
     image.CopyInformation(reference)
     with atomic_path(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+        try:
+            sitk.WriteImage(image, str(temporary), useCompression=True)
+            whole = _unpacked_bytes(temporary) >= volume.nbytes
+        except (RuntimeError, OSError, EOFError):
+            whole = False
+        if not whole:
+            raise InputError(f"{path}: could not be written; free some space and start again")
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Length of what a .gz file holds; ITK ends it early, and says nothing, on a full disk."""
+    with gzip.open(path) as stream:
+        return sum(map(len, iter(lambda: stream.read(1 << 20), b"")))
 
 
 def read_header(path: Path) -> Grid:

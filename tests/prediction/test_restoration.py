@@ -1,3 +1,5 @@
+import resource
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -5,12 +7,14 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dicegrad.errors import InputError
 from dicegrad.prediction.restoration import (
     read_header,
     restore,
     soft_volumes,
     to_raw_values,
     write_prediction,
+    write_volume,
 )
 from dicegrad.preprocessing.grids import Grid, network_grid
 from dicegrad.preprocessing.resampling import resample_label
@@ -144,3 +148,17 @@ def test_simpleitk_and_nibabel_see_the_geometry_of_the_image(tmp_path):
     assert ours.get_data_dtype() == np.uint8
     assert read_header(path) == read_header(tmp_path / "image.nii.gz")
     assert read_header(path) == Grid.of_image(reference)
+
+
+@pytest.mark.parametrize("room", [0, 1000])
+def test_a_volume_that_the_disk_has_no_room_for_is_refused_and_leaves_no_file(tmp_path, room):
+    image = case_image()
+    volume = np.random.default_rng(0).random(image.GetSize(), np.float32)  # nothing to compress
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"x.nii.gz: could not be written; free some space"):
+            write_volume(tmp_path / "x.nii.gz", volume, image)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
