@@ -23,8 +23,13 @@ def read_dataset(path: Path, needed: Sequence[str], configfile: Path | None = No
 
     settings, where = read_yaml(path), str(path)
     if configfile is not None:
-        replaced = read_yaml(configfile).get("datasets") or {}
-        settings = merge(settings, replaced.get(path.stem, {}))
+        datasets = read_yaml(configfile).get("datasets") or {}
+        replaced = datasets.get(path.stem, {}) if isinstance(datasets, dict) else datasets
+        if not isinstance(replaced, dict):
+            raise InputError(
+                f"{configfile}: datasets has {replaced!r}; it should hold settings by dataset"
+            )
+        settings = merge(settings, replaced)
         where = f"{path} with {configfile}"
     for key in needed:
         if key not in settings:
@@ -41,8 +46,8 @@ def device_there(name: str) -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda"):
+    kind, colon, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (colon and not number):
         raise InputError(f"device is {name!r}; choose auto, cpu, cuda, or one card such as cuda:1")
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device is {name}, but torch {torch.__version__} finds no GPU here")

@@ -130,6 +130,15 @@ def test_settings_that_a_study_replaces_are_taken_from_its_config(capsys, place)
     assert contents(place / "same") == contents(place / "plain")
 
 
+@pytest.mark.parametrize("content", ["[toy]", "{toy: }", "{toy: 3}"])
+def test_a_config_whose_datasets_hold_no_settings_is_one_line(capsys, place, content):
+    study = place / "study.yaml"
+    study.write_text(f"datasets: {content}")
+    code, _, err = predict(capsys, place, "--configfile", study)
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith(f"error: {study}: datasets has ")
+
+
 def test_a_grid_that_lay_on_the_true_label_is_placed_where_one_says(capsys, place):
     predict(capsys, place)
     change_settings(place, preprocessing=SETTINGS["preprocessing"] | {"crop": "label"})

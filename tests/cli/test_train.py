@@ -79,6 +79,7 @@ def test_cross_entropy_is_trained_without_naming_phi_or_epsilon(
         (["--loss", "marginal"], "loss marginal needs a background map"),
         (["--loss", "cross_entropy", "--phi", "I"], "neither phi nor epsilon; leave out --phi and"),
         (["--loss", "cross_entropy", "--epsilon", "1"], "neither phi nor epsilon; leave out --phi"),
+        (["--device", "cpu:"], "device is 'cpu:'; choose auto, cpu, cuda"),
         (["--device", "gpu"], "device is 'gpu'; choose auto, cpu, cuda"),
         (["--device", "cuda:99"], "device is cuda:99, but "),
     ],
