@@ -109,6 +109,8 @@ def _of_files(paths: Sequence[Path], channels: Sequence[str]) -> Images:
             "one file a channel, in that order, or a folder"
         )
     names = [_ENDING.sub("", case[0].name).removesuffix("_0000") for case in cases]
+    if "" in names:  # its label map would be a hidden file
+        raise InputError(f"{cases[names.index('')][0]}: has no name before its ending; rename it")
     if twice := repeated(names):
         raise InputError(f"two images are called {twice[0]}; predict them into different folders")
     return dict(sorted(zip(names, cases, strict=True)))

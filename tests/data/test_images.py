@@ -87,6 +87,7 @@ def test_every_case_that_cannot_be_used_has_a_line(tmp_path):
         (["a.nii.gz", "notes.txt"], ONE, "notes.txt: not a NIfTI file"),
         (["a.nii.gz", "folder"], ONE, "folder: a folder among several inputs"),
         (["a.nii.gz", "a_0000.nii.gz"], ONE, "two images are called a; predict them into"),
+        (["_0000.nii.gz"], ONE, "_0000.nii.gz: has no name before its ending; rename it"),
         (["a.nii.gz"], TWO, "1 file, but the dataset has 2 channels, flair, t1; name one file a"),
         (["a.nii.gz"] * 4, TWO, "4 files, but the dataset has 2 channels"),
     ],
@@ -94,6 +95,7 @@ def test_every_case_that_cannot_be_used_has_a_line(tmp_path):
 def test_files_that_do_not_fit_the_dataset_are_one_line(tmp_path, names, channels, message):
     write(tmp_path / "a.nii.gz")
     write(tmp_path / "a_0000.nii.gz")
+    write(tmp_path / "_0000.nii.gz")
     (tmp_path / "notes.txt").touch()
     (tmp_path / "folder").mkdir()
     text = fault([tmp_path / name for name in names], channels)
