@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.epsilon import HEURISTIC, NONE, heuristic_multiple
+from dicegrad.preprocessing.epsilon import HEURISTIC, NONE, epsilon_number, heuristic_multiple
 from dicegrad.schemas import Settings, check, read_yaml
 
 COLUMNS = ("dataset", "labeling", "loss", "phi", "epsilon", "batch_size")
@@ -63,12 +63,17 @@ def check_experiment(row: Mapping[str, str], dataset: Settings, path: Path) -> N
         InputError: It does not; says which row of the table at `path`, and why.
     """
     try:
-        _check_loss(row, dataset["classes"])
+        check_loss(row, dataset["classes"])
     except InputError as error:
         raise InputError(f"{path}: {' '.join(row.values())}: {error}") from None
 
 
-def _check_loss(row: Mapping[str, str], classes: list[str]) -> None:
+def check_loss(row: Mapping[str, str], classes: list[str]) -> None:
+    """Whether loss, phi and epsilon of an experiment fit each other and the classes.
+
+    Raises:
+        InputError: They do not.
+    """
     if row["loss"] == "cross_entropy":
         if not row["phi"] == row["epsilon"] == NONE:
             raise InputError(f"cross-entropy has neither phi nor epsilon; write {NONE} for both")
@@ -79,11 +84,8 @@ def _check_loss(row: Mapping[str, str], classes: list[str]) -> None:
             "cross_entropy alone"
         )
     heuristic = heuristic_multiple(row["epsilon"]) is not None
-    if not heuristic and not 0 < float(row["epsilon"]) < math.inf:
-        raise InputError(
-            f"epsilon is {row['epsilon']}, but Dice of two empty maps needs one above 0; write, "
-            "say, 1e-7"
-        )
+    if not heuristic:
+        epsilon_number(row["epsilon"])
     if row["loss"] not in ("dice", "dice_ce") and (row["phi"] != "I" or heuristic):
         raise InputError(
             f"loss {row['loss']} is image-wise with a numeric epsilon; write phi I and, say, "

@@ -76,7 +76,7 @@ def _predict(options: argparse.Namespace) -> None:
 
     # In the order of what it costs to find a fault.
     dataset = options.dataset
-    new_cases.check_dataset(dataset, options.weights)
+    new_cases.check_origin(dataset, options.weights)
     settings = read_dataset(dataset, _NEEDED, options.configfile)
     adapter = get_adapter(settings["adapter"], Path(settings["root"]))
     check_names({"classes": settings["classes"]}, adapter, str(dataset))

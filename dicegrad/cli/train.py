@@ -43,8 +43,8 @@ def _train(options: argparse.Namespace) -> None:
 
     settings = read_dataset(options.dataset, ("classes", "folds", "network", "training"))
     device = device_there(options.device)
-    _check_training(options, settings)
     phi, epsilon = _phi_and_epsilon(options)
+    _check_training(options, settings, phi, epsilon)
     sampling = sampling_of(settings, options.labeling, epsilon)
     words = (options.loss, phi, epsilon, str(options.batch_size))
     with shown() as report:
@@ -63,11 +63,12 @@ def _train(options: argparse.Namespace) -> None:
     print(f"{options.out / 'weights.pt'} and history.tsv written")
 
 
-def _check_training(options: argparse.Namespace, settings: dict) -> None:
+def _check_training(options: argparse.Namespace, settings: dict, phi: str, epsilon: str) -> None:
     """See that the words fit each other and the dataset, before a file is looked for."""
     from dicegrad.preprocessing.labeling import missing_share
-    from dicegrad.study import folds_to_run
+    from dicegrad.study import check_loss, folds_to_run
 
+    check_loss({"loss": options.loss, "phi": phi, "epsilon": epsilon}, settings["classes"])
     missing_share(options.labeling)
     folds_to_run([options.fold], settings["folds"]["count"], options.dataset.stem)
     if options.seed < 0:
@@ -78,7 +79,7 @@ def _check_training(options: argparse.Namespace, settings: dict) -> None:
 
 
 def _phi_and_epsilon(options: argparse.Namespace) -> tuple[str, str]:
-    """Both as the experiment table would hold them, and fit for the loss."""
+    """Both as the experiment table would hold them."""
     from dicegrad.preprocessing.epsilon import NONE
 
     if options.loss == "cross_entropy":
@@ -87,7 +88,4 @@ def _phi_and_epsilon(options: argparse.Namespace) -> tuple[str, str]:
                 "loss cross_entropy has neither phi nor epsilon; leave out --phi and --epsilon"
             )
         return NONE, NONE
-    phi, epsilon = options.phi or "I", options.epsilon or "1e-7"
-    if options.loss not in ("dice", "dice_ce") and phi != "I":
-        raise InputError(f"loss {options.loss} is image-wise, not {phi}; leave out --phi")
-    return phi, epsilon
+    return options.phi or "I", options.epsilon or "1e-7"

@@ -17,7 +17,12 @@ from dicegrad.prediction.restoration import (
 )
 from dicegrad.preprocessing.grids import Grid
 from dicegrad.training.network import NetworkSettings, UNet
-from dicegrad.training.numerics import memory
+from dicegrad.training.numerics import memory_format, numerics
+from dicegrad.training.settings import TrainingSettings
+
+# Whatever a training computed in; and on one device the same bits each time.
+_FLOAT32 = TrainingSettings(precision="float32", deterministic=True)
+_IF_FULL = "let less share the GPU, or predict on the CPU"
 
 
 def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") -> UNet:
@@ -40,11 +45,13 @@ def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") 
             f"{weights}: no weights of this network ({reason}); train it, or name the dataset that "
             "it was trained with"
         ) from error
-    return network.to(device).eval()
+    order = memory_format(settings.norm, torch.device(device))
+    network.memory_format = order
+    return network.to(device, memory_format=order).eval()
 
 
 def probabilities(network: nn.Module, image: np.ndarray) -> np.ndarray:
-    """Class probabilities of one prepared image.
+    """Class probabilities of one prepared image, computed in float32.
 
     Args:
         network: In evaluation mode.
@@ -57,7 +64,7 @@ def probabilities(network: nn.Module, image: np.ndarray) -> np.ndarray:
         InputError: The memory of a GPU is full.
     """
     device = next(network.parameters()).device
-    with torch.inference_mode(), memory(device, "let less share the GPU, or predict on the CPU"):
+    with torch.inference_mode(), numerics(_FLOAT32, device, _IF_FULL):
         logits = network(torch.as_tensor(np.array(image), device=device).float()[None])[0]
         if len(logits) == 1:
             foreground = logits.sigmoid()

@@ -19,6 +19,9 @@ from dicegrad.preprocessing.prepare import prepare_images, read_volume, voxels
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings
 
+# Where the workflow puts weights: experiment and, in it, dataset.
+_OF_STUDY = re.compile(r"^(.*/dataset~([^/]+)/.+)/fold~\d+/weights\.pt$")
+
 
 @dataclass(frozen=True)
 class Model:
@@ -49,23 +52,31 @@ def network_settings(settings: Mapping, adapter: Adapter, where: object) -> Netw
     return network
 
 
-def check_dataset(dataset: Path, weights: Sequence[Path]) -> None:
-    """See that weights of a study are of this dataset, which their folder names.
+def check_origin(dataset: Path, weights: Sequence[Path]) -> None:
+    """See that weights of a study are of this dataset, and of one experiment, by their folders.
 
     Weights themselves hold no settings: with those of another dataset, a network of the same shape
     would predict without a complaint.
 
     Raises:
-        InputError: They are of another one.
+        InputError: They are of another one, or of several experiments.
     """
+    first = None
     for path in weights:
-        for part in path.absolute().parts:
-            prefix, found, name = part.partition("~")
-            if found and prefix == "dataset" and name != dataset.stem:
-                raise InputError(
-                    f"{path}: weights of the dataset {name}, not of {dataset.stem}; give "
-                    f"{dataset.with_stem(name)}, or other weights"
-                )
+        of_study = _OF_STUDY.search(path.absolute().as_posix())
+        if not of_study:
+            continue
+        experiment, name = of_study.groups()
+        if name != dataset.stem:
+            raise InputError(
+                f"{path}: weights of the dataset {name}, not of {dataset.stem}; give "
+                f"{dataset.with_stem(name)}, or other weights"
+            )
+        if experiment != (first := first or experiment):
+            raise InputError(
+                f"{path}: weights of another experiment than {first}; their probabilities are "
+                "averaged, so name the folds of one"
+            )
 
 
 def load_networks(
@@ -156,31 +167,60 @@ def predict_all(
         report: Takes a line after each case: its name and the volume of each class.
 
     Raises:
-        InputError: Lines on the images that could not be used, at the end.
+        InputError: Lines on the images that could not be used, at the end; or at once that a disk
+            or the memory of a GPU is full.
     """
     problems = []
     for name, paths in images.items():
         try:
-            volumes = predict_images(model, name, paths, out, probabilities)
+            prepared = read_images(paths, model.preprocessing)
         except InputError as error:
             problems.append(str(error))
             report(f"{name}  cannot be used")
             continue
+        volumes = predict_images(model, name, prepared, out, probabilities)
         found = (f"{each} {volume:.1f} ml" for each, volume in volumes.items())
         report("  ".join([name, *found]))
     if problems:
         raise InputError("\n".join(problems))
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The images of a case as the networks take them.
+
+    Attributes:
+        image: (C, X, Y, Z).
+        grid: Of these voxels.
+        original: The grid of the first image.
+    """
+
+    image: np.ndarray
+    grid: Grid
+    original: Grid
+
+
+def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> Prepared:
+    """Read and prepare the images of one case, one file a channel.
+
+    Raises:
+        InputError: An image cannot be used.
+    """
+    images = [read_volume(path) for path in paths]
+    if problems := image_problems(paths, map(voxels, images)):
+        raise InputError("\n".join(problems))
+    return Prepared(*prepare_images(images, preprocessing), Grid.of_image(images[0]))
+
+
 def predict_images(
-    model: Model, name: str, paths: Sequence[Path], out: Path, probabilities: bool = False
+    model: Model, name: str, prepared: Prepared, out: Path, probabilities: bool = False
 ) -> dict[str, float]:
     """Segment the images of one case.
 
     Args:
         model: The networks.
         name: Of the case.
-        paths: One file a channel.
+        prepared: Its images.
         out: Folder for ``<name>.nii.gz``, on the grid of the first image.
         probabilities: Write the probability of each class as well, to
             ``probabilities/<name>_<class>.nii.gz``, float32 on the same grid.
@@ -189,20 +229,16 @@ def predict_images(
         The volume of each class in ml.
 
     Raises:
-        InputError: An image cannot be used.
+        InputError: A disk or the memory of a GPU is full.
     """
-    images = [read_volume(path) for path in paths]
-    if problems := image_problems(paths, map(voxels, images)):
-        raise InputError("\n".join(problems))
-    image, grid = prepare_images(images, model.preprocessing)
-    original, way_back = Grid.of_image(images[0]), model.preprocessing.restoration
-    prediction = mean_probabilities(model.networks, image)
+    original, way_back = prepared.original, model.preprocessing.restoration
+    prediction = mean_probabilities(model.networks, prepared.image)
     if probabilities:
-        maps = restored(prediction[1:], grid, original, way_back)
+        maps = restored(prediction[1:], prepared.grid, original, way_back)
         for each, volume in zip(model.classes, maps, strict=True):
             file = f"{name}_{re.sub('[^A-Za-z0-9.-]', '_', each)}.nii.gz"
             write_volume(out / "probabilities" / file, volume, original.reference())
-    label = restore(prediction, grid, original, way_back)
+    label = restore(prediction, prepared.grid, original, way_back)
     # Last, since --resume goes by it.
     write_prediction(
         _label_map(out, name), label, model.classes, model.class_values, original.reference()

@@ -41,6 +41,25 @@ def heuristic_multiple(text: str) -> float | None:
     return multiple
 
 
+def epsilon_number(text: str) -> float:
+    """An epsilon that is a number of voxels.
+
+    Raises:
+        InputError: It is none, or not above 0, which the Dice of two empty maps needs.
+    """
+    try:
+        epsilon = float(text)
+    except ValueError:
+        raise InputError(
+            f"epsilon is {text!r}; give a number, heuristic, or 0.1xheuristic"
+        ) from None
+    if not 0 < epsilon < math.inf:
+        raise InputError(
+            f"epsilon is {text}, but Dice of two empty maps needs one above 0; write, say, 1e-7"
+        )
+    return epsilon
+
+
 def class_volumes(labels: np.ndarray, classes: int) -> np.ndarray:
     """Number of voxels of each class in each case.
 

@@ -9,7 +9,7 @@ import torch
 
 from dicegrad.data.cases import Case, read_cases
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.epsilon import heuristic_multiple, read_epsilon
+from dicegrad.preprocessing.epsilon import NONE, epsilon_number, heuristic_multiple, read_epsilon
 from dicegrad.preprocessing.folds import read_folds
 from dicegrad.training.dataset import PreparedData, load_prepared
 from dicegrad.training.loop import Report, train
@@ -102,8 +102,7 @@ def train_experiment(
     folds = read_folds(files.folds, {case.subject for case in cases}, settings["fold_count"])
     data = load_prepared(files.images, files.labels, [c.case for c in cases], classes, device)
     split = _split(cases, [folds[case.subject] == fold for case in cases], settings["sampling"])
-    plain = experiment.loss == "cross_entropy"  # which has no epsilon
-    epsilon = None if plain else _epsilon(experiment.epsilon, files, fold, classes)
+    epsilon = _epsilon(experiment.epsilon, files, fold, classes)
     released = sorted(settings.get("released", ()))
     training = TrainingSettings.from_dict(settings["training"])
     if "patience" in released:
@@ -173,16 +172,13 @@ def scaled_patience(settings: TrainingSettings, split: Split) -> TrainingSetting
 
 def _epsilon(
     text: str, files: PreparedFiles, fold: int, classes: Sequence[str]
-) -> float | list[float]:
-    """One epsilon, or the heuristic one of each class or a multiple of it."""
+) -> float | list[float] | None:
+    """One epsilon, the heuristic one of each class or a multiple of it, or none."""
+    if text == NONE:
+        return None
     multiple = heuristic_multiple(text)
     if multiple is None:
-        try:
-            return float(text)
-        except ValueError:
-            raise InputError(
-                f"epsilon is {text!r}; give a number, heuristic, or 0.1xheuristic"
-            ) from None
+        return epsilon_number(text)
     if files.epsilon is None or not files.epsilon.is_file():
         raise InputError(f"epsilon is {text}, but {files.epsilon} is not there; prepare it")
     return [multiple * value for value in read_epsilon(files.epsilon, fold, classes)]

@@ -27,16 +27,14 @@ def _has_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def memory_format(
-    norm: str, settings: TrainingSettings, device: torch.device
-) -> torch.memory_format:
+def memory_format(norm: str, device: torch.device, compiled: bool = False) -> torch.memory_format:
     """The order of values in which a network with this normalisation is moved about least.
 
     oneDNN and cuDNN convolve channels last without reordering anything. Two cases are better off
     with contiguous values: torch.compile orders memory by itself, and on CUDA instance
     normalisation takes and gives contiguous values, so that each one would cost two copies.
     """
-    if settings.compile or (device.type == "cuda" and norm == "instance"):
+    if compiled or (device.type == "cuda" and norm == "instance"):
         return torch.contiguous_format
     return torch.channels_last_3d
 
@@ -47,7 +45,11 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 
 
 @contextmanager
-def numerics(settings: TrainingSettings, device: torch.device) -> Iterator[None]:
+def numerics(
+    settings: TrainingSettings,
+    device: torch.device,
+    if_full: str = "lower batch_size, or let fewer trainings share the GPU",
+) -> Iterator[None]:
     """Torch's switches as the settings want them, and the device as the current one.
 
     All is put back at the end. Triton starts its kernels on the current device.
@@ -70,20 +72,9 @@ def numerics(settings: TrainingSettings, device: torch.device) -> Iterator[None]
         deterministic=settings.deterministic,
         allow_tf32=settings.precision != "float32",
     )
-    current = torch.cuda.device(device if device.type == "cuda" else -1)
-    with memory(device, "lower batch_size, or let fewer trainings share the GPU"), cudnn, current:
-        yield
-
-
-@contextmanager
-def memory(device: torch.device, advice: str) -> Iterator[None]:
-    """Say in one line that the memory of a GPU is full, and what to do about it.
-
-    Raises:
-        InputError: It is.
-    """
     try:
-        yield
+        with cudnn, torch.cuda.device(device if device.type == "cuda" else -1):
+            yield
     except torch.cuda.OutOfMemoryError as error:
         first = str(error).partition(". ")[0]
-        raise InputError(f"the memory of {device} is full ({first}); {advice}") from error
+        raise InputError(f"the memory of {device} is full ({first}); {if_full}") from error

@@ -68,7 +68,7 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "weights"))
             self.network = UNet(network_settings)
-        order = memory_format(network_settings.norm, settings, data.device)
+        order = memory_format(network_settings.norm, data.device, settings.compile)
         self.network.memory_format = order
         self.network.to(data.device, memory_format=order)
         self.predict = torch.compile(self.network) if settings.compile else self.network

@@ -205,18 +205,30 @@ def test_words_that_do_not_fit_are_one_line_before_anything_is_written(
     assert contents(place) == before
 
 
+def put_in_study(place, dataset, phi, fold):
+    """Weights where a study would have them, below `place`."""
+    weights = f"dataset~{dataset}/phi~{phi}/fold~{fold}/weights.pt"
+    (place / weights).parent.mkdir(parents=True)
+    shutil.copy(place / "a.pt", place / weights)
+    return weights
+
+
 def test_weights_of_a_study_are_for_the_dataset_that_their_folder_names(capsys, place):
-    for name in ("toy", "other"):
-        (place / f"dataset~{name}" / "fold~0").mkdir(parents=True)
-        shutil.copy(place / "a.pt", place / f"dataset~{name}" / "fold~0" / "weights.pt")
-    code, _, err = predict(capsys, place, weights=["dataset~other/fold~0/weights.pt"])
-    weights, yaml_there = place / "dataset~other" / "fold~0" / "weights.pt", place / "other.yaml"
-    assert (code, err) == (
-        1,
-        f"error: {weights}: weights of the dataset other, not of toy; give {yaml_there}, or other "
-        "weights\n",
+    weights = put_in_study(place, "other", "I", 0)
+    code, _, err = predict(capsys, place, weights=[weights])
+    what = (
+        f"weights of the dataset other, not of toy; give {place / 'other.yaml'}, or other weights"
     )
-    assert predict(capsys, place, weights=["dataset~toy/fold~0/weights.pt"])[0] == 0
+    assert (code, err) == (1, f"error: {place / weights}: {what}\n")
+
+
+def test_folds_of_one_experiment_are_averaged_but_not_two_experiments(capsys, place):
+    first, second = (put_in_study(place, "toy", "I", fold) for fold in (0, 1))
+    other = put_in_study(place, "toy", "BI", 0)
+    code, _, err = predict(capsys, place, weights=[first, other])
+    assert (code, err.count("\n")) == (1, 1)
+    assert f"{place / other}: weights of another experiment than {place / 'dataset~toy'}" in err
+    assert predict(capsys, place, weights=[first, second])[0] == 0
 
 
 @pytest.mark.parametrize("key", ["adapter", "root", "classes", "preprocessing", "network"])

@@ -19,6 +19,7 @@ from dicegrad.prediction.new_cases import (
     place_grid,
     predict_all,
     predict_images,
+    read_images,
 )
 from dicegrad.prediction.restoration import restore
 from dicegrad.preprocessing.grids import Grid
@@ -107,7 +108,9 @@ def test_a_new_image_is_segmented_as_the_workflow_segments_the_same_case(study, 
     predict_case(network, case, image, grid, *given)
     new = study.new()
     shutil.rmtree(tmp_path / "data")
-    volumes = predict_images(study.model(), "x", new, tmp_path / "out")
+    volumes = predict_images(
+        study.model(), "x", read_images(new, study.preprocessing), tmp_path / "out"
+    )
     path = tmp_path / "out" / "x.nii.gz"
     assert path.read_bytes() == (tmp_path / "workflow.nii.gz").read_bytes()
     label = nib.load(path)
@@ -121,7 +124,8 @@ def test_a_new_image_is_segmented_as_the_workflow_segments_the_same_case(study, 
 def test_several_networks_vote_with_their_probabilities(study, tmp_path):
     _, image, grid = study.prepared()[0]
     model = study.model(2)
-    predict_images(model, "x", study.images, tmp_path / "both")
+    prepared = read_images(study.images, study.preprocessing)
+    predict_images(model, "x", prepared, tmp_path / "both")
     original = Grid.of_image(read_volume(study.images[0]))
     mean = mean_probabilities(model.networks, image)
     expected = restore(mean, grid, original, study.preprocessing.restoration)
@@ -129,13 +133,14 @@ def test_several_networks_vote_with_their_probabilities(study, tmp_path):
     written = np.asarray(nib.load(tmp_path / "both" / "x.nii.gz").dataobj)
     np.testing.assert_array_equal(written, np.array(values)[expected])
     for each in model.networks:
-        predict_images(replace(model, networks=(each,)), "x", study.images, tmp_path / "one")
+        predict_images(replace(model, networks=(each,)), "x", prepared, tmp_path / "one")
         alone = np.asarray(nib.load(tmp_path / "one" / "x.nii.gz").dataobj)
         assert (alone != written).any()
 
 
 def test_written_probabilities_are_those_that_the_label_map_is_chosen_by(study, tmp_path):
-    predict_images(study.model(2), "x", study.images, tmp_path, probabilities=True)
+    prepared = read_images(study.images, study.preprocessing)
+    predict_images(study.model(2), "x", prepared, tmp_path, probabilities=True)
     label = nib.load(tmp_path / "x.nii.gz")
     maps = [nib.load(tmp_path / "probabilities" / f"x_{name}.nii.gz") for name in study.classes]
     assert all(np.allclose(each.affine, label.affine) for each in maps)
