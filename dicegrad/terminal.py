@@ -27,7 +27,7 @@ def shown() -> Iterator[Report]:
     except ImportError:  # a bare GPU machine
         yield _print
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if console.is_terminal:
         with _table(console) as report:
             yield report
@@ -49,7 +49,7 @@ def counted(total: int) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     shown = console.is_terminal
     with Bar(console=console, transient=True, disable=not shown) as bars:
         bar, done = bars.add_task("", total=total), 0

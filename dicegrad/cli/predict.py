@@ -12,7 +12,8 @@ preprocessing, the network's whole grid at once, and back to the grid of the ima
 
 example:
   dicegrad predict config/datasets/acdc.yaml new predicted \\
-      --weights results/acdc/dataset~acdc/.../batch_size~2/fold~*/weights.pt
+      --weights results/acdc/dataset~acdc/labeling~partial/loss~dice/phi~I/\\
+epsilon~1e-7/batch_size~2/fold~*/weights.pt
 """
 
 
