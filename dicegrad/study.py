@@ -134,7 +134,7 @@ def read_datasets(
         check(settings, schema, f"{config_file}: datasets.{name}")
         changed = f"{config_file}: datasets.{name}"
         _check_sense(settings, changed if name in overrides else str(folder / f"{name}.yaml"))
-        datasets[name] = settings
+        datasets[name] = {**settings, "root": str(Path(settings["root"]).expanduser())}
     return {name: datasets[name] for name in names}
 
 

@@ -182,6 +182,12 @@ def test_the_config_changes_one_setting_of_a_dataset_and_leaves_the_others():
     }
 
 
+def test_a_root_may_begin_with_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert read_one(root="~/data")["root"] == "/home/me/data"
+    assert read_one(root="data/~heart")["root"] == "data/~heart"
+
+
 def test_a_download_of_another_layout_is_refused():
     message = refusal(lambda: read_one("acdc", adapter="nnunet"))
     assert "mine.yaml: datasets.acdc: download is for the adapters acdc and brats" in message

@@ -79,7 +79,7 @@ def _predict(options: argparse.Namespace) -> None:
     dataset = options.dataset
     new_cases.check_origin(dataset, options.weights)
     settings = read_dataset(dataset, _NEEDED, options.configfile)
-    adapter = get_adapter(settings["adapter"], Path(settings["root"]))
+    adapter = get_adapter(settings["adapter"], Path(settings["root"]).expanduser())
     check_names({"classes": settings["classes"]}, adapter, str(dataset))
     preprocessing = new_cases.place_grid(
         Preprocessing.from_dict(settings["preprocessing"]), options.crop, dataset
