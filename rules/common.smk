@@ -99,8 +99,8 @@ wildcard_constraints:
     dataset="|".join(map(re.escape, DATASETS)),
     labeling="full|partial(-[0-9]+)?",
     fold=r"\d+",
-    loss="dice|marginal|leaf|dice_ce|cross_entropy",
-    phi="I|CI|BI|BCI|none",
+    loss="[a-z_]+",
+    phi="[A-Za-z]+",
 
 
 def gpu(wildcards):
