@@ -40,6 +40,21 @@ class Model:
     class_values: Mapping[str, Sequence[int]]
 
 
+@dataclass(frozen=True)
+class NewCase:
+    """The images of a case as the networks take them.
+
+    Attributes:
+        image: (C, X, Y, Z).
+        grid: Of these voxels.
+        original: The grid of the first image.
+    """
+
+    image: np.ndarray
+    grid: Grid
+    original: Grid
+
+
 def network_settings(settings: Mapping, adapter: Adapter, where: object) -> NetworkSettings:
     """The network that a dataset's settings describe, once its grid is seen to fit.
 
@@ -173,34 +188,19 @@ def predict_all(
     problems = []
     for name, paths in images.items():
         try:
-            prepared = read_images(paths, model.preprocessing)
+            case = read_images(paths, model.preprocessing)
         except InputError as error:
             problems.append(str(error))
             report(f"{name}  cannot be used")
             continue
-        volumes = predict_images(model, name, prepared, out, probabilities)
+        volumes = predict_images(model, name, case, out, probabilities)
         found = (f"{each} {volume:.1f} ml" for each, volume in volumes.items())
         report("  ".join([name, *found]))
     if problems:
         raise InputError("\n".join(problems))
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """The images of a case as the networks take them.
-
-    Attributes:
-        image: (C, X, Y, Z).
-        grid: Of these voxels.
-        original: The grid of the first image.
-    """
-
-    image: np.ndarray
-    grid: Grid
-    original: Grid
-
-
-def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> Prepared:
+def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> NewCase:
     """Read and prepare the images of one case, one file a channel.
 
     Raises:
@@ -209,18 +209,18 @@ def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> Prepared
     images = [read_volume(path) for path in paths]
     if problems := image_problems(paths, map(voxels, images)):
         raise InputError("\n".join(problems))
-    return Prepared(*prepare_images(images, preprocessing), Grid.of_image(images[0]))
+    return NewCase(*prepare_images(images, preprocessing), Grid.of_image(images[0]))
 
 
 def predict_images(
-    model: Model, name: str, prepared: Prepared, out: Path, probabilities: bool = False
+    model: Model, name: str, case: NewCase, out: Path, probabilities: bool = False
 ) -> dict[str, float]:
     """Segment the images of one case.
 
     Args:
         model: The networks.
         name: Of the case.
-        prepared: Its images.
+        case: Its images.
         out: Folder for ``<name>.nii.gz``, on the grid of the first image.
         probabilities: Write the probability of each class as well, to
             ``probabilities/<name>_<class>.nii.gz``, float32 on the same grid.
@@ -231,14 +231,14 @@ def predict_images(
     Raises:
         InputError: A disk or the memory of a GPU is full.
     """
-    original, way_back = prepared.original, model.preprocessing.restoration
-    prediction = mean_probabilities(model.networks, prepared.image)
+    original, way_back = case.original, model.preprocessing.restoration
+    prediction = mean_probabilities(model.networks, case.image)
     if probabilities:
-        maps = restored(prediction[1:], prepared.grid, original, way_back)
+        maps = restored(prediction[1:], case.grid, original, way_back)
         for each, volume in zip(model.classes, maps, strict=True):
             file = f"{name}_{re.sub('[^A-Za-z0-9.-]', '_', each)}.nii.gz"
             write_volume(out / "probabilities" / file, volume, original.reference())
-    label = restore(prediction, prepared.grid, original, way_back)
+    label = restore(prediction, case.grid, original, way_back)
     # Last, since --resume goes by it.
     write_prediction(
         _label_map(out, name), label, model.classes, model.class_values, original.reference()
