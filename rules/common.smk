@@ -20,7 +20,10 @@ from dicegrad.schemas import read_yaml, with_defaults
 
 
 def read_study():
-    """The config, the experiments and the datasets; one line where they cannot be used."""
+    """The config, the experiments, the datasets and what the table's columns may hold.
+
+    One line where they cannot be used.
+    """
     folder = Path(workflow.basedir) / "config"
     schemas = {
         name: read_yaml(folder / "schemas" / f"{name}.schema.yaml")
@@ -40,7 +43,7 @@ def read_study():
         study.check_experiment(row, datasets[row["dataset"]], Path(settings["experiments"]))
     for name, dataset in datasets.items():
         study.folds_to_run(settings["folds"], dataset["folds"]["count"], name)
-    return settings, rows, datasets
+    return settings, rows, datasets, schemas["experiments"]["properties"]
 
 
 def about(name, dataset):
@@ -82,7 +85,7 @@ environment.update(
 )
 
 try:
-    SETTINGS, ROWS, DATASETS = read_study()
+    SETTINGS, ROWS, DATASETS, COLUMNS = read_study()
     ABOUT = {name: about(name, dataset) for name, dataset in DATASETS.items()}
     ORIGINALS = {name: originals(dataset) for name, dataset in DATASETS.items()}
 except InputError as error:
@@ -99,8 +102,8 @@ wildcard_constraints:
     dataset="|".join(map(re.escape, DATASETS)),
     labeling="full|partial(-[0-9]+)?",
     fold=r"\d+",
-    loss="[a-z_]+",
-    phi="[A-Za-z]+",
+    loss="|".join(COLUMNS["loss"]["enum"]),
+    phi="|".join(COLUMNS["phi"]["enum"]),
 
 
 def gpu(wildcards):

@@ -2,7 +2,9 @@
 
 import sys
 
-from dicegrad.preprocessing.labeling import missing_share
+import pandas as pd
+
+from dicegrad.evaluation import setups
 
 TABLES = ["table1", "table_losses"]
 TABLE_FORMATS = ["tsv", "md", "html", "tex", "xlsx"]
@@ -59,9 +61,8 @@ def figure(name, category, caption=None):
 
 def with_missing_labels(dataset):
     """The experiments of a dataset under its labeling with the most missing labels."""
-    rows = [row for row in experiments(dataset=dataset) if row["labeling"] != "full"]
-    most = max((missing_share(row["labeling"]) for row in rows), default=0)
-    return [row for row in rows if missing_share(row["labeling"]) == most]
+    table = pd.DataFrame(experiments(dataset=dataset))
+    return setups.with_missing_labels(table).to_dict("records")
 
 
 def study_outputs():
