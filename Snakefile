@@ -18,7 +18,6 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/outputs.smk"
 include: "rules/data.smk"
 include: "rules/preprocessing.smk"
 include: "rules/training.smk"
@@ -30,7 +29,7 @@ include: "rules/reporting.smk"
 rule all:
     default_target: True
     input:
-        study_outputs(),
+        study_files(),
 
 
 rule epsilon:
@@ -38,9 +37,8 @@ rule epsilon:
         f"{RESULTS}/epsilon.tsv",
 
 
-# On a cluster these are worth a job; all else takes seconds and runs where snakemake runs.
+# On a cluster these are worth a job; everything else takes seconds and runs where snakemake runs.
 run_locally_all_but("resample", "train", "predict", "evaluate")
-track_code_of_scripts()
 
 
 onsuccess:

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dicegrad.errors import InputError
+from dicegrad.logs import code_in
+from dicegrad.provenance import DEAR, code_of
 
 # The states of Snakemake, in the words of a user; `ok` files follow from what they read.
 REASONS = {
@@ -51,10 +54,17 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would run: experiments in the order of their first file, then what serves them all."""
+    """What would run, and what stays although its code has changed.
+
+    Attributes:
+        experiments: In the order of their first file.
+        rules: What serves all experiments.
+        outdated: Rule -> how many of its jobs stay that other code has made.
+    """
 
     experiments: list[Item]
     rules: list[Item]
+    outdated: dict[str, int] = field(default_factory=dict)
 
 
 def make_plan(options: Sequence[str]) -> Plan:
@@ -95,8 +105,11 @@ def read_summary(lines: Iterable[str]) -> Plan:
         raise InputError("snakemake --summary printed no table; run it by hand to see why")
     experiments: dict[str, Item] = {}
     rules: dict[str, Item] = {}
+    outdated: dict[str, set[str]] = {}
     for row in csv.DictReader(lines, header.split("\t"), delimiter="\t"):
         if row["plan"] != "update pending":
+            if _is_outdated(row):
+                outdated.setdefault(row["rule"], set()).add(row["log-file(s)"])
             continue
         values = [part.split("~", 1) for part in row["output_file"].split("/") if "~" in part]
         fold = next((value for key, value in values if key == "fold"), "")
@@ -104,15 +117,25 @@ def read_summary(lines: Iterable[str]) -> Plan:
         item = (experiments if values else rules).setdefault(name, Item(name))
         item.jobs[row["rule"], fold] = None
         item.states.add(row["status"])
-    return Plan(list(experiments.values()), list(rules.values()))
+    counts = {rule: len(logs) for rule, logs in outdated.items()}
+    return Plan(list(experiments.values()), list(rules.values()), counts)
+
+
+def _is_outdated(row: dict[str, str]) -> bool:
+    """Whether other code than today's has made a file of a stage that is dear to run again."""
+    log = row.get("log-file(s)") or ""
+    if row["rule"] not in DEAR or not log:
+        return False
+    code = code_in(Path(log))
+    return code is not None and code != code_of(DEAR[row["rule"]])
 
 
 def describe(plan: Plan) -> list[str]:
     """The plan as lines of text: a table of experiments, then the rest by reason."""
-    if not plan.experiments and not plan.rules:
-        return ["Nothing to do: every result is up to date."]
     columns = ("train", "predict", "evaluate")
     lines = []
+    if not plan.experiments and not plan.rules:
+        lines.append("Nothing to do: every result is up to date.")
     if plan.experiments:
         width = max(len("experiment"), *(len(item.name) for item in plan.experiments))
         lines.append(f"{'experiment':{width}}  {'  '.join(columns)}  because")
@@ -128,4 +151,9 @@ def describe(plan: Plan) -> list[str]:
         by_reason.setdefault(", ".join(item.reasons), []).append(item.name)
     for reason, names in by_reason.items():
         lines.append(f"besides, because {reason}: {', '.join(names)}")
+    for rule, count in plan.outdated.items():
+        lines.append(
+            f"{count} result{'s' * (count != 1)} of {rule} stay, although its code has changed "
+            f"since; to make them again: snakemake --forcerun {rule} ..."
+        )
     return lines

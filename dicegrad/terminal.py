@@ -1,16 +1,16 @@
-"""How work that takes its time shows itself to who sits before it."""
+"""Progress display for long-running commands."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from dicegrad.logs import Report
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from dicegrad.training.progress import Progress
-
-Report = Callable[["Progress | str"], None]
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -67,7 +67,23 @@ def counted(total: int) -> Iterator[Callable[[str], None]]:
         yield report
 
 
-def _print(line: "Progress | str") -> None:
+def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
+    """Go through items, with a bar on standard error where that is a terminal.
+
+    Args:
+        items: To go through.
+        what: What is done, such as `reading`.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(
+        items, description=what, console=console, transient=True, disable=not console.is_terminal
+    )
+
+
+def _print(line: object) -> None:
     print(line, flush=True)
 
 
@@ -76,15 +92,17 @@ def _table(console: "Console") -> Iterator[Report]:
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
+    from dicegrad.training.progress import Progress
+
     columns = (BarColumn(24), TextColumn("{task.description}"))
     with Bar(*columns, console=console, transient=True) as bars:
         bar = bars.add_task("loading", total=None)
         begun = False
 
-        def report(what: "Progress | str") -> None:
+        def report(what: object) -> None:
             nonlocal begun
-            if isinstance(what, str):
-                bars.console.print(what, markup=False, style="dim")
+            if not isinstance(what, Progress):
+                bars.console.print(str(what), markup=False, style="dim")
                 return
             words = what.words()
             left = words.pop("left")

@@ -1,14 +1,14 @@
 """Data sets: generated here, fetched, or found where the user put them."""
 
-PHANTOMS = {name: settings["root"] for name, settings in DATASETS.items() if "phantom" in settings}
+PHANTOMS = {n: d for n, d in STUDY.datasets.items() if d.block("phantom")}
 
-for name, root in PHANTOMS.items():
+for name, phantom in PHANTOMS.items():
 
     rule:
         name:
             f"phantom_{name}"
         output:
-            directory(root),
+            directory(str(phantom.root)),
         log:
             f"logs/{name}/phantom.log",
         benchmark:
@@ -16,10 +16,10 @@ for name, root in PHANTOMS.items():
         conda:
             "../envs/analysis.yaml"
         resources:
-            mem_mb=lambda wildcards, attempt: 1000 * attempt,
-            runtime=lambda wildcards, attempt: 10 * attempt,
+            mem_mb=growing(1000),
+            runtime=growing(10),
         params:
-            phantom=DATASETS[name]["phantom"],
+            phantom=phantom.block("phantom"),
         message:
             f"Generating the phantom {name}"
         script:
@@ -27,36 +27,32 @@ for name, root in PHANTOMS.items():
 
 
 # Two data sets may be made of the same files: the rule of the first fetches them for both.
-DOWNLOADS = {
-    settings["root"]: name
-    for name, settings in reversed(DATASETS.items())
-    if "download" in settings
-}
+DOWNLOADS = {d.root: d for d in reversed(STUDY.datasets.values()) if d.block("download")}
 
-for root, name in DOWNLOADS.items():
+for dataset in DOWNLOADS.values():
 
     rule:
         name:
-            f"{'download' if 'url' in DATASETS[name]['download'] else 'unpack'}_{name}"
+            f"{'download' if 'url' in dataset.block('download') else 'unpack'}_{dataset.name}"
         output:
             # Data that the user placed are verified, and nothing is written.
-            [] if download.is_placed(Path(root)) else ORIGINALS[name],
+            [] if download.is_placed(dataset.root) else ORIGINALS[dataset.name],
         log:
-            f"logs/{name}/download.log",
+            f"logs/{dataset.name}/download.log",
         benchmark:
-            f"logs/{name}/download.benchmark.tsv"
+            f"logs/{dataset.name}/download.benchmark.tsv"
         localrule: True
         conda:
             "../envs/analysis.yaml"
         resources:
-            mem_mb=lambda wildcards, attempt: 1000 * attempt,
-            runtime=lambda wildcards, attempt: 240 * attempt,
+            mem_mb=growing(1000),
+            runtime=growing(240),
         params:
-            adapter=DATASETS[name]["adapter"],
-            root=root,
-            download=DATASETS[name]["download"],
+            adapter=dataset.adapter,
+            root=str(dataset.root),
+            download=dataset.block("download"),
         message:
-            f"Getting {name}"
+            f"Getting {dataset.name}"
         script:
             "../scripts/download.py"
 
@@ -73,12 +69,13 @@ rule cases:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=growing(1000),
+        runtime=growing(20),
     params:
-        adapter=dataset_setting("adapter"),
-        root=dataset_setting("root"),
-        groups=lambda wildcards: [DATASETS[wildcards.dataset]["missing"]["group"]],
+        adapter=setting("adapter"),
+        root=setting("root"),
+        # A group that has no case any more is told as soon as the cases are looked for.
+        group=setting("missing", "group"),
     message:
         "Finding and checking the cases of {wildcards.dataset}"
     script:

@@ -1,14 +1,12 @@
-"""Scores per case, and which of them differ."""
+"""Scores per case. Evaluation is cheap: it runs again when the code that it calls changes."""
 
 
 rule evaluate:
     input:
-        cases="resources/{dataset}/cases.tsv",
-        folds="resources/{dataset}/folds.tsv",
-        predictions=lambda wildcards: [
-            f"{path_of(row_of(wildcards), fold)}/predictions"
-            for fold in folds_of(wildcards.dataset)
-        ],
+        cases=prepared("cases.tsv"),
+        folds=prepared("folds.tsv"),
+        about=prepared("prepared.json"),
+        predictions=lambda wildcards: fold_files([experiment_of(wildcards)], "predictions"),
     output:
         f"{EXPERIMENT}/scores.tsv",
     log:
@@ -18,61 +16,43 @@ rule evaluate:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
-        adapter=dataset_setting("adapter"),
-        root=dataset_setting("root"),
-        classes=dataset_setting("classes"),
-        fold_count=fold_count,
-        folds=lambda wildcards: folds_of(wildcards.dataset),
-        experiment=row_of,
-        masked=masked,
-        soft_volumes=soft_volumes,
+        fold_count=setting("folds", "count"),
+        folds=lambda wildcards: STUDY.folds(dataset_of(wildcards).name),
+        # Against what labels: the full ones, unless the authors' code is followed there too.
+        masked=lambda wildcards: (
+            dataset_of(wildcards).block("missing")
+            if releases("masked_scores")(wildcards)
+            else None
+        ),
+        soft_volumes=releases("soft_volumes"),
+        code=code_of(["dicegrad.evaluation.scores"]),
+        title=lambda wildcards, output: experiment_of(wildcards).title,
     message:
-        "Scoring {wildcards.dataset}, {wildcards.labeling} labels: {wildcards.loss} {wildcards.phi},"
-        " epsilon {wildcards.epsilon}, batch size {wildcards.batch_size}"
+        "Scoring {params.title}"
     script:
         "../scripts/evaluate.py"
 
 
 rule scores:
     input:
-        [f"{path_of(row)}/scores.tsv" for row in ROWS],
+        [f"{RESULTS}/{each.path}/scores.tsv" for each in STUDY.experiments],
     output:
         f"{RESULTS}/scores.tsv",
     log:
-        f"logs/{STUDY}/scores.log",
+        f"logs/{STUDY.name}/scores.log",
     benchmark:
-        f"logs/{STUDY}/scores.benchmark.tsv"
+        f"logs/{STUDY.name}/scores.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        setups=list(STUDY.setups.values()),
     message:
         "Collecting the scores"
     script:
         "../scripts/scores.py"
-
-
-rule compare:
-    input:
-        f"{RESULTS}/scores.tsv",
-    output:
-        f"{RESULTS}/comparisons.tsv",
-    log:
-        f"logs/{STUDY}/compare.log",
-    benchmark:
-        f"logs/{STUDY}/compare.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
-    params:
-        draws=SETTINGS["draws"],
-    message:
-        "Testing which results differ"
-    script:
-        "../scripts/compare.py"

@@ -1,12 +1,17 @@
 """Held-out cases, segmented and brought back to their original grid."""
 
 
+def releases(switch):
+    """A params function: whether a switch of the authors' code is on for an experiment."""
+    return lambda wildcards: switch in dataset_of(wildcards).released_of(experiment_of(wildcards))
+
+
 rule predict:
     input:
-        cases="resources/{dataset}/cases.tsv",
-        folds="resources/{dataset}/folds.tsv",
-        images="resources/{dataset}/images.npy",
-        grids="resources/{dataset}/grids.json",
+        cases=prepared("cases.tsv"),
+        folds=prepared("folds.tsv"),
+        images=prepared("images.npy"),
+        about=prepared("prepared.json"),
         weights=f"{FOLD}/weights.pt",
     output:
         directory(f"{FOLD}/predictions"),
@@ -16,21 +21,18 @@ rule predict:
         f"{FOLD}/predict.benchmark.tsv"
     conda:
         "../envs/training.yaml"
-    threads: SETTINGS["training_threads"]
+    threads: STUDY.training_threads
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(60),
         gpu=gpu,
     params:
-        adapter=dataset_setting("adapter"),
-        root=dataset_setting("root"),
-        classes=dataset_setting("classes"),
-        fold_count=fold_count,
-        network=dataset_setting("network"),
-        restoration=dataset_setting("preprocessing", "restoration", default="linear"),
-        soft_volumes=soft_volumes,
+        fold_count=setting("folds", "count"),
+        network=setting("network"),
+        restoration=setting("preprocessing", "restoration", default="linear"),
+        soft_volumes=releases("soft_volumes"),
+        title=lambda wildcards, output: experiment_of(wildcards).title,
     message:
-        "Predicting fold {wildcards.fold} of {wildcards.dataset}, {wildcards.labeling} labels:"
-        " {wildcards.loss} {wildcards.phi}, epsilon {wildcards.epsilon}"
+        "Predicting fold {wildcards.fold} of {params.title}"
     script:
         "../scripts/predict.py"

@@ -7,7 +7,7 @@ rule resample:
     output:
         images="resources/{dataset}/images.npy",
         labels="resources/{dataset}/labels.npy",
-        grids="resources/{dataset}/grids.json",
+        about="resources/{dataset}/prepared.json",
     log:
         "logs/{dataset}/resample.log",
     benchmark:
@@ -17,12 +17,12 @@ rule resample:
     threads: 8
     resources:
         mem_mb=lambda wildcards, attempt, threads: 500 * (1 + threads) * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        runtime=growing(60),
     params:
-        adapter=dataset_setting("adapter"),
-        root=dataset_setting("root"),
-        classes=dataset_setting("classes"),
-        preprocessing=dataset_setting("preprocessing"),
+        adapter=setting("adapter"),
+        root=setting("root"),
+        classes=setting("classes"),
+        preprocessing=setting("preprocessing"),
     message:
         "Resampling and normalising the cases of {wildcards.dataset}"
     script:
@@ -35,7 +35,6 @@ rule label:
         labels="resources/{dataset}/labels.npy",
     output:
         labels="resources/{dataset}/labels/{labeling}.npy",
-        volumes="resources/{dataset}/volumes/{labeling}.tsv",
     log:
         "logs/{dataset}/label_{labeling}.log",
     benchmark:
@@ -43,22 +42,45 @@ rule label:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
-        classes=dataset_setting("classes"),
-        missing=dataset_setting("missing"),
+        classes=setting("classes"),
+        missing=setting("missing"),
     message:
         "Making the {wildcards.labeling} labels of {wildcards.dataset}"
     script:
         "../scripts/label.py"
 
 
+rule count:
+    input:
+        cases="resources/{dataset}/cases.tsv",
+        labels=lambda wildcards: labels_of(wildcards.dataset, wildcards.labeling),
+    output:
+        "resources/{dataset}/volumes/{labeling}.tsv",
+    log:
+        "logs/{dataset}/count_{labeling}.log",
+    benchmark:
+        "logs/{dataset}/count_{labeling}.benchmark.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        classes=setting("classes"),
+    message:
+        "Counting the voxels of the {wildcards.labeling} labels of {wildcards.dataset}"
+    script:
+        "../scripts/count.py"
+
+
 rule folds:
     input:
         cases="resources/{dataset}/cases.tsv",
     output:
-        folds="resources/{dataset}/folds.tsv",
+        "resources/{dataset}/folds.tsv",
     log:
         "logs/{dataset}/folds.log",
     benchmark:
@@ -66,12 +88,12 @@ rule folds:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        mem_mb=growing(500),
+        runtime=growing(5),
     params:
-        folds=dataset_setting("folds"),
+        folds=setting("folds"),
     message:
-        "Dealing the subjects of {wildcards.dataset} to folds"
+        "Assigning the subjects of {wildcards.dataset} to folds"
     script:
         "../scripts/folds.py"
 
@@ -90,13 +112,11 @@ rule heuristic:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        mem_mb=growing(500),
+        runtime=growing(5),
     params:
-        fold_count=fold_count,
-        sampling=lambda wildcards: study.sampling_of(
-            DATASETS[wildcards.dataset], wildcards.labeling
-        ),
+        fold_count=setting("folds", "count"),
+        sampling=lambda wildcards: dataset_of(wildcards).listed(wildcards.labeling),
     message:
         "Heuristic epsilon of {wildcards.dataset}, {wildcards.labeling} labels"
     script:
@@ -107,20 +127,20 @@ rule epsilon_table:
     input:
         [
             f"resources/{dataset}/epsilon/{labeling}.tsv"
-            for dataset in DATASETS
-            for labeling in dict.fromkeys(row["labeling"] for row in experiments(dataset=dataset))
+            for dataset in STUDY.datasets
+            for labeling in STUDY.labelings(dataset)
         ],
     output:
         f"{RESULTS}/epsilon.tsv",
     log:
-        f"logs/{STUDY}/epsilon_table.log",
+        f"logs/{STUDY.name}/epsilon_table.log",
     benchmark:
-        f"logs/{STUDY}/epsilon_table.benchmark.tsv"
+        f"logs/{STUDY.name}/epsilon_table.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 5 * attempt,
+        mem_mb=growing(500),
+        runtime=growing(5),
     message:
         "Collecting the heuristic epsilons"
     script:
@@ -130,9 +150,9 @@ rule epsilon_table:
 rule checked:
     """Every data set has been read and found good: only then is an hour spent on training."""
     input:
-        expand("resources/{dataset}/grids.json", dataset=DATASETS),
+        expand("resources/{dataset}/prepared.json", dataset=STUDY.datasets),
     output:
         touch(f"{RESULTS}/checked"),
     log:
-        f"logs/{STUDY}/checked.log",
+        f"logs/{STUDY.name}/checked.log",
     localrule: True

@@ -1,293 +1,103 @@
-"""The study's answer: tables, figures, a summary. Everything that a reader wants is in the report."""
-
-# Every labeling of every dataset, and the full labels, which tell the true volumes.
-LABELED = [
-    (dataset, labeling)
-    for dataset in DATASETS
-    for labeling in dict.fromkeys(
-        ["full", *(row["labeling"] for row in experiments(dataset=dataset))]
-    )
-]
+"""The study's answer: one rule for each line of OUTPUTS. What a reader wants is in the report."""
 
 
-rule table1:
-    input:
-        scores=f"{RESULTS}/scores.tsv",
-        comparisons=f"{RESULTS}/comparisons.tsv",
-    output:
-        **table("table1"),
-    log:
-        f"logs/{STUDY}/table1.log",
-    benchmark:
-        f"logs/{STUDY}/table1.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        datasets=ABOUT,
-    message:
-        "Making Table 1"
-    script:
-        "../scripts/table.py"
+def study_files():
+    """What a reader of the study wants."""
+    return [f"{RESULTS}/{file}" for file in WANTED]
 
 
-rule table_losses:
-    input:
-        scores=f"{RESULTS}/scores.tsv",
-        comparisons=f"{RESULTS}/comparisons.tsv",
-    output:
-        **table("table_losses"),
-    log:
-        f"logs/{STUDY}/table_losses.log",
-    benchmark:
-        f"logs/{STUDY}/table_losses.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        datasets=ABOUT,
-    message:
-        "Comparing I with other losses"
-    script:
-        "../scripts/table.py"
-
-
-rule roc:
-    input:
-        f"{RESULTS}/scores.tsv",
-    output:
-        **figure("roc", "3. Empty maps as a classifier"),
-        table=f"{RESULTS}/roc.tsv",
-    log:
-        f"logs/{STUDY}/roc.log",
-    benchmark:
-        f"logs/{STUDY}/roc.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        datasets=ABOUT,
-    message:
-        "ROC of the predicted volume"
-    script:
-        "../scripts/roc.py"
-
-
-rule finding:
-    input:
-        f"{RESULTS}/table1.tsv",
-    output:
-        **figure("finding", "1. The finding"),
-    log:
-        f"logs/{STUDY}/finding.log",
-    benchmark:
-        f"logs/{STUDY}/finding.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    message:
-        "Drawing the finding"
-    script:
-        "../scripts/finding.py"
-
-
-rule transition:
-    input:
-        scores=f"{RESULTS}/scores.tsv",
-        epsilon=f"{RESULTS}/epsilon.tsv",
-        volumes=[f"resources/{dataset}/volumes/{labeling}.tsv" for dataset, labeling in LABELED],
-        cases=[f"resources/{dataset}/cases.tsv" for dataset, _ in LABELED],
-        folds=[f"resources/{dataset}/folds.tsv" for dataset, _ in LABELED],
-    output:
-        **figure("transition", "2. The transition"),
-        table=f"{RESULTS}/transition.tsv",
-    log:
-        f"logs/{STUDY}/transition.log",
-    benchmark:
-        f"logs/{STUDY}/transition.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        datasets=ABOUT,
-        labeled=LABELED,
-        fold_counts=[DATASETS[dataset]["folds"]["count"] for dataset, _ in LABELED],
-    message:
-        "Drawing the transition"
-    script:
-        "../scripts/transition.py"
-
-
-rule distributions:
-    input:
-        scores=f"{RESULTS}/scores.tsv",
-        comparisons=f"{RESULTS}/comparisons.tsv",
-    output:
-        **figure("distributions", "4. Case by case"),
-    log:
-        f"logs/{STUDY}/distributions.log",
-    benchmark:
-        f"logs/{STUDY}/distributions.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        datasets=ABOUT,
-    message:
-        "Drawing the DSC of every case"
-    script:
-        "../scripts/distributions.py"
-
-
-rule volumes:
-    input:
-        f"{RESULTS}/scores.tsv",
-    output:
-        **figure("volumes", "4. Case by case"),
-    log:
-        f"logs/{STUDY}/volumes.log",
-    benchmark:
-        f"logs/{STUDY}/volumes.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        datasets=ABOUT,
-    message:
-        "Drawing predicted against true volumes"
-    script:
-        "../scripts/volumes.py"
-
-
-rule learning_curves:
-    input:
-        fold_paths(ROWS, "history.tsv"),
-    output:
-        **figure("learning_curves", "5. How the networks learnt"),
-    log:
-        f"logs/{STUDY}/learning_curves.log",
-    benchmark:
-        f"logs/{STUDY}/learning_curves.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        trainings=[{**row, "fold": fold} for row in ROWS for fold in folds_of(row["dataset"])],
-    message:
-        "Drawing the learning curves"
-    script:
-        "../scripts/learning_curves.py"
-
-
-rule examples:
-    input:
-        scores=f"{RESULTS}/scores.tsv",
-        cases="resources/{dataset}/cases.tsv",
-        predictions=lambda wildcards: fold_paths(
-            with_missing_labels(wildcards.dataset), "predictions"
+def read_by(output):
+    """The files that an output reads, by name."""
+    volumes = [
+        f"resources/{dataset}/volumes/{labeling}.tsv"
+        for dataset in STUDY.datasets
+        for labeling in dict.fromkeys([FULL, *STUDY.labelings(dataset)])
+    ]
+    beside = [f"resources/{d}/{name}.tsv" for d in STUDY.datasets for name in ("cases", "folds")]
+    files = {
+        "voxels": volumes + beside,
+        "histories": fold_files(STUDY.experiments, "history.tsv"),
+        "cases": "resources/{dataset}/cases.tsv",
+        "prepared": "resources/{dataset}/prepared.json",
+        "predictions": lambda wildcards: fold_files(
+            STUDY.most_missing(wildcards.dataset), "predictions"
         ),
-    output:
-        **figure("examples_{dataset}", "4. Case by case", "examples"),
-    log:
-        f"logs/{STUDY}/examples_{{dataset}}.log",
-    benchmark:
-        f"logs/{STUDY}/examples_{{dataset}}.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        adapter=dataset_setting("adapter"),
-        root=dataset_setting("root"),
-        dataset=lambda wildcards: ABOUT[wildcards.dataset],
-        chosen=dataset_setting("examples", default={}),
-    message:
-        "Drawing examples of {wildcards.dataset}"
-    script:
-        "../scripts/examples.py"
+    }
+    return {
+        name: files.get(name, f"{RESULTS}/{name}.tsv")
+        for name in output.reads
+        if name not in told_to(output)
+    }
 
 
-rule summary:
-    input:
-        f"{RESULTS}/table1.tsv",
-        f"{RESULTS}/scores.tsv",
-    output:
-        f"{RESULTS}/summary.txt",
-    log:
-        f"logs/{STUDY}/summary.log",
-    benchmark:
-        f"logs/{STUDY}/summary.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 5 * attempt,
-    params:
-        datasets=ABOUT,
-    message:
-        "Summing up"
-    script:
-        "../scripts/summary.py"
+def told_to(output):
+    """The settings that an output reads, by name."""
+    settings = {
+        "datasets": ABOUT,
+        "draws": STUDY.draws,
+        "setups": {each.path: setup for each, setup in STUDY.setups.items()},
+        "dataset": lambda wildcards: wildcards.dataset,
+        "chosen": setting("examples", default={}),
+    }
+    return {name: settings[name] for name in output.reads if name in settings}
 
 
-rule supplement:
-    input:
-        scores=f"{RESULTS}/scores.tsv",
-        table1=f"{RESULTS}/table1.tsv",
-        roc=f"{RESULTS}/roc.tsv",
-    output:
-        **{name: f"{RESULTS}/supplement/{name}.tsv" for name in SUPPLEMENT},
-        **{f"{name}_page": page(name) for name in SUPPLEMENT},
-    log:
-        f"logs/{STUDY}/supplement.log",
-    benchmark:
-        f"logs/{STUDY}/supplement.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        datasets=ABOUT,
-    message:
-        "Making the supplementary tables"
-    script:
-        "../scripts/supplement.py"
+def in_report(name, kind, path):
+    """A file of an output as the report shows it; only pages and figures are shown."""
+    output = OUTPUTS[name]
+    table = output.tables.get(kind.removesuffix("_html"))
+    if not (kind == "svg" or kind.endswith("_html")):
+        return path
+    labels = {"result": table.title if table else output.title}
+    labels["with data"] = "{dataset}" if output.of_each_dataset else ", ".join(STUDY.datasets)
+    caption = f"../report/{output.caption or name}.rst"
+    return report(path, category=output.category, caption=caption, labels=labels)
 
 
-rule versions:
-    input:
-        f"{RESULTS}/scores.tsv",
-    output:
-        table=f"{RESULTS}/versions.tsv",
-        page=in_report(f"{RESULTS}/versions.html", "versions", "7. How it was made"),
-    log:
-        f"logs/{STUDY}/versions.log",
-    benchmark:
-        f"logs/{STUDY}/versions.benchmark.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 5 * attempt,
-    message:
-        "Noting the versions"
-    script:
-        "../scripts/versions.py"
+for name, output in OUTPUTS.items():
+
+    rule:
+        name:
+            name
+        input:
+            **read_by(output),
+        output:
+            **{
+                kind: in_report(name, kind, f"{RESULTS}/{file}")
+                for kind, file in files_of(name, "{dataset}").items()
+            },
+        log:
+            f"logs/{STUDY.name}/{name}{'_{dataset}' * output.of_each_dataset}.log",
+        benchmark:
+            f"logs/{STUDY.name}/{name}{'_{dataset}' * output.of_each_dataset}.benchmark.tsv"
+        conda:
+            "../envs/analysis.yaml"
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(30),
+        params:
+            output=name,
+            settings=list(told_to(output)),
+            **told_to(output),
+            code=code_of(["dicegrad.reporting.produce", *output.modules]),
+        message:
+            f"Making {name}"
+        script:
+            "../scripts/output.py"
+
+
+def show_summary():
+    """The finding, once the whole study is there."""
+    summary = Path(RESULTS, "summary.txt")
+    if summary.exists():
+        print(f"\n{summary.read_text()}", file=sys.stderr)
+
+
+def show_errors(snakemake_log):
+    """The lines that matter, last, where a reader looks first."""
+    text = "".join(Path(path).read_text() for path in snakemake_log)
+    for path in dict.fromkeys(re.findall(r"^ +log: (\S+)", text, re.MULTILINE)):
+        lines = Path(path).read_text().splitlines() if Path(path).exists() else []
+        for line in lines:
+            if line.startswith("error: "):
+                print(f"\n{line}", file=sys.stderr)

@@ -1,14 +1,24 @@
 """One network per experiment and fold."""
 
 
+def epsilon_of(wildcards):
+    """The table of heuristic epsilons, for experiments that ask for it."""
+    experiment = experiment_of(wildcards)
+    if experiment.multiple is None:
+        return []
+    return f"resources/{experiment.dataset}/epsilon/{experiment.labeling}.tsv"
+
+
 rule train:
     input:
         ancient(rules.checked.output),
-        epsilon=heuristic_epsilon,
-        cases="resources/{dataset}/cases.tsv",
-        folds="resources/{dataset}/folds.tsv",
-        images="resources/{dataset}/images.npy",
-        labels="resources/{dataset}/labels/{labeling}.npy",
+        epsilon=epsilon_of,
+        cases=prepared("cases.tsv"),
+        folds=prepared("folds.tsv"),
+        images=prepared("images.npy"),
+        labels=lambda wildcards: labels_of(
+            experiment_of(wildcards).dataset, experiment_of(wildcards).labeling
+        ),
     output:
         weights=f"{FOLD}/weights.pt",
         history=f"{FOLD}/history.tsv",
@@ -18,27 +28,29 @@ rule train:
         f"{FOLD}/train.benchmark.tsv"
     conda:
         "../envs/training.yaml"
-    threads: SETTINGS["training_threads"]
+    threads: STUDY.training_threads
     resources:
-        mem_mb=lambda wildcards, attempt: 12000 * attempt,
-        runtime=lambda wildcards, attempt: 1440 * attempt,
+        mem_mb=growing(12000),
+        runtime=growing(1440),
         gpu=gpu,
     params:
-        classes=dataset_setting("classes"),
-        fold_count=fold_count,
-        network=dataset_setting("network"),
-        training=dataset_setting("training"),
-        sampling=sampling_of,
-        released=released_training,
-        study=STUDY,
-        seed=SETTINGS["seed"],
-        # What derives from the output is no reason to run again.
-        device=lambda wildcards, output: SETTINGS["device"],
-        tensorboard=lambda wildcards, output: (
-            f"{Path(output.weights).parent}/tensorboard" if SETTINGS["tensorboard"] else None
+        classes=setting("classes"),
+        fold_count=setting("folds", "count"),
+        network=setting("network"),
+        training=setting("training"),
+        sampling=lambda wildcards: dataset_of(wildcards).sampling_of(experiment_of(wildcards)),
+        released=lambda wildcards: dataset_of(wildcards).released_training(
+            experiment_of(wildcards)
         ),
+        study=STUDY.name,
+        seed=STUDY.seed,
+        # What derives from the output is no reason to run again.
+        device=lambda wildcards, output: STUDY.device,
+        tensorboard=lambda wildcards, output: (
+            f"{Path(output.weights).parent}/tensorboard" if STUDY.tensorboard else None
+        ),
+        title=lambda wildcards, output: experiment_of(wildcards).title,
     message:
-        "Training {wildcards.dataset}, {wildcards.labeling} labels: {wildcards.loss} {wildcards.phi},"
-        " epsilon {wildcards.epsilon}, batch size {wildcards.batch_size}, fold {wildcards.fold}"
+        "Training {params.title}, fold {wildcards.fold}"
     script:
         "../scripts/train.py"

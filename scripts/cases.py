@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from dicegrad.data.cases import get_adapter, summary, write_cases
+from dicegrad.data.adapters import get_adapter
+from dicegrad.data.cases import summary, write_cases
 from dicegrad.data.checks import find_problems
 from dicegrad.errors import InputError
 from dicegrad.logs import job

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from dicegrad.files import read_rows
 from dicegrad.logs import job
+from dicegrad.preprocessing.epsilon import EPSILON, write_epsilon
 
 with job(snakemake.log[0]) as report:
-    tables = [Path(path).read_text().splitlines() for path in snakemake.input]
-    lines = [tables[0][0], *(line for table in tables for line in table[1:])]
-    Path(snakemake.output[0]).write_text("\n".join(lines) + "\n")
-    report(f"{len(lines) - 1} rows")
+    rows = [row for path in snakemake.input for row in read_rows(path, EPSILON)]
+    write_epsilon(Path(snakemake.output[0]), rows)
+    report(f"{len(rows)} rows")

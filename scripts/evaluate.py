@@ -4,26 +4,29 @@ from pathlib import Path
 
 import pandas as pd
 
-from dicegrad.data.cases import get_adapter
+from dicegrad.data.cases import read_cases
 from dicegrad.evaluation.scores import score_fold, with_soft_volumes, write_scores
 from dicegrad.logs import job
-from dicegrad.preprocessing.folds import read_folds
+from dicegrad.preprocessing.folds import held_out
+from dicegrad.preprocessing.prepare import read_about
+from dicegrad.study import Experiment
 
 with job(snakemake.log[0]) as report:
-    params = snakemake.params
-    values = get_adapter(params.adapter, Path(params.root)).class_values
-    values = {name: values[name] for name in params.classes}
-    cases = pd.read_csv(snakemake.input.cases, sep="\t", dtype=str, keep_default_na=False)
-    folds = read_folds(Path(snakemake.input.folds), set(cases["subject"]), params.fold_count)
-    tables = []
-    for fold, folder in zip(params.folds, snakemake.input.predictions, strict=True):
-        held_out = cases[cases["subject"].map(folds) == fold]
-        predictions = [Path(folder) / f"{case}.nii.gz" for case in held_out["case"]]
+    files, params, tables = snakemake.input, snakemake.params, []
+    cases, about = read_cases(Path(files.cases)), read_about(Path(files.about))
+    for fold, folder in zip(params.folds, map(Path, files.predictions), strict=True):
+        out_of_fold = held_out(cases, Path(files.folds), params.fold_count, fold)
+        chosen = [case for case, out in zip(cases, out_of_fold, strict=True) if out]
         table = score_fold(
-            *(held_out, predictions, values, params.experiment, fold), masked=params.masked
+            chosen,
+            [folder / f"{case.case}.nii.gz" for case in chosen],
+            about.class_values,
+            Experiment.from_path(snakemake.wildcards.experiment),
+            fold,
+            masked=params.masked,
         )
         if params.soft_volumes:
-            table = with_soft_volumes(table, Path(folder) / "soft_volumes.tsv")
+            table = with_soft_volumes(table, folder / "soft_volumes.tsv")
         tables.append(table)
-        report(f"fold {fold}: {len(held_out)} cases")
+        report(f"fold {fold}: {len(chosen)} cases")
     write_scores(pd.concat(tables), snakemake.output[0])

@@ -4,7 +4,12 @@ from pathlib import Path
 
 from dicegrad.data.cases import read_cases
 from dicegrad.logs import job
-from dicegrad.preprocessing.epsilon import epsilon_of_folds, read_volumes, write_epsilon
+from dicegrad.preprocessing.epsilon import (
+    epsilon_of_folds,
+    epsilon_rows,
+    read_volumes,
+    write_epsilon,
+)
 from dicegrad.preprocessing.folds import read_folds
 
 with job(snakemake.log[0]) as report:
@@ -20,13 +25,6 @@ with job(snakemake.log[0]) as report:
         params.fold_count,
         params.sampling,
     )
-    rows = [
-        {
-            **{"dataset": row.dataset, "labeling": row.labeling, "fold": fold},
-            **{"class": name, "epsilon": round(float(value), 3)},
-        }
-        for fold, values in enumerate(epsilon)
-        for name, value in zip(classes, values, strict=True)
-    ]
+    rows = epsilon_rows(row.dataset, row.labeling, classes, epsilon)
     write_epsilon(Path(snakemake.output[0]), rows)
     report(f"{params.fold_count} folds, classes {', '.join(classes)}")

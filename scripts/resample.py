@@ -2,20 +2,23 @@
 
 from pathlib import Path
 
-from dicegrad.data.cases import get_adapter, read_cases
+from dicegrad.data.adapters import get_adapter
+from dicegrad.data.cases import read_cases
 from dicegrad.logs import job
 from dicegrad.preprocessing.prepare import prepare_dataset
 from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.provenance import RESAMPLING
 
-with job(snakemake.log[0]) as report:
+with job(snakemake.log[0], RESAMPLING) as report:
+    params, output = snakemake.params, snakemake.output
     prepare_dataset(
         read_cases(Path(snakemake.input.cases)),
-        get_adapter(snakemake.params.adapter, Path(snakemake.params.root)),
-        snakemake.params.classes,
-        Preprocessing.from_dict(snakemake.params.preprocessing),
-        Path(snakemake.output.images),
-        Path(snakemake.output.labels),
-        Path(snakemake.output.grids),
+        get_adapter(params.adapter, Path(params.root)),
+        params.classes,
+        Preprocessing.from_dict(params.preprocessing),
+        Path(output.images),
+        Path(output.labels),
+        Path(output.about),
         workers=snakemake.threads,
         progress=lambda done, total, case: report(f"{done}/{total} {case}"),
     )

@@ -1,9 +1,9 @@
-"""Put the scores of all experiments in one table."""
+"""Put the scores of all experiments in one table, each with the name of its setup."""
 
-from dicegrad.evaluation.scores import read_scores, write_scores
+from dicegrad.evaluation.scores import collect_scores, write_scores
 from dicegrad.logs import job
 
 with job(snakemake.log[0]) as report:
-    scores = read_scores(snakemake.input)
+    scores = collect_scores(snakemake.input, snakemake.params.setups)
     write_scores(scores, snakemake.output[0])
     report(f"{len(scores)} rows")

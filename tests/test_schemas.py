@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from dicegrad.schemas import read_yaml, with_defaults
+
 from tests.conftest import refusal
 
 SCHEMA = read_yaml(Path(__file__).parents[1] / "config" / "schemas" / "config.schema.yaml")

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from dicegrad.schemas import read_yaml, with_defaults
 
 from dicegrad import study
-from dicegrad.schemas import read_yaml, with_defaults
 from dicegrad.training.network import NetworkSettings
 from dicegrad.training.settings import TrainingSettings
 

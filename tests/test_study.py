@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dicegrad.schemas import read_yaml
 
 from dicegrad import study
 from dicegrad.errors import InputError
-from dicegrad.schemas import read_yaml
 from tests.conftest import refusal
 
 CONFIG = Path(__file__).parents[1] / "config"

@@ -2,10 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dicegrad.cli.dataset import device_there, read_dataset
+from dicegrad.cli.device import device_there
+from dicegrad.errors import InputError
 
-_NEEDED = ("adapter", "root", "classes", "preprocessing", "network")
+if TYPE_CHECKING:
+    from dicegrad.study import Dataset
+
 _ABOUT = """\
 Segment images that have no labels, as the study segments its held-out cases: the same
 preprocessing, the network's whole grid at once, and back to the grid of the image.
@@ -69,32 +73,46 @@ def _add_options(predict: argparse.ArgumentParser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from dicegrad.data.cases import check_names, get_adapter
+    from dicegrad.data.adapters import get_adapter
     from dicegrad.data.images import find_images
     from dicegrad.prediction import new_cases
     from dicegrad.preprocessing.settings import Preprocessing
     from dicegrad.terminal import counted
 
     # In the order of what it costs to find a fault.
-    dataset = options.dataset
-    new_cases.check_origin(dataset, options.weights)
-    settings = read_dataset(dataset, _NEEDED, options.configfile)
-    adapter = get_adapter(settings["adapter"], Path(settings["root"]).expanduser())
-    check_names({"classes": settings["classes"]}, adapter, str(dataset))
+    path = options.dataset
+    new_cases.check_origin(path, options.weights)
+    dataset = _dataset(path, options.configfile)
+    adapter = get_adapter(dataset.adapter, dataset.root)
+    dataset.check_names(tuple(adapter.class_values), adapter.groups)
     preprocessing = new_cases.place_grid(
-        Preprocessing.from_dict(settings["preprocessing"]), options.crop, dataset
+        Preprocessing.from_dict(dataset.block("preprocessing")), options.crop, path
     )
-    network = new_cases.network_settings(settings, adapter, dataset)
+    network = new_cases.network_settings(dataset.settings, adapter, path)
     images = find_images(options.input, adapter.channels)
     left = new_cases.remaining(images, options.out, options.resume)
     if len(left) < len(images):
-        print(f"{options.out}: {len(images) - len(left)} of {len(images)} are there already")
+        print(f"{options.out}: {len(images) - len(left)} of {len(images)} already exist")
     device = device_there(options.device)
     networks = new_cases.load_networks(network, options.weights, device)
     options.out.mkdir(parents=True, exist_ok=True)  # if it cannot be made, that is told now
-    model = new_cases.Model(
-        networks, preprocessing, tuple(settings["classes"]), adapter.class_values
-    )
+    model = new_cases.Model(networks, preprocessing, dataset.classes, adapter.class_values)
     with counted(len(left)) as report:
         new_cases.predict_all(model, left, options.out, options.probabilities, report)
     print(f"{options.out}: {len(left)} label map{'' if len(left) == 1 else 's'} written")
+
+
+def _dataset(path: Path, configfile: Path | None) -> "Dataset":
+    """The dataset file, with what the config of a study replaces."""
+    from dicegrad.study import Dataset
+    from dicegrad.study.schemas import read_yaml, shown
+
+    if configfile is None:
+        return Dataset.read(path)
+    changes = read_yaml(configfile).get("datasets") or {}
+    of_dataset = changes.get(path.stem, {}) if isinstance(changes, dict) else changes
+    if not isinstance(of_dataset, dict):
+        raise InputError(
+            f"{configfile}: datasets has {shown(of_dataset)}; it should hold settings by dataset"
+        )
+    return Dataset.read(path, of_dataset, str(configfile))

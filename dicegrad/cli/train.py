@@ -1,10 +1,16 @@
 """`dicegrad train`: one experiment, without the workflow."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dicegrad.cli.dataset import device_there, read_dataset
+from dicegrad.cli.device import device_there
 from dicegrad.errors import InputError
+from dicegrad.study.losses import LOSSES, NONE, PHIS
+
+if TYPE_CHECKING:
+    from dicegrad.study import Experiment
 
 
 def add_train(commands: "argparse._SubParsersAction") -> None:
@@ -13,7 +19,7 @@ def add_train(commands: "argparse._SubParsersAction") -> None:
         "train",
         help="train one experiment from prepared arrays, without the workflow",
         description="Train one experiment and fold from a folder such as resources/acdc, which "
-        "the workflow prepares. Needs torch, numpy and PyYAML only; goes on from its checkpoint.",
+        "the workflow prepares. Needs torch, numpy and PyYAML only; resumes from its checkpoint.",
     )
     train.add_argument("prepared", type=Path, help="folder with cases.tsv, images.npy, labels/")
     train.add_argument("dataset", type=Path, help="settings, e.g. config/datasets/acdc.yaml")
@@ -21,9 +27,8 @@ def add_train(commands: "argparse._SubParsersAction") -> None:
     train.add_argument(
         "--labeling", default="partial", help="full, partial, or partial-50 (default: partial)"
     )
-    losses = ("dice", "marginal", "leaf", "dice_ce", "cross_entropy")
-    train.add_argument("--loss", choices=losses, default="dice", help="(default: dice)")
-    train.add_argument("--phi", choices=("I", "CI", "BI", "BCI"), help="(default: I)")
+    train.add_argument("--loss", choices=tuple(LOSSES), default="dice", help="(default: dice)")
+    train.add_argument("--phi", choices=PHIS, help="(default: I)")
     train.add_argument("--epsilon", help="a number, heuristic, or 0.1xheuristic (default: 1e-7)")
     train.add_argument("--batch-size", type=int, default=2, help="cases (default: 2)")
     train.add_argument("--fold", type=int, default=0, help="the one held out (default: 0)")
@@ -37,22 +42,33 @@ def add_train(commands: "argparse._SubParsersAction") -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from dicegrad.study import sampling_of
+    from dicegrad.study import Dataset
     from dicegrad.terminal import shown
-    from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
+    from dicegrad.training.experiment import PreparedFiles, train_experiment
 
-    settings = read_dataset(options.dataset, ("classes", "folds", "network", "training"))
+    dataset = Dataset.read(options.dataset)
+    experiment = _experiment(options, dataset.classes)
+    dataset.folds_to_run([options.fold])
+    if options.seed < 0:
+        raise InputError(f"seed is {options.seed}; it must be at least 0")
+    weights: Path = options.out / "weights.pt"
+    if weights.exists():
+        raise InputError(f"{weights}: already exists; name another folder, or remove it")
     device = device_there(options.device)
-    phi, epsilon = _phi_and_epsilon(options)
-    _check_training(options, settings, phi, epsilon)
-    sampling = sampling_of(settings, options.labeling, epsilon)
-    words = (options.loss, phi, epsilon, str(options.batch_size))
+    settings = {
+        "classes": list(dataset.classes),
+        "fold_count": dataset.folds.count,
+        "network": dataset.block("network"),
+        "training": dataset.block("training"),
+        "sampling": dataset.sampling_of(experiment),
+        "released": dataset.released_training(experiment),
+    }
     with shown() as report:
         train_experiment(
-            Experiment(options.dataset.stem, options.labeling, *words),
+            experiment,
             options.fold,
             PreparedFiles.of(options.prepared, options.labeling),
-            {**settings, "fold_count": settings["folds"]["count"], "sampling": sampling},
+            settings,
             options.study,
             options.seed,
             options.out,
@@ -60,32 +76,29 @@ def _train(options: argparse.Namespace) -> None:
             report,
             tensorboard=options.out / "tensorboard" if options.tensorboard else None,
         )
-    print(f"{options.out / 'weights.pt'} and history.tsv written")
+    print(f"{weights} and history.tsv written")
 
 
-def _check_training(options: argparse.Namespace, settings: dict, phi: str, epsilon: str) -> None:
-    """See that the words fit each other and the dataset, before a file is looked for."""
-    from dicegrad.preprocessing.labeling import missing_share
-    from dicegrad.study import check_loss, folds_to_run
+def _experiment(options: argparse.Namespace, classes: Sequence[str]) -> "Experiment":
+    """The experiment that the words name, checked before a file is looked for."""
+    from dicegrad.study import Experiment
 
-    check_loss({"loss": options.loss, "phi": phi, "epsilon": epsilon}, settings["classes"])
-    missing_share(options.labeling)
-    folds_to_run([options.fold], settings["folds"]["count"], options.dataset.stem)
-    if options.seed < 0:
-        raise InputError(f"seed is {options.seed}; give a whole number from 0 up")
-    weights: Path = options.out / "weights.pt"
-    if weights.exists():
-        raise InputError(f"{weights}: is there already; name another folder, or remove it")
-
-
-def _phi_and_epsilon(options: argparse.Namespace) -> tuple[str, str]:
-    """Both as the experiment table would hold them."""
-    from dicegrad.preprocessing.epsilon import NONE
-
-    if options.loss == "cross_entropy":
+    phi, epsilon = options.phi or "I", options.epsilon or "1e-7"
+    if not LOSSES[options.loss].phis:
         if options.phi or options.epsilon:
             raise InputError(
-                "loss cross_entropy has neither phi nor epsilon; leave out --phi and --epsilon"
+                f"loss {options.loss} has neither phi nor epsilon; leave out --phi and --epsilon"
             )
-        return NONE, NONE
-    return options.phi or "I", options.epsilon or "1e-7"
+        phi = epsilon = NONE
+    experiment = Experiment.from_row(
+        {
+            "dataset": options.dataset.stem,
+            "labeling": options.labeling,
+            "loss": options.loss,
+            "phi": phi,
+            "epsilon": epsilon,
+            "batch_size": str(options.batch_size),
+        }
+    )
+    experiment.check(classes)
+    return experiment

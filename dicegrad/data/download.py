@@ -16,11 +16,14 @@ import nibabel as nib
 import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
+from dicegrad.data.adapters import get_adapter
 from dicegrad.data.archives import unpack
-from dicegrad.data.cases import get_adapter, scan_cases, summary
+from dicegrad.data.cases import summary
 from dicegrad.data.checks import find_problems
-from dicegrad.data.fetch import Report, check_sha256, fetch, one_line
-from dicegrad.errors import InputError
+from dicegrad.data.fetch import check_sha256, fetch
+from dicegrad.errors import InputError, one_line
+from dicegrad.logs import Report
+from dicegrad.study import Dataset
 
 MARKER = ".complete"  # in a root that was filled here, written together with the data
 
@@ -109,6 +112,24 @@ def is_placed(root: Path) -> bool:
     return _is_filled(root) or (os.path.lexists(root) and not root.is_dir())
 
 
+def originals(dataset: Dataset, adapter: Adapter) -> str | list[Path]:
+    """The files of a dataset as the user placed it, or what stands for one that is made here.
+
+    That is the folder of a phantom, and of a download the marker that is written last.
+
+    Raises:
+        InputError: There are no data, and none can be fetched.
+    """
+    if dataset.block("phantom"):
+        return str(dataset.root)
+    if not dataset.block("download") or is_placed(dataset.root):
+        return adapter.files(dataset.root)
+    marker = dataset.root / MARKER
+    if not marker.is_file():
+        check_available(dataset.adapter, dataset.root, Source.from_dict(dataset.block("download")))
+    return str(marker)
+
+
 def install(
     name: str,
     archive: Path,
@@ -170,8 +191,8 @@ def verify(name: str, root: Path, expected: Mapping[str, int]) -> None:
     Raises:
         InputError: Something is missing or wrong; one line with the number of further problems.
     """
-    adapter = get_adapter(name)
-    found = scan_cases(adapter, root)
+    adapter = get_adapter(name, root)
+    found = adapter.scan(root)
     problems = [*found.problems, *find_problems(found.cases, adapter)]
     counts = Counter(case.group for case in found.cases)
     problems += [

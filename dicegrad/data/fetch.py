@@ -3,16 +3,15 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import pooch
 import requests
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, one_line
+from dicegrad.logs import Report
 
-Report = Callable[[str], None]
 _BLOCK = 1 << 16  # what a broken connection costs at most
 _NEWS = 5.0  # seconds between two lines of report
 _TIMEOUT = (15, 90)  # seconds to connect, seconds without a byte
@@ -108,7 +107,9 @@ def _continue(url: str, part: Path, checked: bool, report: Report) -> None:
             if response.headers.get("Content-Range") == f"bytes */{held}":
                 return  # it was all there already
             part.unlink()
-            raise requests.ConnectionError("the part that is there does not fit; starting anew")
+            raise requests.ConnectionError(
+                "the part that is there does not fit; starting from scratch"
+            )
         response.raise_for_status()
         fits = response.headers.get("Content-Range", "").startswith(f"bytes {held}-")
         resumed = response.status_code == 206 and fits
@@ -146,8 +147,3 @@ def _reason(error: requests.RequestException) -> str:
     inner = error.args[0] if error.args else error
     inner = getattr(inner, "reason", inner)
     return one_line(inner if isinstance(inner, Exception) else error)
-
-
-def one_line(error: Exception) -> str:
-    """Return what an error says, without line breaks."""
-    return " ".join(str(error).split())

@@ -1,15 +1,16 @@
 """A folder in nnU-Net layout: dataset.json, imagesTr/<id>_0000.nii.gz, labelsTr/<id>.nii.gz."""
 
-import csv
 import json
 from functools import partial
 from pathlib import Path
 
 from dicegrad.data.adapter import Adapter, Case, Scan, existing_root
 from dicegrad.errors import InputError
+from dicegrad.files import Columns, read_rows, read_text
 
 HOLDS = "dataset.json, imagesTr/<id>_0000.nii.gz and labelsTr/<id>.nii.gz"
 ONE_GROUP = "all"
+_GROUPS = Columns(text=("case", "subject", "group"), rest="text")
 
 
 def nnunet_adapter(root: Path) -> Adapter:
@@ -43,9 +44,9 @@ def _read_dataset_json(path: Path) -> dict:
     if not path.is_file():
         raise InputError(f"{path}: missing; an nnU-Net folder names its channels and labels there")
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = json.loads(read_text(path))
     except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); mend it") from None
+        raise InputError(f"{path}: not valid JSON ({error}); correct it") from None
     if not isinstance(about, dict):
         raise InputError(f"{path}: holds a {type(about).__name__}; it must hold an object {{...}}")
     return about
@@ -91,18 +92,13 @@ def _read_groups(path: Path) -> dict[str, tuple[str, str]]:
     """Return {case: (subject, group)}; empty where the table does not exist."""
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream, delimiter="\t")
-        columns = reader.fieldnames or []
-        if not {"case", "subject", "group"} <= set(columns):
-            raise InputError(f"{path}: columns are {columns}; it needs case, subject and group")
-        rows = {}
-        for row in reader:
-            if not (row["case"] and row["subject"] and row["group"]):
-                raise InputError(f"{path}: line {reader.line_num} has an empty field; fill it")
-            if row["case"] in rows:
-                raise InputError(f"{path}: case {row['case']} comes twice; keep one line of it")
-            rows[row["case"]] = (row["subject"], row["group"])
+    rows: dict[str, tuple[str, str]] = {}
+    for row in read_rows(path, _GROUPS):
+        if not (row["case"] and row["subject"] and row["group"]):
+            raise InputError(f"{path}: case {row['case']!r} has an empty field; fill it")
+        if row["case"] in rows:
+            raise InputError(f"{path}: case {row['case']} comes twice; keep one line of it")
+        rows[row["case"]] = (row["subject"], row["group"])
     return rows
 
 

@@ -21,7 +21,9 @@ import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.ranks import DRAWS, holm, rank_methods, sign_flip_test
-from dicegrad.evaluation.setups import add_setup, sort_labelings
+from dicegrad.evaluation.setups import add_setup
+from dicegrad.files import Columns
+from dicegrad.study.experiment import sort_labelings
 
 # Metric -> whether larger is better.
 METRICS: Mapping[str, bool] = {"dsc": True, "volume_error_ml": False}
@@ -37,6 +39,15 @@ COMPARISON_COLUMNS = (
     *("p_value", "p_holm", "p_inclusive", "method", "p_raw", "method_raw"),
     *("effect_dz", "effect_wins"),
 )
+
+COMPARISONS = Columns(
+    text=(
+        "dataset", "question", "group", "class", "metric", "labeling_a", "setup_a", "labeling_b",
+        "setup_b", "method", "method_raw",
+    ),
+    whole=("batch_size", "n", "subjects"),
+    rest="number",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from dicegrad.evaluation.setups import add_setup, with_missing_labels
+from dicegrad.files import Columns
 
 Array = npt.NDArray[np.float64]
 
@@ -31,6 +32,12 @@ AREA_COLUMNS = tuple(
     if column not in ("threshold_ml", "false_positive_rate", "true_positive_rate")
 )
 BRATS_THRESHOLDS_ML = np.linspace(-1, 1000, 1002)
+
+ROC = Columns(
+    text=("dataset", "labeling", "setup", "class", "positive", "negative", "auc_method"),
+    whole=("batch_size", "n_positive", "n_negative"),
+    rest="number",
+)
 
 
 @dataclass(frozen=True)

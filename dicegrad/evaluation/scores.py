@@ -1,6 +1,6 @@
 """From prediction files to `scores.tsv`: one row per case x class."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +8,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
 from dicegrad.evaluation.metrics import dice, hd95_of, surface_dice_of, surface_distances
+from dicegrad.files import Columns, read_table, write_table
+from dicegrad.study.experiment import COLUMNS, DEFAULTS, Experiment
 
-EXPERIMENT_COLUMNS = ("dataset", "labeling", "loss", "phi", "epsilon", "batch_size")
-SCORE_COLUMNS = (
-    *EXPERIMENT_COLUMNS,
-    *("fold", "case", "subject", "group", "class"),
-    *("dsc", "volume_true_ml", "volume_pred_ml", "hd95_mm", "surface_dice"),
+# Of each case and class, beside the columns of its experiment.
+CASE_COLUMNS = ("fold", "case", "subject", "group", "class")
+METRIC_COLUMNS = ("dsc", "volume_true_ml", "volume_pred_ml", "hd95_mm", "surface_dice")
+SCORE_COLUMNS = (*COLUMNS, *CASE_COLUMNS, *METRIC_COLUMNS)
+SCORES = Columns(
+    text=(*(name for name in COLUMNS if name != "batch_size"), "setup", *CASE_COLUMNS[1:]),
+    numbers=(*METRIC_COLUMNS, "volume_map_ml"),
+    whole=("batch_size", "fold"),
+    optional=(*DEFAULTS, "setup", "hd95_mm", "surface_dice", "volume_map_ml"),
 )
-NUMBERS = ("dsc", "volume_true_ml", "volume_pred_ml", "hd95_mm", "surface_dice", "volume_map_ml")
-REQUIRED = SCORE_COLUMNS[:-2]  # the surface metrics may be left out
+SOFT_VOLUMES = Columns(text=("case",), rest="number")
 TOLERANCE_MM = 2.0
 
 
@@ -95,10 +101,10 @@ def _score_masks(
 
 
 def score_fold(
-    cases: pd.DataFrame,
+    cases: Sequence[Case],
     predictions: Iterable[Path | str],
     class_values: Mapping[str, tuple[int, ...]],
-    experiment: Mapping[str, Any],
+    experiment: Experiment,
     fold: int,
     *,
     tolerance_mm: float = TOLERANCE_MM,
@@ -108,10 +114,10 @@ def score_fold(
     """Score the held-out cases of one experiment and fold.
 
     Args:
-        cases: Rows of cases.tsv (case, subject, group, label) that the fold holds out.
+        cases: Cases that the fold holds out.
         predictions: One file per case, in the same order.
         class_values: As for `score_case`.
-        experiment: dataset, labeling, loss, phi, epsilon (text), batch_size.
+        experiment: The row of the experiment table.
         fold: 0-based.
         tolerance_mm: As for `score_case`.
         surfaces: As for `score_case`.
@@ -123,7 +129,7 @@ def score_fold(
     """
     rows = [
         {**scored, "case": case.case, "subject": case.subject, "group": case.group}
-        for case, prediction in zip(cases.itertuples(), predictions, strict=True)
+        for case, prediction in zip(cases, predictions, strict=True)
         for scored in score_case(
             prediction,
             case.label,
@@ -133,10 +139,8 @@ def score_fold(
             masked=masked["classes"] if masked and case.group == masked["group"] else (),
         )
     ]
-    table = pd.DataFrame(rows).assign(
-        **{key: experiment[key] for key in EXPERIMENT_COLUMNS}, fold=fold
-    )
-    return table.reindex(columns=list(SCORE_COLUMNS))
+    columns = [*experiment.row, *CASE_COLUMNS, *METRIC_COLUMNS]
+    return pd.DataFrame(rows).assign(**experiment.row, fold=fold).reindex(columns=columns)
 
 
 def with_soft_volumes(scores: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -149,7 +153,7 @@ def with_soft_volumes(scores: pd.DataFrame, path: Path) -> pd.DataFrame:
     Returns:
         The table with what were the predicted volumes in `volume_map_ml`; see `map_volumes`.
     """
-    soft = pd.read_csv(path, sep="\t", dtype={"case": str}).set_index("case")
+    soft = read_table(path, SOFT_VOLUMES).set_index("case")
     volumes = [soft.at[row["case"], row["class"]] for _, row in scores.iterrows()]
     return scores.assign(volume_pred_ml=volumes, volume_map_ml=scores["volume_pred_ml"])
 
@@ -161,37 +165,38 @@ def map_volumes(scores: pd.DataFrame) -> pd.Series:
     return scores["volume_map_ml"].fillna(scores["volume_pred_ml"])
 
 
-def read_scores(paths: Iterable[Path | str] | Path | str) -> pd.DataFrame:
-    """Read one or more scores.tsv as one table.
-
-    Names stay text (a group may be called `NA`, an epsilon `1e-7`); only `NUMBERS` may be missing.
+def read_scores(path: Path | str) -> pd.DataFrame:
+    """Read a scores.tsv.
 
     Raises:
-        InputError: A column is absent, or a number is not one.
+        InputError: See `files.read_rows`.
     """
-    if isinstance(paths, str | Path):
-        paths = [paths]
-    return pd.concat([_read_one(Path(path)) for path in paths], ignore_index=True)
+    scores = read_table(path, SCORES)
+    return scores.assign(**{k: v for k, v in DEFAULTS.items() if k not in scores})
 
 
-def _read_one(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    absent = [column for column in REQUIRED if column not in table]
-    if absent:
-        raise InputError(f"{path}: column {', '.join(absent)} is missing; have {list(table)}")
-    numbers = [column for column in NUMBERS if column in table]
-    try:
-        return table.assign(
-            **{c: [float(text or "nan") for text in table[c]] for c in numbers},
-            **{c: table[c].astype(int) for c in ("batch_size", "fold")},
-        )
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; mend the value or score the fold again") from error
+def collect_scores(paths: Iterable[Path | str], setups: Iterable[str]) -> pd.DataFrame:
+    """The scores of a whole study, with the name of each experiment's setup.
+
+    Args:
+        paths: scores.tsv of each experiment.
+        setups: Its setup; see `study.experiment.name_setups`.
+
+    Returns:
+        One table. A column that holds its default everywhere is left out.
+    """
+    tables = [
+        read_scores(path).assign(setup=setup) for path, setup in zip(paths, setups, strict=True)
+    ]
+    scores = pd.concat(tables, ignore_index=True)
+    plain = [name for name, default in DEFAULTS.items() if (scores[name] == default).all()]
+    order = [name for name in (*COLUMNS, "setup", *scores) if name in scores and name not in plain]
+    return scores[list(dict.fromkeys(order))]
 
 
 def write_scores(scores: pd.DataFrame, path: Path | str) -> None:
-    """Write a table as TSV; NaN becomes `nan`, so that no cell is silently empty."""
-    scores.to_csv(path, sep="\t", index=False, na_rep="nan", float_format="%.8g")
+    """Write scores as TSV; NaN becomes `nan`, so that no cell is silently empty."""
+    write_table(scores, path)
 
 
 def _read_labels(path: Path) -> tuple[npt.NDArray[np.int64], tuple[float, ...]]:

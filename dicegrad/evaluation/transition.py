@@ -16,8 +16,8 @@ import pandas as pd
 
 from dicegrad.data.cases import Case
 from dicegrad.evaluation.bootstrap import mean_interval
-from dicegrad.evaluation.setups import epsilon_value
-from dicegrad.preprocessing.epsilon import heuristic_multiple
+from dicegrad.files import Columns
+from dicegrad.study.experiment import epsilon_number, heuristic_multiple
 
 # From here on, a push as a share of its maximum is one that theory expects to be learnt from.
 NOTABLE_PUSH = 0.1
@@ -26,6 +26,13 @@ TRANSITION_COLUMNS = (
     *(*LINE, "epsilon", "epsilon_voxels", "volume_voxels", "epsilon_over_v", "relative_push"),
     *("share_missing", "group", "missing", "n", "dsc", "dsc_low", "dsc_high"),
     *("halfway", "halfway_push"),
+)
+
+TRANSITION = Columns(
+    text=("dataset", "class", "labeling", "epsilon", "group"),
+    whole=("batch_size", "n"),
+    flags=("missing",),
+    rest="number",
 )
 
 
@@ -169,7 +176,7 @@ def _doses(
     volume = float(np.mean([full.loc[chosen, "voxels"].mean() for chosen in training]))
     multiple = heuristic_multiple(row["epsilon"])
     if multiple is None:
-        size = epsilon_value(row["epsilon"])
+        size = epsilon_number(row["epsilon"])
     else:
         heuristic = here(epsilon, row["labeling"])
         size = multiple * float(heuristic.loc[heuristic["fold"].isin(folds), "epsilon"].mean())

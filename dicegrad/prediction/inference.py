@@ -1,21 +1,19 @@
 """From a trained network and a prepared image to probabilities, and on to a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError, first_line
 from dicegrad.prediction.restoration import (
-    read_header,
     restore,
     soft_volumes,
     write_prediction,
 )
-from dicegrad.preprocessing.grids import Grid
+from dicegrad.preprocessing.prepare import About
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import memory_format, numerics
 from dicegrad.training.settings import TrainingSettings
@@ -88,34 +86,40 @@ def mean_probabilities(networks: Sequence[nn.Module], image: np.ndarray) -> np.n
     return total / np.float32(len(networks))
 
 
-def predict_case(
+def predict_cases(
     network: nn.Module,
-    case: Case,
-    image: np.ndarray,
-    grid: Grid,
-    classes: Sequence[str],
-    class_values: Mapping[str, Sequence[int]],
+    cases: Sequence[str],
+    images: Sequence[np.ndarray],
+    about: About,
     restoration: str,
-    path: Path,
-) -> dict[str, float]:
-    """Segment one case and write the label map on the case's original grid.
+    folder: Path,
+    report: Callable[[str], None] = lambda case: None,
+    soft: bool = False,
+) -> list[dict[str, str | float]]:
+    """Segment prepared cases and write their label maps on their original grids.
 
     Args:
         network: In evaluation mode.
-        case: Its first image gives the original grid.
-        image: (C, X, Y, Z) prepared.
-        grid: The network's grid of this case.
-        classes: In network order.
-        class_values: The dataset's own label values of each class.
+        cases: Their names.
+        images: (C, X, Y, Z) prepared, one per case.
+        about: Grids, classes and label values of the prepared dataset.
         restoration: `linear` or `nearest`; see `restore`.
-        path: NIfTI file to write.
+        folder: For `<case>.nii.gz`.
+        report: Takes the name of each case that is done.
+        soft: Whether soft volumes are wanted.
 
     Returns:
-        The soft volume of each class in ml; see `soft_volumes`.
+        With `soft`, a row per case: its name, and the soft volume of each class in ml.
     """
-    original = read_header(case.images[0])
-    prediction = probabilities(network, image)
-    label = restore(prediction, grid, original, restoration)
-    write_prediction(path, label, classes, class_values, original.reference())
-    volumes = soft_volumes(prediction, grid, original, restoration)
-    return dict(zip(classes, volumes.tolist(), strict=True))
+    rows: list[dict[str, str | float]] = []
+    for case, image in zip(cases, images, strict=True):
+        grid, original = about.grids[case], about.originals[case]
+        prediction = probabilities(network, image)
+        label = restore(prediction, grid, original, restoration)
+        path = folder / f"{case}.nii.gz"
+        write_prediction(path, label, about.classes, about.class_values, original.reference())
+        if soft:
+            volumes = soft_volumes(prediction, grid, original, restoration).tolist()
+            rows.append({"case": case, **dict(zip(about.classes, volumes, strict=True))})
+        report(case)
+    return rows

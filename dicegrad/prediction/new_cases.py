@@ -14,8 +14,7 @@ from dicegrad.data.images import Images
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import load_network, mean_probabilities
 from dicegrad.prediction.restoration import restore, restored, write_prediction, write_volume
-from dicegrad.preprocessing.grids import Grid
-from dicegrad.preprocessing.prepare import prepare_images, read_volume, voxels
+from dicegrad.preprocessing.prepare import Prepared, prepare_images, read_volume, voxels
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings
 
@@ -38,21 +37,6 @@ class Model:
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     class_values: Mapping[str, Sequence[int]]
-
-
-@dataclass(frozen=True)
-class NewCase:
-    """The images of a case as the networks take them.
-
-    Attributes:
-        image: (C, X, Y, Z).
-        grid: Of these voxels.
-        original: The grid of the first image.
-    """
-
-    image: np.ndarray
-    grid: Grid
-    original: Grid
 
 
 def network_settings(settings: Mapping, adapter: Adapter, where: object) -> NetworkSettings:
@@ -200,7 +184,7 @@ def predict_all(
         raise InputError("\n".join(problems))
 
 
-def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> NewCase:
+def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> Prepared:
     """Read and prepare the images of one case, one file a channel.
 
     Raises:
@@ -209,11 +193,11 @@ def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> NewCase:
     images = [read_volume(path) for path in paths]
     if problems := image_problems(paths, map(voxels, images)):
         raise InputError("\n".join(problems))
-    return NewCase(*prepare_images(images, preprocessing), Grid.of_image(images[0]))
+    return prepare_images(images, preprocessing)
 
 
 def predict_images(
-    model: Model, name: str, case: NewCase, out: Path, probabilities: bool = False
+    model: Model, name: str, case: Prepared, out: Path, probabilities: bool = False
 ) -> dict[str, float]:
     """Segment the images of one case.
 

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.arrays import atomic_path
+from dicegrad.files import whole_path
 from dicegrad.preprocessing.grids import TOLERANCE, Grid
 from dicegrad.preprocessing.resampling import apply_matrices, sampling_matrix
 
@@ -155,7 +155,7 @@ def write_volume(path: Path, volume: np.ndarray, reference: sitk.Image) -> None:
     """
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.T))
     image.CopyInformation(reference)
-    with atomic_path(path) as temporary:
+    with whole_path(path) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
             whole = _unpacked_bytes(temporary) >= volume.nbytes

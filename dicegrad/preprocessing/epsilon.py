@@ -1,63 +1,15 @@
-"""The heuristic epsilon: the mean volume of a class over the training cases."""
+"""The heuristic epsilon: the mean volume of a class over the training cases (Sect. 2.3)."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from dicegrad.errors import InputError
+from dicegrad.files import Columns, read_rows, write_table
 
-HEURISTIC = "heuristic"
-NONE = "none"  # of a loss that has no epsilon
-
-
-def heuristic_multiple(text: str) -> float | None:
-    """How many times the heuristic an epsilon of the experiment table is.
-
-    Args:
-        text: A number of voxels, ``heuristic``, a multiple such as ``0.1xheuristic``, or ``none``.
-
-    Returns:
-        The factor; None for a number of voxels and for ``none``.
-
-    Raises:
-        InputError: The factor is not a number above 0.
-
-    Example:
-        >>> heuristic_multiple("heuristic"), heuristic_multiple("0.1xheuristic")
-        (1.0, 0.1)
-        >>> heuristic_multiple("1e-7")
-    """
-    if not text.endswith(HEURISTIC):
-        return None
-    factor = text.removesuffix(HEURISTIC) or "1x"
-    try:
-        multiple = float(factor.removesuffix("x")) if factor.endswith("x") else 0.0
-    except ValueError:
-        multiple = 0.0
-    if not 0 < multiple < math.inf:
-        raise InputError(f"epsilon is {text!r}; write a multiple of the heuristic as 0.1xheuristic")
-    return multiple
-
-
-def epsilon_number(text: str) -> float:
-    """An epsilon that is a number of voxels.
-
-    Raises:
-        InputError: It is none, or not above 0, which the Dice of two empty maps needs.
-    """
-    try:
-        epsilon = float(text)
-    except ValueError:
-        raise InputError(
-            f"epsilon is {text!r}; give a number, heuristic, or 0.1xheuristic"
-        ) from None
-    if not 0 < epsilon < math.inf:
-        raise InputError(
-            f"epsilon is {text}, but Dice of two empty maps needs one above 0; write, say, 1e-7"
-        )
-    return epsilon
+VOLUMES = Columns(text=("case",), rest="whole")
+EPSILON = Columns(text=("dataset", "labeling", "class"), whole=("fold",), numbers=("epsilon",))
 
 
 def class_volumes(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -74,7 +26,7 @@ def class_volumes(labels: np.ndarray, classes: int) -> np.ndarray:
     return np.stack(counts)
 
 
-def heuristic_epsilon(
+def mean_volumes(
     volumes: np.ndarray, groups: Sequence[str], sampling: Mapping[str, int] | None = None
 ) -> np.ndarray:
     """The mean class volume over a training list, empty maps counted as 0.
@@ -94,7 +46,7 @@ def heuristic_epsilon(
         InputError: ``sampling`` names a group that no case is of, or there is no case.
 
     Example:
-        >>> heuristic_epsilon(np.array([[100], [0]]), ["ED", "ES"], {"ED": 3})
+        >>> mean_volumes(np.array([[100], [0]]), ["ED", "ES"], {"ED": 3})
         array([75.])
     """
     sampling = sampling or {}
@@ -112,15 +64,20 @@ def write_volumes(
     path: Path, cases: Sequence[str], classes: Sequence[str], volumes: np.ndarray
 ) -> None:
     """Write the class volumes (N, K) of N cases in voxels: case, then a column per class."""
-    lines = ["\t".join(("case", *classes))]
-    lines += ["\t".join(map(str, (case, *row))) for case, row in zip(cases, volumes, strict=True)]
-    path.write_text("\n".join(lines) + "\n")
+    rows = [
+        {"case": case, **dict(zip(classes, counts.tolist(), strict=True))}
+        for case, counts in zip(cases, volumes, strict=True)
+    ]
+    write_table(rows, path, header=("case", *classes))
 
 
 def read_volumes(path: Path) -> tuple[list[str], np.ndarray]:
     """Read what `write_volumes` wrote: the classes, and the volumes (N, K) int64."""
-    header, *lines = (line.split("\t") for line in path.read_text().splitlines())
-    return header[1:], np.array([line[1:] for line in lines], dtype=np.int64)
+    rows = read_rows(path, VOLUMES)
+    if not rows:
+        raise InputError(f"{path}: holds no case; delete it to make it again")
+    classes = [name for name in rows[0] if name != "case"]
+    return classes, np.array([[row[name] for name in classes] for row in rows], dtype=np.int64)
 
 
 def epsilon_of_folds(
@@ -137,7 +94,7 @@ def epsilon_of_folds(
         folds: The fold of each case, 0-based.
         groups: The group of each case.
         count: Number of folds.
-        sampling: As for `heuristic_epsilon`.
+        sampling: As for `mean_volumes`.
 
     Returns:
         (count, K) float64, in voxels.
@@ -145,16 +102,37 @@ def epsilon_of_folds(
     rows = []
     for fold in range(count):
         train = [number for number, of_case in enumerate(folds) if of_case != fold]
-        rows.append(heuristic_epsilon(volumes[train], [groups[i] for i in train], sampling))
+        rows.append(mean_volumes(volumes[train], [groups[i] for i in train], sampling))
     return np.stack(rows)
 
 
+def epsilon_rows(
+    dataset: str, labeling: str, classes: Sequence[str], epsilon: np.ndarray
+) -> list[dict[str, object]]:
+    """Rows of epsilon.tsv: one per fold and class; epsilon in voxels, three decimals.
+
+    Args:
+        dataset: Its name.
+        labeling: The labeling.
+        classes: K of them.
+        epsilon: (folds, K).
+    """
+    return [
+        {
+            "dataset": dataset,
+            "labeling": labeling,
+            "fold": fold,
+            "class": name,
+            "epsilon": round(float(value), 3),
+        }
+        for fold, values in enumerate(epsilon)
+        for name, value in zip(classes, values, strict=True)
+    ]
+
+
 def write_epsilon(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write epsilon.tsv: one row per dataset, labeling, fold and class; epsilon in voxels."""
-    columns = ("dataset", "labeling", "fold", "class", "epsilon")
-    lines = ["\t".join(columns)]
-    lines += ["\t".join(str(row[column]) for column in columns) for row in rows]
-    path.write_text("\n".join(lines) + "\n")
+    """Write epsilon.tsv, the rows of `epsilon_rows`."""
+    write_table(rows, path, header=("dataset", "labeling", "fold", "class", "epsilon"), digits=12)
 
 
 def read_epsilon(path: Path, fold: int, classes: Sequence[str]) -> list[float]:
@@ -166,15 +144,23 @@ def read_epsilon(path: Path, fold: int, classes: Sequence[str]) -> list[float]:
         classes: Classes whose epsilons are wanted, in network order.
 
     Returns:
-        One epsilon per class, in voxels.
+        One epsilon per class, in voxels, above 0.
 
     Raises:
-        InputError: The table has no such fold or class.
+        InputError: The table has no such fold or class, or a class is in no training case.
     """
-    header, *lines = (line.split("\t") for line in path.read_text().splitlines())
-    rows = [dict(zip(header, line, strict=True)) for line in lines]
-    found = {row["class"]: float(row["epsilon"]) for row in rows if row["fold"] == str(fold)}
+    rows = [row for row in read_rows(path, EPSILON) if row["fold"] == fold]
+    found = {row["class"]: row["epsilon"] for row in rows}
     for name in classes:
         if name not in found:
-            raise InputError(f"{path}: no epsilon of class {name!r} in fold {fold}; make it anew")
+            raise InputError(
+                f"{path}: no epsilon of class {name!r} in fold {fold}; delete the table to make it "
+                "again"
+            )
+        if not found[name] > 0:
+            raise InputError(
+                f"{path}: the heuristic epsilon of class {name} in fold {fold} is "
+                f"{found[name]:g}: no training case of that fold has {name} in its labels; assign "
+                "the folds differently, leave the class out, or write a number as epsilon"
+            )
     return [found[name] for name in classes]

@@ -2,25 +2,18 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
+from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
+from dicegrad.files import Columns, read_rows, write_table
 
-
-class HasSubject(Protocol):
-    """What folds need to know of a case."""
-
-    @property
-    def subject(self) -> str: ...  # noqa: D102
-
-    @property
-    def group(self) -> str: ...  # noqa: D102
+FOLDS = Columns(text=("subject",), whole=("fold",))
 
 
 def make_folds(
-    cases: Sequence[HasSubject], count: int, method: str = "stratified", seed: int = 0
+    cases: Sequence[Case], count: int, method: str = "stratified", seed: int = 0
 ) -> dict[str, int]:
     """Deal subjects to folds, so that all cases of a subject are in one.
 
@@ -75,8 +68,7 @@ def _stratified(groups: Mapping[str, tuple[str, ...]], count: int, seed: int) ->
 
 def write_folds(path: Path, folds: dict[str, int]) -> None:
     """Write folds.tsv (subject, fold), which a user may edit."""
-    lines = ["subject\tfold", *(f"{subject}\t{fold}" for subject, fold in folds.items())]
-    path.write_text("\n".join(lines) + "\n")
+    write_table(({"subject": s, "fold": f} for s, f in folds.items()), path, ("subject", "fold"))
 
 
 def read_folds(path: Path, subjects: Collection[str], count: int) -> dict[str, int]:
@@ -90,21 +82,16 @@ def read_folds(path: Path, subjects: Collection[str], count: int) -> dict[str, i
     Raises:
         InputError: A subject is in two folds, unknown, or missing; a fold is out of range or empty.
     """
-    lines = [line.split("\t") for line in path.read_text().splitlines() if line.strip()]
-    if not lines or lines[0] != ["subject", "fold"]:
-        raise InputError(f"{path}: the first line must be `subject<TAB>fold`")
     known, folds = set(subjects), {}
-    for number, cells in enumerate(lines[1:], start=2):
-        if len(cells) != 2:
-            raise InputError(f"{path}: line {number} has {len(cells)} cells; give subject and fold")
-        subject, text = cells[0].strip(), cells[1].strip()
+    for row in read_rows(path, FOLDS):
+        subject, fold = row["subject"].strip(), row["fold"]
         if subject not in known:
             raise InputError(f"{path}: subject {subject!r} is not in the dataset; remove the line")
         if subject in folds:
             raise InputError(f"{path}: subject {subject!r} is listed twice; keep it in one fold")
-        if not text.isdecimal() or int(text) >= count:
-            raise InputError(f"{path}: fold of {subject} is {text!r}; give 0 to {count - 1}")
-        folds[subject] = int(text)
+        if not 0 <= fold < count:
+            raise InputError(f"{path}: fold of {subject} is {fold}; give 0 to {count - 1}")
+        folds[subject] = fold
     absent = sorted(known - set(folds))
     if absent:
         raise InputError(f"{path}: subject {absent[0]!r} has no fold; add a line for it")
@@ -112,3 +99,19 @@ def read_folds(path: Path, subjects: Collection[str], count: int) -> dict[str, i
     if idle:
         raise InputError(f"{path}: fold {idle[0]} has no subject; give it one")
     return folds
+
+
+def held_out(cases: Sequence[Case], path: Path, count: int, fold: int) -> list[bool]:
+    """Which cases a fold holds out: the one place where that is worked out.
+
+    Args:
+        cases: The case table.
+        path: folds.tsv of the dataset.
+        count: Number of folds.
+        fold: 0-based.
+
+    Raises:
+        InputError: See `read_folds`.
+    """
+    folds = read_folds(path, {case.subject for case in cases}, count)
+    return [folds[case.subject] == fold for case in cases]

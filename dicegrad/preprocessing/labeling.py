@@ -1,35 +1,13 @@
 """Labelings: `full`, `partial` with some classes of one group emptied, and shares of that."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.settings import Missing
-
-
-def missing_share(labeling: str) -> float:
-    """The share of the missing group's subjects in which a labeling empties the missing classes.
-
-    Args:
-        labeling: ``full``, ``partial``, or ``partial-<percent>`` with a percentage from 1 to 99.
-
-    Raises:
-        InputError: It is none of these.
-
-    Example:
-        >>> missing_share("full"), missing_share("partial-25"), missing_share("partial")
-        (0.0, 0.25, 1.0)
-    """
-    if labeling in ("full", "partial"):
-        return float(labeling == "partial")
-    if found := re.fullmatch(r"partial-([1-9][0-9]?)", labeling):
-        return int(found[1]) / 100
-    raise InputError(
-        f"labeling is {labeling!r}; choose full, partial, or a share of it such as partial-50"
-    )
+from dicegrad.study.dataset import Missing
+from dicegrad.study.experiment import missing_share
 
 
 def _some(subjects: set[str], share: float) -> list[str]:

@@ -18,7 +18,7 @@ def normalise(volume: np.ndarray, mask: np.ndarray, settings: Normalisation) -> 
     """
     if settings.clip is not None:
         volume = clip_quantiles(volume, mask, settings.clip)
-    return zscore(volume, mask, settings.over)
+    return zscore(volume, settings.over)
 
 
 def clip_quantiles(volume: np.ndarray, mask: np.ndarray, clip: tuple[float, float]) -> np.ndarray:
@@ -30,15 +30,13 @@ def clip_quantiles(volume: np.ndarray, mask: np.ndarray, clip: tuple[float, floa
     return np.where(mask, np.clip(volume, low, high), np.float32(0))
 
 
-def zscore(volume: np.ndarray, mask: np.ndarray, over: str) -> np.ndarray:
+def zscore(volume: np.ndarray, over: str) -> np.ndarray:
     """Subtract the mean and divide by the standard deviation (of n - 1 degrees of freedom).
 
     Args:
         volume: (X, Y, Z) float32.
-        mask: (X, Y, Z) bool, what lies inside the original image.
         over: ``whole``: all voxels are counted and all are changed, so what lies outside ends at
-            -mean / std. ``nonzero`` and ``mask``: only those are counted and changed, the others
-            become 0.
+            -mean / std. ``nonzero``: only those are counted and changed, the others stay 0.
 
     Returns:
         (X, Y, Z) float32. A volume without contrast becomes 0.
@@ -46,7 +44,7 @@ def zscore(volume: np.ndarray, mask: np.ndarray, over: str) -> np.ndarray:
     if over == "whole":
         chosen, values = np.ones(volume.shape, bool), volume
     else:
-        chosen = mask if over == "mask" else volume != 0
+        chosen = volume != 0
         values = volume[chosen]
     if values.size < 2:
         return np.zeros_like(volume)

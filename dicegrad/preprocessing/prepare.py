@@ -3,9 +3,9 @@
 import json
 import multiprocessing
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +16,11 @@ import SimpleITK as sitk
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.checks import check_voxels
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.arrays import atomic_path, new_array
+from dicegrad.files import new_array, read_text, whole_file
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
 from dicegrad.preprocessing.normalisation import normalise
 from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image, resample_label
 from dicegrad.preprocessing.settings import Preprocessing
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -31,13 +29,73 @@ class Prepared:
 
     Attributes:
         image: (C, X, Y, Z) float16.
-        label: (X, Y, Z) uint8, 0 background, k for the k-th class.
         grid: Where those voxels lie.
+        original: The grid of the case's first image.
+        label: (X, Y, Z) uint8, 0 background, k for the k-th class; None of a new image.
     """
 
     image: np.ndarray
-    label: np.ndarray
     grid: Grid
+    original: Grid
+    label: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class About:
+    """What later stages need to know of prepared cases, so that they read no original file.
+
+    Attributes:
+        channels: Names of the image channels, in order.
+        classes: Names of the classes, in network order.
+        class_values: The dataset's own label values of each class; the first is written.
+        grids: Case -> its grid on the network.
+        originals: Case -> the grid of its first image.
+    """
+
+    channels: tuple[str, ...]
+    classes: tuple[str, ...]
+    class_values: Mapping[str, tuple[int, ...]]
+    grids: Mapping[str, Grid]
+    originals: Mapping[str, Grid]
+
+
+def write_about(path: Path, about: About) -> None:
+    """Write `prepared.json`, which lies beside the arrays."""
+    content = {
+        "channels": about.channels,
+        "classes": about.classes,
+        "class_values": about.class_values,
+        "cases": {
+            case: {"grid": grid.to_json(), "original": about.originals[case].to_json()}
+            for case, grid in about.grids.items()
+        },
+    }
+    with whole_file(path) as file:
+        file.write((json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_about(path: Path) -> About:
+    """Read what `write_about` wrote.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    try:
+        content = json.loads(read_text(path))
+        cases = content["cases"]
+        return About(
+            tuple(content["channels"]),
+            tuple(content["classes"]),
+            {name: tuple(values) for name, values in content["class_values"].items()},
+            {case: Grid.from_json(grids["grid"]) for case, grids in cases.items()},
+            {case: Grid.from_json(grids["original"]) for case, grids in cases.items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path}: is damaged ({type(error).__name__}); delete it to prepare the cases again"
+        ) from error
 
 
 def read_volume(path: Path) -> sitk.Image:
@@ -118,19 +176,18 @@ def prepare_case(
     _check(case, images, raw, adapter)
     label = encode_label(voxels(raw), adapter, classes)
     try:
-        channels, grid = prepare_images(images, settings, raw)
+        prepared = prepare_images(images, settings, raw)
     except InputError as error:
         raise InputError(f"{case.case}: {error}") from error
-    original = Grid.of_image(images[0])
     resampled = resample_label(
-        label, original, grid, len(classes), settings.label, settings.antialias
+        label, prepared.original, prepared.grid, len(classes), settings.label, settings.antialias
     )
-    return Prepared(channels, resampled, grid)
+    return replace(prepared, label=resampled)
 
 
 def prepare_images(
     images: Sequence[sitk.Image], settings: Preprocessing, label: sitk.Image | None = None
-) -> tuple[np.ndarray, Grid]:
+) -> Prepared:
     """Resample and normalise the images of one case.
 
     Args:
@@ -139,14 +196,14 @@ def prepare_images(
         label: Its label map; only ``crop: label`` looks at it.
 
     Returns:
-        (C, X, Y, Z) float16, and the network's grid.
+        The case without a label.
 
     Raises:
         InputError: What the crop is to be centred on is empty or not there.
     """
     grid, original = network_grid(images[0], settings, label), Grid.of_image(images[0])
     channels = [_prepare_channel(voxels(i), original, grid, settings) for i in images]
-    return np.stack(channels), grid
+    return Prepared(np.stack(channels), grid, original)
 
 
 def _check(case: Case, images: Sequence[sitk.Image], raw: sitk.Image, adapter: Adapter) -> None:
@@ -195,9 +252,9 @@ def prepare_dataset(
     settings: Preprocessing,
     out_images: Path,
     out_labels: Path,
-    out_grids: Path,
+    out_about: Path,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, case: None,
 ) -> None:
     """Prepare all cases of a dataset and write them as three files, all or none.
 
@@ -208,7 +265,7 @@ def prepare_dataset(
         settings: Grid, crop, resampling and normalisation.
         out_images: (N, C, X, Y, Z) float16 .npy.
         out_labels: (N, X, Y, Z) uint8 .npy, full labels.
-        out_grids: JSON, case -> network grid.
+        out_about: JSON, see `About`.
         workers: Number of processes.
         progress: Called after each case with (cases done, cases in all, case).
 
@@ -221,20 +278,19 @@ def prepare_dataset(
     with (
         new_array(out_images, shape, np.float16) as images,
         new_array(out_labels, (shape[0], *shape[2:]), np.uint8) as labels,
-        atomic_path(out_grids) as grids_file,
     ):
-        grids = {}
+        grids, originals = {}, {}
         for i, (case, result) in enumerate(zip(cases, _map(work, cases, workers), strict=True)):
             if isinstance(result, InputError):
                 problems.append(str(result))
             else:
                 images[i], labels[i] = result.image, result.label
-                grids[case.case] = result.grid.to_json()
-            if progress is not None:
-                progress(i + 1, len(cases), case.case)
+                grids[case.case], originals[case.case] = result.grid, result.original
+            progress(i + 1, len(cases), case.case)
         if problems:
             raise InputError("\n".join(problems))
-        grids_file.write_text(json.dumps(grids, indent=1) + "\n")
+    values = {name: adapter.class_values[name] for name in classes}
+    write_about(out_about, About(adapter.channels, tuple(classes), values, grids, originals))
 
 
 def _try_case(

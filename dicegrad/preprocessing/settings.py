@@ -9,9 +9,8 @@ from dicegrad.errors import InputError
 
 CROPS = ("center", "label", "foreground")
 LABEL_METHODS = ("distance", "linear", "nearest")
-NORMALISE_OVER = ("whole", "nonzero", "mask")
+NORMALISE_OVER = ("whole", "nonzero")
 RESTORATIONS = ("linear", "nearest")
-FOLD_METHODS = ("modulo", "legacy_shuffle", "stratified")
 
 
 def _check_keys(block: str, values: Mapping[str, Any], kind: type) -> None:
@@ -48,9 +47,8 @@ class Normalisation:
 
     Attributes:
         over: The voxels that the mean and the standard deviation are taken over. ``whole``: all of
-            the network grid, where what lies outside the image counts as 0. ``mask``: those of the
-            network grid that lie inside the image. ``nonzero``: those of the whole image, resampled
-            to the network's spacing, that are not 0; the others stay 0.
+            the network grid, where what lies outside the image counts as 0. ``nonzero``: those of
+            the whole image, resampled to the network's spacing, that are not 0; the others stay 0.
         clip: Cumulative probabilities (low, high) of the quantiles that intensities are clipped to
             beforehand, or None.
     """
@@ -124,75 +122,3 @@ class Preprocessing:
                 block, "restoration", values.get("restoration", cls.restoration), RESTORATIONS
             ),
         )
-
-
-@dataclass(frozen=True)
-class Folds:
-    """How subjects are dealt to folds.
-
-    Attributes:
-        count: Number of folds, at least 2.
-        method: ``modulo``, ``legacy_shuffle`` or ``stratified``; see `make_folds`.
-        seed: Seed of the two shuffles.
-    """
-
-    count: int = 5
-    method: str = "stratified"
-    seed: int = 0
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read the block ``folds:`` of a dataset's settings."""
-        _check_keys("folds", values, cls)
-        count, seed = values.get("count", cls.count), values.get("seed", cls.seed)
-        if type(count) is not int or count < 2:
-            raise InputError(f"folds: count is {count!r}; give a whole number of at least 2")
-        if type(seed) is not int or not 0 <= seed < 2**32:
-            raise InputError(f"folds: seed is {seed!r}; give a whole number of at least 0")
-        method = _choice("folds", "method", values.get("method", cls.method), FOLD_METHODS)
-        return cls(count, method, seed)
-
-
-@dataclass(frozen=True)
-class Missing:
-    """What the labeling ``partial`` empties.
-
-    Attributes:
-        group: The group whose cases lose labels.
-        classes: The classes that they lose.
-    """
-
-    group: str
-    classes: tuple[str, ...]
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read the block ``missing:`` of a dataset's settings."""
-        _check_keys("missing", values, cls)
-        group, classes = values.get("group"), values.get("classes")
-        if not isinstance(group, str) or not group:
-            raise InputError(f"missing: group is {group!r}; name the group that loses labels")
-        if not isinstance(classes, list | tuple) or not classes:
-            raise InputError(f"missing: classes is {classes!r}; list the classes that are lost")
-        return cls(group, tuple(classes))
-
-
-def sampling_from_dict(values: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Read the block ``sampling:``: per labeling, how often each group's cases are listed.
-
-    Args:
-        values: For instance ``{"partial": {"ED": 3}}``; what is not named is listed once.
-
-    Raises:
-        InputError: An unknown labeling, or a number of times that is not a positive whole number.
-    """
-    if not isinstance(values, Mapping):
-        raise InputError(f"sampling: {values!r} is not a mapping of labelings to groups")
-    for labeling, times in values.items():
-        _choice("sampling", "labeling", labeling, ("full", "partial"))
-        if not isinstance(times, Mapping):
-            raise InputError(f"sampling: {labeling} is {times!r}; give group: times")
-        for group, count in times.items():
-            if type(count) is not int or count < 1:
-                raise InputError(f"sampling: {group} is {count!r}; give a whole number from 1 up")
-    return {labeling: dict(times) for labeling, times in values.items()}

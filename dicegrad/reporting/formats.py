@@ -150,15 +150,7 @@ def _page(title: str, caption: str, head: str, body: Sequence[str], style: str =
     )
 
 
-def read_table(path: Path | str) -> pd.DataFrame:
-    """Read a long table that `write_table` or `write_scores` wrote.
-
-    Only `nan` is missing: names stay text, so that a group called `NA` survives.
-    """
-    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["nan"])
-
-
-def write_table(
+def write_paper_table(
     table: pd.DataFrame,
     datasets: Datasets,
     paths: Sequence[Path | str],
@@ -170,7 +162,7 @@ def write_table(
     Args:
         table: From `table1` or `table_losses`.
         datasets: As for `table1`.
-        paths: Files ending in .tsv (long), .md, .html, .tex (the paper's layout) or .xlsx (both).
+        paths: Files ending in .md, .html, .tex (the paper's layout) or .xlsx (both).
         caption: Plain text; its first sentence is the title.
         beside: The paper's numbers, to stand below the study's: from `paper.beside_paper`.
 
@@ -180,12 +172,10 @@ def write_table(
     wide = widen(table, datasets, beside)
     for path in map(Path, paths):
         kind = path.suffix.removeprefix(".")
-        if kind == "tsv":
-            table.to_csv(path, sep="\t", index=False, na_rep="nan", float_format="%.6g")
-        elif kind == "xlsx":
+        if kind == "xlsx":
             write_xlsx(wide, table, caption, path)
         elif kind in FORMATS:
             path.write_text(FORMATS[kind](wide, caption), encoding="utf-8")
         else:
             known = ", ".join(FORMATS)
-            raise InputError(f"{path}: no table format .{kind}; take tsv, {known}, xlsx")
+            raise InputError(f"{path}: no table format .{kind}; take {known}, xlsx")

@@ -11,11 +11,11 @@ import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.comparisons import LOSSES
-from dicegrad.evaluation.setups import add_setup, sort_labelings
+from dicegrad.evaluation.setups import add_setup
 from dicegrad.evaluation.transition import NOTABLE_PUSH, relative_push
-from dicegrad.preprocessing.epsilon import heuristic_multiple
-from dicegrad.preprocessing.labeling import missing_share
+from dicegrad.files import Columns
 from dicegrad.reporting.setups import sort_setups
+from dicegrad.study.experiment import heuristic_multiple, missing_share, sort_labelings
 
 Datasets = Mapping[str, Mapping[str, Any]]
 
@@ -26,6 +26,13 @@ TABLE1_COLUMNS = (
     *("dsc", "delta_volume_ml", "p_value", "reference", "learns_empty"),
     *("dsc_low", "dsc_high", "delta_volume_low", "delta_volume_high"),
     *("p_holm", "p_value_volume", "inferior_dsc", "inferior_volume"),
+)
+
+TABLE1 = Columns(
+    text=("dataset", "labeling", "setup", "group", "class", "reference"),
+    whole=("batch_size", "n"),
+    flags=("learns_empty", "inferior_dsc", "inferior_volume"),
+    rest="number",
 )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from dicegrad.errors import InputError, first_line
-from dicegrad.training.files import whole_file
+from dicegrad.files import remove_unfinished, whole_file
 
 
 def save_atomically(state: dict, path: Path) -> None:
@@ -15,8 +15,14 @@ def save_atomically(state: dict, path: Path) -> None:
     Raises:
         InputError: The disk does not take it; the previous file is intact.
     """
-    with whole_file(path) as file:
-        torch.save(state, file)
+    try:
+        with whole_file(path) as file:
+            torch.save(state, file)
+    except RuntimeError as error:  # torch's own word for a full disk
+        raise InputError(
+            f"{path}: could not be written ({first_line(error)}); free some space and start again: "
+            "training goes on from the checkpoint before"
+        ) from error
 
 
 def load_checkpoint(path: Path, configuration: dict) -> dict:
@@ -39,7 +45,7 @@ def load_checkpoint(path: Path, configuration: dict) -> dict:
     except Exception as error:
         raise InputError(
             f"{path}: not a checkpoint of dicegrad, or damaged ({first_line(error)}); delete it to "
-            "start anew"
+            "start from scratch"
         ) from error
     for key in sorted(set(theirs) | set(configuration)):
         if theirs.get(key) != configuration.get(key):
@@ -51,10 +57,6 @@ def load_checkpoint(path: Path, configuration: dict) -> dict:
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Remove a checkpoint that is no longer wanted, and what kills left half written.
-
-    Also what another machine left that was lost while it wrote.
-    """
+    """Remove a checkpoint that is no longer wanted, and what kills left half written."""
     path.unlink(missing_ok=True)
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        part.unlink(missing_ok=True)
+    remove_unfinished(path)

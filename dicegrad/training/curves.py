@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicegrad.errors import InputError
-from dicegrad.training.files import whole_file
+from dicegrad.files import whole_file
 from dicegrad.training.history import Row
 from dicegrad.training.progress import Progress
 

@@ -1,34 +1,25 @@
 """One row of the experiment table, one fold: from prepared files to a trained network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dicegrad.data.cases import Case, read_cases
+from dicegrad.data.adapter import Case
+from dicegrad.data.cases import read_cases
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.epsilon import NONE, epsilon_number, heuristic_multiple, read_epsilon
-from dicegrad.preprocessing.folds import read_folds
+from dicegrad.logs import Report
+from dicegrad.preprocessing.epsilon import read_epsilon
+from dicegrad.preprocessing.folds import held_out
+from dicegrad.study.experiment import FULL, NONE, Experiment, epsilon_number
 from dicegrad.training.dataset import PreparedData, load_prepared
-from dicegrad.training.loop import Report, train
+from dicegrad.training.loop import train
 from dicegrad.training.network import NetworkSettings, UNet
-from dicegrad.training.objective import make_objective
+from dicegrad.training.objective import Wanted, make_objective
 from dicegrad.training.run import Split, derive_seed
 from dicegrad.training.settings import TrainingSettings
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A row of the experiment table; values as they are written there."""
-
-    dataset: str
-    labeling: str
-    loss: str
-    phi: str
-    epsilon: str
-    batch_size: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ class PreparedFiles:
             folder / "cases.tsv",
             folder / "folds.tsv",
             folder / "images.npy",
-            folder / "labels" / f"{labeling}.npy",
+            folder / ("labels.npy" if labeling == FULL else f"labels/{labeling}.npy"),
             folder / "epsilon" / f"{labeling}.tsv",
         )
 
@@ -96,39 +87,37 @@ def train_experiment(
     """
     for path in (files.cases, files.folds, files.images, files.labels):
         if not path.is_file():
-            raise InputError(f"{path}: no such file; let the workflow prepare it")
+            raise InputError(f"{path}: no such file; prepare the dataset with the workflow first")
     classes = settings["classes"]
     cases = read_cases(files.cases)
-    folds = read_folds(files.folds, {case.subject for case in cases}, settings["fold_count"])
+    out_of_fold = held_out(cases, files.folds, settings["fold_count"], fold)
     data = load_prepared(files.images, files.labels, [c.case for c in cases], classes, device)
-    split = _split(cases, [folds[case.subject] == fold for case in cases], settings["sampling"])
-    epsilon = _epsilon(experiment.epsilon, files, fold, classes)
+    split = _split(cases, out_of_fold, settings["sampling"])
+    epsilon = _epsilon(experiment, files, fold, classes)
     released = sorted(settings.get("released", ()))
     training = TrainingSettings.from_dict(settings["training"])
     if "patience" in released:
         training = scaled_patience(training, split)
     objective = make_objective(
-        *(experiment.loss, experiment.phi, epsilon, classes),
-        released=released,
-        voxels=data.labels[0].numel(),
+        Wanted(experiment, epsilon, tuple(classes), released, data.labels[0].numel())
     )
-    row = asdict(experiment)
+    row = {name: str(value) for name, value in experiment.row.items()}
     derived = derive_seed(seed, study, *row.values(), fold)
-    words = ", ".join(f"{key} {value}" for key, value in row.items())
-    report(f"{words}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
+    report(f"{experiment.title}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
     return train(
         data,
         split,
         _network(settings["network"], data, files.images),
         training,
         objective,
-        int(experiment.batch_size),
+        experiment.batch_size,
         derived,
         out,
         report,
         identity={
             **row,
-            **{"epsilon_value": str(epsilon), "fold": fold},
+            "epsilon_value": str(epsilon),
+            "fold": fold,
             **({"released": ", ".join(released)} if released else {}),
         },
         set_aside=set_aside,
@@ -171,14 +160,16 @@ def scaled_patience(settings: TrainingSettings, split: Split) -> TrainingSetting
 
 
 def _epsilon(
-    text: str, files: PreparedFiles, fold: int, classes: Sequence[str]
+    experiment: Experiment, files: PreparedFiles, fold: int, classes: Sequence[str]
 ) -> float | list[float] | None:
     """One epsilon, the heuristic one of each class or a multiple of it, or none."""
-    if text == NONE:
+    multiple = experiment.multiple
+    if experiment.epsilon == NONE:
         return None
-    multiple = heuristic_multiple(text)
     if multiple is None:
-        return epsilon_number(text)
+        return epsilon_number(experiment.epsilon)
     if files.epsilon is None or not files.epsilon.is_file():
-        raise InputError(f"epsilon is {text}, but {files.epsilon} is not there; prepare it")
+        raise InputError(
+            f"epsilon is {experiment.epsilon}, but {files.epsilon} does not exist; prepare it"
+        )
     return [multiple * value for value in read_epsilon(files.epsilon, fold, classes)]

@@ -1,11 +1,11 @@
 """The training of one network, top to bottom."""
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from dicegrad.errors import InputError, Interrupted
+from dicegrad.logs import Report
 from dicegrad.training.checkpoint import load_checkpoint, remove_checkpoint, save_atomically
 from dicegrad.training.curves import Curves
 from dicegrad.training.dataset import PreparedData
@@ -18,8 +18,6 @@ from dicegrad.training.run import FORMAT, Run, Split
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.signals import stop_signals
 from dicegrad.training.tensorboard import scalars
-
-Report = Callable[[Progress | str], None]
 
 
 def train(

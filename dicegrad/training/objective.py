@@ -1,11 +1,12 @@
-"""From the words of an experiment to a loss on logits."""
+"""From an experiment to a loss on logits."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 
 import torch
 from torch import Tensor
 
-from dicegrad.errors import InputError
 from dicegrad.losses import (
     CrossEntropyLoss,
     DiceCELoss,
@@ -13,65 +14,108 @@ from dicegrad.losses import (
     LeafDiceLoss,
     MarginalDiceLoss,
 )
+from dicegrad.study.experiment import Experiment
+from dicegrad.study.losses import LOSSES
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 
 
-def make_objective(
-    loss: str,
-    phi: str,
-    epsilon: float | Sequence[float] | None,
-    classes: Sequence[str],
-    released: Collection[str] = (),
-    voxels: int = 0,
-) -> Objective:
-    """The loss of an experiment, for logits (B, K, X, Y, Z) and label maps (B, X, Y, Z).
+@dataclass(frozen=True)
+class Wanted:
+    """What the loss of an experiment depends on.
 
-    One class is a sigmoid map; several are a softmax with the background first, which is left
-    out of the Dice and leaf Dice loss, and part of the marginal one, as in the paper, and of
-    cross-entropy.
-
-    Args:
-        loss: `dice`, `marginal`, `leaf`, `dice_ce` (Dice plus cross-entropy, each once) or
-            `cross_entropy`, which has neither phi nor epsilon.
-        phi: Reduction of the Dice loss: `I`, `CI`, `BI` or `BCI`.
-        epsilon: One number, or one per class.
-        classes: Foreground classes.
+    Attributes:
+        experiment: The row.
+        epsilon: One number of voxels, one per class, or None for a loss without it.
+        classes: Foreground classes. One class is a sigmoid map; several are a softmax with the
+            background first, which is left out of the Dice and leaf Dice loss, and part of the
+            marginal one, as in the paper, and of cross-entropy.
         released: Switches of the authors' code, for loss `dice` of several classes. `loss_scale`:
             the mean is over all maps, the background's being weighted 0. `epsilon_broadcast`:
             where each class has its epsilon, every class is taken with all of them, background's
             included, and the mean is over both.
         voxels: Of a case; what the classes leave of it is the background's epsilon.
+    """
+
+    experiment: Experiment
+    epsilon: float | Sequence[float] | None
+    classes: tuple[str, ...]
+    released: Collection[str] = ()
+    voxels: int = 0
+
+    @property
+    def binary(self) -> bool:
+        """Whether there is a single class."""
+        return len(self.classes) == 1
+
+    @property
+    def activation(self) -> str:
+        """What turns logits into probabilities."""
+        return "sigmoid" if self.binary else "softmax"
+
+    @property
+    def smoothing(self) -> float | Sequence[float]:
+        """Epsilon, a single number where there is one class, since some losses take no list."""
+        if self.epsilon is None:
+            raise ValueError(f"loss {self.experiment.loss} has no epsilon")
+        several = isinstance(self.epsilon, Sequence)
+        return self.epsilon[0] if several and len(self.epsilon) == 1 else self.epsilon
+
+
+def make_objective(wanted: Wanted) -> Objective:
+    """The loss of an experiment, for logits (B, K, X, Y, Z) and label maps (B, X, Y, Z).
 
     Raises:
-        InputError: For another loss, or marginal Dice of a single class, which has no background
-            map for the missing class to join.
+        InputError: The loss does not fit the classes; see `Experiment.check`.
     """
-    binary = len(classes) == 1
-    if isinstance(epsilon, Sequence) and len(epsilon) == 1:
-        epsilon = epsilon[0]  # the sums over classes take a single number
-    activation = "sigmoid" if binary else "softmax"
-    if loss == "dice":
-        shared = [epsilon]
-        if "epsilon_broadcast" in released and isinstance(epsilon, Sequence):
-            shared = [voxels - sum(epsilon), *epsilon]
-        terms = [DiceLoss(phi, e, activation=activation, include_background=binary) for e in shared]
-        scaled = "loss_scale" in released and not binary
-        return _mean(terms, len(classes) / (len(classes) + 1) if scaled else 1)
-    if loss == "dice_ce":
-        return DiceCELoss(phi, epsilon, activation=activation, include_background=binary)
-    if loss == "cross_entropy":
-        return CrossEntropyLoss(activation=activation)
-    if loss == "leaf":
-        return LeafDiceLoss(epsilon, activation=activation)
-    if loss == "marginal" and not binary:
-        return MarginalDiceLoss(epsilon, activation=activation)
-    if loss == "marginal":
-        raise InputError(
-            f"loss marginal needs a background map, which the one class {classes[0]!r} has not; "
-            "use it with two classes or more"
+    wanted.experiment.check(wanted.classes)
+    module, _, function = LOSSES[wanted.experiment.loss].make.partition(":")
+    return getattr(import_module(module), function)(wanted)
+
+
+def dice(wanted: Wanted) -> Objective:
+    """Dice over phi, perhaps with the switches of the authors' code."""
+    epsilon = wanted.smoothing
+    shared = [epsilon]
+    if "epsilon_broadcast" in wanted.released and isinstance(epsilon, Sequence):
+        shared = [wanted.voxels - sum(epsilon), *epsilon]
+    terms = [
+        DiceLoss(
+            wanted.experiment.phi,
+            each,
+            activation=wanted.activation,
+            include_background=wanted.binary,
         )
-    raise InputError(f"loss is {loss!r}; allowed: dice, marginal, leaf, dice_ce, cross_entropy")
+        for each in shared
+    ]
+    classes = len(wanted.classes)
+    scaled = "loss_scale" in wanted.released and not wanted.binary
+    return _mean(terms, classes / (classes + 1) if scaled else 1)
+
+
+def dice_ce(wanted: Wanted) -> Objective:
+    """Dice plus cross-entropy, each once."""
+    return DiceCELoss(
+        wanted.experiment.phi,
+        wanted.smoothing,
+        activation=wanted.activation,
+        include_background=wanted.binary,
+    )
+
+
+def cross_entropy(wanted: Wanted) -> Objective:
+    """Cross-entropy alone."""
+    return CrossEntropyLoss(activation=wanted.activation)
+
+
+def leaf(wanted: Wanted) -> Objective:
+    """Leaf Dice as released: a class without a true voxel counts as missing."""
+    return LeafDiceLoss(wanted.smoothing, activation=wanted.activation)
+
+
+def marginal(wanted: Wanted) -> Objective:
+    """Marginal Dice as released: a class without a true voxel joins the background."""
+    return MarginalDiceLoss(wanted.smoothing, activation=wanted.activation)
 
 
 def _mean(terms: Sequence[DiceLoss], weight: float) -> Objective:

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from dicegrad.schemas import read_yaml
 from torch import nn
 
 from dicegrad.data.brats import BRATS, CHANNELS
@@ -14,7 +15,6 @@ from dicegrad.data.cases import find_cases
 from dicegrad.prediction.inference import predict_case
 from dicegrad.preprocessing.prepare import prepare_case
 from dicegrad.preprocessing.settings import Preprocessing
-from dicegrad.schemas import read_yaml
 
 DATASET = Path(__file__).parents[2] / "config" / "datasets" / "brats.yaml"
 SIZE = (240, 240, 155)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from dicegrad.training.files import unfinished
 
 from dicegrad.errors import InputError
 from dicegrad.training.checkpoint import load_checkpoint, remove_checkpoint, save_atomically
-from dicegrad.training.files import unfinished
 
 CONFIGURATION = {"batch_size": 2, "training.learning_rate": 0.001, "network.pools": ((2, 2, 1),)}
 

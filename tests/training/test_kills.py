@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-
 from dicegrad.training.files import unfinished
 
 EPOCHS, KILLS = 60, 20

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from dicegrad.training.files import unfinished
 
 from dicegrad.errors import InputError
 from dicegrad.training import run
 from dicegrad.training.augmentation import augment
-from dicegrad.training.files import unfinished
 from dicegrad.training.loop import train
 from dicegrad.training.network import UNet, kernels_of
 from dicegrad.training.run import Split, derive_seed

@@ -1,15 +1,34 @@
 """Which cases the example figure shows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dicegrad.data.adapter import Case
-from dicegrad.evaluation.scores import EXPERIMENT_COLUMNS
 from dicegrad.evaluation.setups import add_setup, with_missing_labels
-from dicegrad.reporting.figures.examples import Example
+from dicegrad.preprocessing.prepare import About
+from dicegrad.reporting.figures.examples import Example, plot_examples
+from dicegrad.study.experiment import COLUMNS, Experiment
+
+
+def plot_chosen(
+    scores: pd.DataFrame,
+    cases: Iterable[Case],
+    prepared: About,
+    predictions: Sequence[Path],
+    dataset: str,
+    datasets: Mapping[str, Mapping[str, Any]],
+    chosen: Mapping[str, str],
+    out_stem: Path,
+) -> list[Path]:
+    """Draw the examples of a dataset; see `choose_examples` and `plot_examples`."""
+    about = datasets[dataset]
+    folder = Experiment.from_path(predictions[0].as_posix()).path
+    results = Path(predictions[0].as_posix().partition(folder)[0])
+    examples = choose_examples(scores, cases, dataset, about, chosen, results)
+    return plot_examples(examples, prepared.class_values, out_stem, title=dataset)
 
 
 def choose_examples(
@@ -73,5 +92,6 @@ def _pick(scores: pd.DataFrame, wanted: str | None, class_name: str) -> str:
 
 def _prediction(row: pd.Series, results: Path) -> Path:
     """Where the workflow put the prediction of one row of scores."""
-    parts = [f"{key}~{row[key]}" for key in EXPERIMENT_COLUMNS]
-    return results.joinpath(*parts, f"fold~{row['fold']}", "predictions", f"{row['case']}.nii.gz")
+    experiment = Experiment(**{name: row[name] for name in COLUMNS})
+    folder = results / experiment.path / f"fold~{row['fold']}"
+    return folder / "predictions" / f"{row['case']}.nii.gz"

@@ -1,11 +1,11 @@
 """Learning curves of all folds: losses, and validation DSC per class."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dicegrad.evaluation.setups import add_setup
 from dicegrad.reporting.figures.style import blank, label_panel, legend, panels, save, theme
 from dicegrad.reporting.setups import line_style, look, sort_setups
 
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 LOSSES = {"train_loss": "Training loss", "val_loss": "Validation loss"}
 
 
-def plot_learning_curves(histories: pd.DataFrame, out_stem: Path | str) -> list[Path]:
+def plot_learning_curves(
+    histories: pd.DataFrame, setups: Mapping[str, str], out_stem: Path | str
+) -> list[Path]:
     """Draw loss and DSC against the optimisation step, one line per training and fold.
 
     Args:
         histories: history.tsv of all trainings, one below the other: epoch, step, train_loss,
             val_loss, dsc_<class> (of the labels used in training) and the experiment columns
             with fold. Classes that a dataset lacks are NaN.
+        setups: Folder of an experiment -> name of its setup.
         out_stem: Path without suffix.
 
     Returns:
@@ -29,7 +32,7 @@ def plot_learning_curves(histories: pd.DataFrame, out_stem: Path | str) -> list[
     """
     if histories.empty:
         return blank("No learning curves: no training has finished an epoch.", out_stem)
-    named = add_setup(histories)
+    named = histories.assign(setup=histories["experiment"].map(setups))
     parts = list(named.groupby(["dataset", "labeling"], sort=False))
     quantities = [_quantities(part) for _, part in parts]
     with theme():

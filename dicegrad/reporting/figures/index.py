@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dicegrad.evaluation.setups import sort_labelings
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -16,6 +15,7 @@ from dicegrad.reporting.figures.style import (
     theme,
 )
 from dicegrad.reporting.setups import look, sort_setups
+from dicegrad.study.experiment import sort_labelings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dicegrad.evaluation.setups import sort_labelings
 from dicegrad.evaluation.transition import LINE, relative_push, tipping_point
 from dicegrad.reporting.figures.style import (
     blank,
@@ -18,6 +17,7 @@ from dicegrad.reporting.figures.style import (
     theme,
 )
 from dicegrad.reporting.setups import line_style
+from dicegrad.study.experiment import sort_labelings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

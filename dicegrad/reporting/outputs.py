@@ -1,0 +1,304 @@
+"""The one table of what a study leaves for its readers.
+
+Rules, report and the config's key `outputs` follow from `OUTPUTS`. To add a table or a figure,
+write a function in a module of its own and add a line here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from dicegrad.errors import InputError, nearest
+from dicegrad.study import Study
+from dicegrad.study.experiment import FULL
+
+TABLE_FORMATS = ("tsv", "md", "html", "tex", "xlsx")
+FIGURE_FORMATS = ("png", "svg")
+ALWAYS = ("scores.tsv", "epsilon.tsv", "versions.tsv")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that an output makes.
+
+    Attributes:
+        make: `module:function` within the package.
+        columns: `module:constant`, what its columns hold, if another output reads it.
+        title: In the report.
+        caption: Above the table; its first sentence is the title of its page.
+        layout: `long` (TSV alone), `page` (TSV, and a page for the report) or `paper` (the paper's
+            layout, in all formats).
+        shown: `module:function` from the table to what its page shows, if that is another one.
+        beside: `module:function` that gives the paper's own numbers, to be printed below.
+    """
+
+    make: str
+    columns: str = ""
+    title: str = ""
+    caption: str = ""
+    layout: str = "long"
+    shown: str = ""
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One thing to make of the scores.
+
+    Attributes:
+        category: Of the report.
+        reads: What its functions take, by name: files that the workflow has, and settings.
+        tables: Name -> table. Later ones, and the figure, may read earlier ones by name.
+        figure: `module:function` that draws, or empty.
+        text: `module:function` that gives a text, or empty.
+        title: Of the figure in the report.
+        folder: Of the tables, within the results of the study.
+        caption: Name of the caption in report/ if it is not that of the output.
+        word: What the config calls it, if it is part of another output.
+        of_each_dataset: Whether there is one for each dataset.
+        applies: Whether a study can answer it, if the config asks for all.
+    """
+
+    category: str
+    reads: tuple[str, ...]
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    figure: str = ""
+    text: str = ""
+    title: str = ""
+    folder: str = ""
+    caption: str = ""
+    word: str = ""
+    of_each_dataset: bool = False
+    applies: Callable[[Study], bool] = lambda study: True
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules whose code the output depends on."""
+        functions = [*(table.make for table in self.tables.values()), self.figure, self.text]
+        return [f"dicegrad.{each.partition(':')[0]}" for each in functions if each]
+
+
+def has_other_losses(study: Study) -> bool:
+    """Whether a loss besides Dice is trained on partial labels."""
+    return any(each.loss != "dice" for each in study.experiments if each.labeling != FULL)
+
+
+def has_sweep(study: Study) -> bool:
+    """Whether image-wise Dice is trained with several epsilons on the same labels."""
+    epsilons: dict[tuple[str, str], set[str]] = {}
+    for each in study.experiments:
+        if each.loss == "dice" and each.phi == "I":
+            epsilons.setdefault((each.dataset, each.labeling), set()).add(each.epsilon)
+    return any(len(found) > 1 for found in epsilons.values())
+
+
+_FINDING, _CASES = "1. The finding", "4. Case by case"
+
+OUTPUTS: dict[str, Output] = {
+    "comparisons": Output(
+        "",
+        ("scores", "draws"),
+        {
+            "comparisons": Table(
+                "evaluation.comparisons:compare", "evaluation.comparisons:COMPARISONS"
+            )
+        },
+        word="table1",
+    ),
+    "table1": Output(
+        _FINDING,
+        ("scores", "comparisons", "datasets"),
+        {
+            "table1": Table(
+                "reporting.tables:table1",
+                "reporting.tables:TABLE1",
+                "Table 1",
+                "Mean DSC and mean volume difference (predicted minus true) of the class with "
+                "missing labels. The reference is the same setup trained on full labels "
+                "(p < 0.05).",
+                "paper",
+                beside="reporting.paper:beside_paper",
+            )
+        },
+    ),
+    "table_losses": Output(
+        _FINDING,
+        ("scores", "comparisons", "datasets"),
+        {
+            "table_losses": Table(
+                "reporting.tables:table_losses",
+                "reporting.tables:TABLE1",
+                "I and other losses",
+                "The image-wise Dice loss beside other losses, all trained on the same partial "
+                "labels. The reference is I (p < 0.05).",
+                "paper",
+            )
+        },
+        applies=has_other_losses,
+    ),
+    "summary": Output(
+        "", ("table1", "datasets", "scores"), text="reporting.summary:summarise", word="table1"
+    ),
+    "finding": Output(
+        _FINDING, ("table1",), figure="reporting.figures.index:plot_finding", title="At a glance"
+    ),
+    "transition": Output(
+        "2. The transition",
+        ("scores", "epsilon", "voxels", "datasets"),
+        {
+            "transition": Table(
+                "evaluation.transition:transition", "evaluation.transition:TRANSITION"
+            )
+        },
+        figure="reporting.figures.transition:plot_transition",
+        title="DSC against ε/v",
+        applies=has_sweep,
+    ),
+    "roc": Output(
+        "3. Empty maps as a classifier",
+        ("scores", "datasets"),
+        {"roc": Table("evaluation.roc:roc_table", "evaluation.roc:ROC")},
+        figure="reporting.figures.roc:plot_roc",
+        title="ROC",
+    ),
+    "distributions": Output(
+        _CASES,
+        ("scores", "comparisons", "datasets"),
+        figure="reporting.figures.distributions:plot_distributions",
+        title="DSC of every case",
+    ),
+    "volumes": Output(
+        _CASES,
+        ("scores", "datasets"),
+        figure="reporting.figures.volumes:plot_volumes",
+        title="Predicted and true volumes",
+    ),
+    "examples": Output(
+        _CASES,
+        ("scores", "cases", "prepared", "predictions", "dataset", "datasets", "chosen"),
+        figure="reporting.figures.choice:plot_chosen",
+        title="Examples",
+        of_each_dataset=True,
+    ),
+    "learning_curves": Output(
+        "5. How the networks learnt",
+        ("histories", "setups"),
+        figure="reporting.figures.curves:plot_learning_curves",
+        title="Learning curves",
+    ),
+    "supplement": Output(
+        "6. Supplement",
+        ("scores", "table1", "roc", "datasets"),
+        {
+            "empty_decisions": Table(
+                "evaluation.empty:empty_decisions",
+                "",
+                "Empty maps: hits and false alarms",
+                "How often a missing class is output as an empty map. Where it should be (missing "
+                "group, partial labels) the rate is a sensitivity, elsewhere a rate of false "
+                "alarms; 95 % intervals of Clopper and Pearson.",
+                "page",
+            ),
+            "dice_rules": Table(
+                "evaluation.empty:dice_rules",
+                "",
+                "Rules for empty maps",
+                "Mean DSC of the missing classes under the rules of four frameworks for empty "
+                "maps. Against full labels they agree; against the labels of the training they "
+                "differ.",
+                "page",
+                "evaluation.empty:rules_side_by_side",
+            ),
+            "surfaces": Table(
+                "evaluation.surfaces:surfaces",
+                "",
+                "HD95 and surface Dice",
+                "95th percentile Hausdorff distance and normalised surface Dice at 2 mm. HD95 has "
+                "no value where a map is empty, and is a mean over hd95_n of the n cases.",
+                "page",
+            ),
+            "agreement": Table(
+                "evaluation.agreement:agreement",
+                "",
+                "Agreement of volumes",
+                "Agreement of predicted with true volumes after Bland and Altman. Bias with its "
+                "95 % interval, limits of agreement, correlation.",
+                "page",
+            ),
+            "areas": Table(
+                "reporting.paper:areas_beside_paper",
+                "",
+                "Areas under the ROC curves",
+                "Areas under the ROC curves. Exact with 95 % interval; on the paper's grids of "
+                "1,001 thresholds (ACDC) and of 1 ml (BRATS); the paper's own.",
+                "page",
+            ),
+            "beside_paper": Table(
+                "reporting.paper:beside_paper",
+                "",
+                "The paper's Table 1 beside ours",
+                "The paper's Table 1 beside this study. Differences are this study minus the "
+                "paper.",
+                "page",
+            ),
+        },
+        folder="supplement/",
+        caption="supplement",
+    ),
+    "versions": Output(
+        "7. How it was made",
+        ("scores",),
+        {
+            "versions": Table(
+                "reporting.versions:versions",
+                "",
+                "Versions",
+                "Software of the environment that made the tables.",
+                "page",
+            )
+        },
+    ),
+}
+WORDS = tuple(name for name, output in OUTPUTS.items() if not output.word and name != "versions")
+
+
+def files_of(name: str, dataset: str = "") -> dict[str, str]:
+    """The files that an output makes, by kind, within the results of the study.
+
+    Keys are `<table>` and `<table>_<format>` for a table, `png` and `svg` for a figure, `text`.
+    """
+    output = OUTPUTS[name]
+    files = {}
+    for table, about in output.tables.items():
+        files[table] = f"{output.folder}{table}.tsv"
+        kinds = {"long": (), "page": ("html",), "paper": TABLE_FORMATS[1:]}[about.layout]
+        files |= {f"{table}_{kind}": f"{output.folder}{table}.{kind}" for kind in kinds}
+    if output.figure:
+        stem = f"figures/{name}" + f"_{dataset}" * output.of_each_dataset
+        files |= {kind: f"{stem}.{kind}" for kind in FIGURE_FORMATS}
+    if output.text:
+        files["text"] = f"{name}.txt"
+    return files
+
+
+def wanted_files(study: Study) -> list[str]:
+    """What a reader of a study wants: all that its table can answer, or what the config names.
+
+    Raises:
+        InputError: The config names an output that there is none of.
+    """
+    for word in study.outputs if study.outputs != "all" else ():
+        if word not in WORDS:
+            raise InputError(
+                f"outputs has {word!r}; allowed: all, or a list of {', '.join(WORDS)}"
+                f"{nearest(word, WORDS)}"
+            )
+    files = list(ALWAYS)
+    for name, output in OUTPUTS.items():
+        word = output.word or name
+        applies = OUTPUTS[word].applies(study) if study.outputs == "all" else word in study.outputs
+        if not applies:
+            continue
+        for dataset in study.datasets if output.of_each_dataset else ("",):
+            if not dataset or study.most_missing(dataset):
+                files += files_of(name, dataset).values()
+    return list(dict.fromkeys(files))

@@ -1,0 +1,8 @@
+"""What a user writes: experiments, datasets, studies. Checked once, typed from there on."""
+
+from dicegrad.study.dataset import Dataset, Folds, Missing
+from dicegrad.study.experiment import Experiment
+from dicegrad.study.losses import LOSSES
+from dicegrad.study.study import Study
+
+__all__ = ["LOSSES", "Dataset", "Experiment", "Folds", "Missing", "Study"]

@@ -1,0 +1,282 @@
+"""A dataset as its user writes it: one file of settings, checked once and typed from there on."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from dicegrad.errors import InputError, nearest
+from dicegrad.study.experiment import PARTIAL, Experiment
+from dicegrad.study.schemas import Settings, check, read_schema, read_yaml, shown
+
+# Switches of the authors' code, and whether an experiment depends on one. `sampled` tells whether
+# cases of a group are listed several times for it.
+RELEASED = {
+    "loss_scale": lambda experiment, sampled: experiment.loss == "dice",
+    "epsilon_broadcast": lambda experiment, sampled: (
+        experiment.loss == "dice" and experiment.multiple is not None
+    ),
+    "patience": lambda experiment, sampled: sampled,
+    "masked_scores": lambda experiment, sampled: experiment.labeling == PARTIAL,
+    "soft_volumes": lambda experiment, sampled: True,
+}
+OF_TRAINING = ("loss_scale", "epsilon_broadcast", "patience")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What the labeling `partial` empties.
+
+    Attributes:
+        group: The group whose cases lose labels.
+        classes: The classes that they lose.
+    """
+
+    group: str
+    classes: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Missing":
+        """Read the block `missing`."""
+        return cls(values["group"], tuple(values["classes"]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as tables and figures take them."""
+        return {"group": self.group, "classes": list(self.classes)}
+
+
+@dataclass(frozen=True)
+class Folds:
+    """How subjects are assigned to folds.
+
+    Attributes:
+        count: Number of folds, at least 2.
+        method: `modulo`, `legacy_shuffle` or `stratified`; see `preprocessing.folds.make_folds`.
+        seed: Seed of the two shuffles, at least 0.
+    """
+
+    count: int = 5
+    method: str = "stratified"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The settings of one dataset.
+
+    Attributes:
+        name: Name of its file.
+        adapter: How its folder is laid out; a key of `data.adapters.ADAPTERS`.
+        root: Its folder.
+        classes: Foreground classes, in network order.
+        missing: What the labeling `partial` empties.
+        folds: How subjects are assigned to folds.
+        sampling: Labeling -> group -> how often its cases are listed under a heuristic epsilon.
+        released: Switches of the authors' code.
+        settings: All blocks as they were written, for the jobs that read one.
+    """
+
+    name: str
+    adapter: str
+    root: Path
+    classes: tuple[str, ...]
+    missing: Missing
+    folds: Folds
+    sampling: Mapping[str, Mapping[str, int]]
+    released: tuple[str, ...]
+    settings: Settings
+
+    @classmethod
+    def read(
+        cls,
+        path: Path,
+        changes: Mapping[str, Any] | None = None,
+        config_file: str = "config",
+    ) -> "Dataset":
+        """Read a dataset file: the only door for workflow and command line.
+
+        Args:
+            path: Such as config/datasets/acdc.yaml.
+            changes: Settings that replace those of the file, key by key.
+            config_file: Where the changes come from, for messages.
+
+        Raises:
+            InputError: The file cannot be read, or a setting is missing or wrong.
+        """
+        settings, where, schema = read_yaml(path), str(path), read_schema("dataset")
+        _check(settings, schema, where)
+        if changes:
+            settings, where = merge(settings, changes), f"{config_file}: datasets.{path.stem}"
+            _check(settings, schema, where)
+        check_sense(settings, where)
+        return cls.from_settings(path.stem, settings)
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Settings) -> "Dataset":
+        """A dataset of settings that were checked."""
+        root = Path(settings["root"]).expanduser()
+        return cls(
+            name=name,
+            adapter=settings["adapter"],
+            root=root,
+            classes=tuple(settings["classes"]),
+            missing=Missing.from_dict(settings["missing"]),
+            folds=Folds(**settings["folds"]),
+            sampling=settings.get("sampling", {}),
+            released=tuple(settings.get("released", ())),
+            settings={**settings, "root": str(root)},
+        )
+
+    def block(self, *keys: str, default: Any = None) -> Any:  # noqa: ANN401
+        """One slice of the settings, plain values, such as `block("preprocessing", "crop")`."""
+        value: Any = self.settings
+        for key in keys[:-1]:
+            value = value.get(key, {})
+        return value.get(keys[-1], default)
+
+    def sampling_of(self, experiment: Experiment) -> dict[str, int]:
+        """Group -> how often its cases are listed in an epoch, where the epsilon is heuristic."""
+        return self.listed(experiment.labeling) if experiment.multiple is not None else {}
+
+    def listed(self, labeling: str) -> dict[str, int]:
+        """Group -> how often its cases count in the heuristic epsilon.
+
+        A share of partial is sampled as `partial` is; a group that is not named counts once.
+        """
+        return dict(self.sampling.get(labeling.partition("-")[0], {}))
+
+    def released_of(self, experiment: Experiment) -> tuple[str, ...]:
+        """The switches of the authors' code that an experiment depends on."""
+        sampled = bool(self.sampling_of(experiment))
+        return tuple(
+            switch
+            for switch, applies in RELEASED.items()
+            if switch in self.released and applies(experiment, sampled)
+        )
+
+    def released_training(self, experiment: Experiment) -> list[str]:
+        """Those of `released_of` that change a training run."""
+        return [switch for switch in self.released_of(experiment) if switch in OF_TRAINING]
+
+    def folds_to_run(self, wanted: str | list[int]) -> list[int]:
+        """The folds that a study runs: all, or those it lists.
+
+        Raises:
+            InputError: A fold that the dataset does not have.
+        """
+        count = self.folds.count
+        if wanted == "all":
+            return list(range(count))
+        if beyond := [fold for fold in wanted if not 0 <= int(fold) < count]:
+            raise InputError(
+                f"folds: {beyond[0]} is not a fold of {self.name}; it has 0 to {count - 1}"
+            )
+        return [int(fold) for fold in wanted]
+
+    def about(self, groups: tuple[str, ...]) -> dict[str, Any]:
+        """What tables and figures need to know, plain values."""
+        return {
+            "groups": list(groups),
+            "classes": list(self.classes),
+            "missing": self.missing.to_dict(),
+        }
+
+    def check_names(self, classes: tuple[str, ...], groups: tuple[str, ...]) -> None:
+        """See that the groups and classes which the settings name are those of the data.
+
+        Raises:
+            InputError: One is not; say, a misspelt group.
+        """
+        named = {
+            "missing.group": [self.missing.group],
+            "examples": list(self.block("examples", default={})),
+            **{f"sampling.{labeling}": list(times) for labeling, times in self.sampling.items()},
+        }
+        checks = [("classes", list(self.classes), classes, "classes")]
+        checks += [(key, names, groups, "groups") for key, names in named.items()]
+        for key, names, known, word in checks:
+            if unknown := [name for name in names if name not in known]:
+                raise InputError(
+                    f"dataset {self.name}: {key} names {unknown[0]!r}; the {word} of its data are "
+                    f"{', '.join(known)}{nearest(unknown[0], known)}"
+                )
+
+
+def _check(settings: Settings, schema: Settings, where: str) -> None:
+    """Hold settings against the schema; without jsonschema, at least against its keys.
+
+    A bare machine that trains from prepared arrays has no jsonschema: there a key that is missing
+    or unknown is still told, and each block is checked once more where it is read.
+    """
+    if find_spec("jsonschema"):
+        check(settings, schema, where)
+        return
+    known = schema["properties"]
+    if unknown := [key for key in settings if key not in known]:
+        raise InputError(f"{where}: unknown key {unknown[0]}{nearest(unknown[0], known)}")
+    if absent := [key for key in schema["required"] if key not in settings]:
+        raise InputError(f"{where}: {absent[0]} is missing; add it")
+
+
+def merge(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Settings with changes laid over them; mappings merge, all else is replaced."""
+    result = dict(settings)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merge(result[key], value) if both else value
+    return result
+
+
+def check_sense(settings: Settings, where: str) -> None:
+    """What a schema cannot say: that parts of the settings fit each other.
+
+    Raises:
+        InputError: They do not.
+    """
+    for name in settings["missing"]["classes"]:
+        if name not in settings["classes"]:
+            known = ", ".join(settings["classes"])
+            raise InputError(f"{where}: missing.classes has {name!r}; the classes are {known}")
+    if "download" in settings and settings["adapter"] not in ("acdc", "brats"):
+        raise InputError(
+            f"{where}: download is for the adapters acdc and brats, not {settings['adapter']}; "
+            "remove it, and put the data at `root`"
+        )
+    for switch in ("loss_scale", "epsilon_broadcast"):
+        if switch in settings.get("released", ()) and len(settings["classes"]) == 1:
+            raise InputError(
+                f"{where}: released has {switch}, which is about the mean over several classes; "
+                f"there is only {settings['classes'][0]}: remove it"
+            )
+    _check_network(settings["network"], settings["preprocessing"]["size"], where)
+
+
+def _check_network(network: Settings, size: list[int], where: str) -> None:
+    levels = len(network["encoder"])
+    if not len(network["decoder"]) == len(network["pools"]) == levels - 1:
+        raise InputError(
+            f"{where}: network has {levels} encoder levels, so {levels - 1} decoder levels and "
+            f"pools; got {len(network['decoder'])} and {len(network['pools'])}"
+        )
+    lengths = [len(block) for block in (*network["encoder"], *network["decoder"])]
+    if not min(lengths):
+        raise InputError(f"{where}: network has a block without a convolution; give it features")
+    if max(lengths) > len(network["kernels"]):
+        raise InputError(
+            f"{where}: network.kernels names {len(network['kernels'])}, but a block has "
+            f"{max(lengths)} convolutions; add a kernel for each"
+        )
+    divisors = [math.prod(axis) for axis in zip(*network["pools"], strict=True)]
+    for axis, length, divisor in zip("xyz", size, divisors, strict=True):
+        if length % divisor:
+            raise InputError(
+                f"{where}: preprocessing.size {shown(size)} cannot be pooled; its {axis} must be a "
+                f"multiple of {divisor}"
+            )
+    if list(size) == divisors:
+        raise InputError(
+            f"{where}: preprocessing.size {shown(size)} is pooled to a single voxel, which cannot "
+            "be normalised; leave out a level of the network"
+        )

@@ -1,0 +1,339 @@
+"""One row of an experiment table: its columns, its grammar, its folder and its name."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+
+from dicegrad.errors import InputError, nearest
+from dicegrad.study.losses import AS_EMPTY, LOSSES, NONE, PHIS, UNANNOTATED
+
+HEURISTIC = "heuristic"
+# Names become parts of paths.
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+NAME_IS = "a name begins with a letter or digit and has letters, digits, '.', '_' and '-' only"
+FULL, PARTIAL = "full", "partial"
+# Below one voxel, the gradient epsilon / (v + epsilon)^2 of an empty map (Eq. 4) is less than
+# 4 / v of what batch-wise reduction gives: negligible for any structure worth segmenting.
+NEGLIGIBLE_EPSILON = 1.0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A row of the experiment table. Its fields are the columns.
+
+    Values stay as they are written, since the row is the folder of its results. A column that is
+    added later has a default, and a row that holds the default keeps the folder it had.
+
+    Attributes:
+        dataset: Name of a dataset file.
+        labeling: Which maps the training truth keeps: `full`, `partial`, or a share of it such as
+            `partial-50`.
+        loss: A key of `LOSSES`.
+        phi: `I`, `CI`, `BI`, `BCI`, or `none` for a loss without it.
+        epsilon: A number of voxels, `heuristic`, a multiple such as `0.1xheuristic`, or `none`.
+        batch_size: Cases in a batch.
+        unannotated: How the loss treats a map that is not annotated.
+    """
+
+    dataset: str
+    labeling: str
+    loss: str
+    phi: str
+    epsilon: str
+    batch_size: int
+    unannotated: str = AS_EMPTY
+
+    @property
+    def row(self) -> dict[str, str | int]:
+        """Column -> value, columns that hold their default left out."""
+        every = {column.name: getattr(self, column.name) for column in fields(self)}
+        return {name: value for name, value in every.items() if value != DEFAULTS.get(name)}
+
+    @property
+    def path(self) -> str:
+        """The folder of its results within those of the study.
+
+        Example:
+            >>> Experiment("acdc", "partial", "dice", "BI", "1e-7", 2).path
+            'dataset~acdc/labeling~partial/loss~dice/phi~BI/epsilon~1e-7/batch_size~2'
+        """
+        return "/".join(f"{name}~{value}" for name, value in self.row.items())
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> "Experiment":
+        """The experiment of a row of text; columns with a default may be absent.
+
+        Raises:
+            InputError: A value is not one that its column may hold.
+        """
+        if not re.fullmatch(NAME, row["dataset"]):
+            raise InputError(f"dataset is {row['dataset']!r}; {NAME_IS}")
+        _choose("loss", row["loss"], LOSSES)
+        _choose("phi", row["phi"], (*PHIS, NONE))
+        _choose("unannotated", row.get("unannotated", AS_EMPTY), UNANNOTATED)
+        missing_share(row["labeling"])
+        if row["epsilon"] != NONE and heuristic_multiple(row["epsilon"]) is None:
+            epsilon_number(row["epsilon"])
+        if not re.fullmatch(r"[1-9][0-9]{0,5}", row["batch_size"]):
+            raise InputError(
+                f"batch_size is {row['batch_size']!r}; it must be a whole number from 1"
+            )
+        return cls(**{**row, "batch_size": int(row["batch_size"])})  # type: ignore[arg-type]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from other experiments: `1e-7` and `0.0000001` are one epsilon."""
+        epsilon: object = self.multiple
+        if epsilon is None and self.epsilon != NONE:
+            epsilon = f"{epsilon_number(self.epsilon)} voxels"
+        return (*(v for k, v in vars(self).items() if k != "epsilon"), epsilon)
+
+    @classmethod
+    def from_path(cls, path: str) -> "Experiment":
+        """The experiment whose folder this is; folders above and below it may be part of it.
+
+        Raises:
+            InputError: The path names no experiment.
+        """
+        parts = dict(part.split("~", 1) for part in path.split("/") if "~" in part)
+        values = {name: parts[name] for name in COLUMNS if name in parts}
+        if not set(REQUIRED) <= set(values) or not values["batch_size"].isdecimal():
+            raise InputError(f"{path}: is not the folder of an experiment")
+        return cls(**{**values, "batch_size": int(values["batch_size"])})  # type: ignore[arg-type]
+
+    @property
+    def title(self) -> str:
+        """The row in words, for messages and logs."""
+        loss = " ".join(word for word in (self.loss, self.phi) if word != NONE)
+        epsilon = "" if self.epsilon == NONE else f", epsilon {self.epsilon}"
+        more = "" if self.unannotated == AS_EMPTY else f", not annotated: {self.unannotated}"
+        return (
+            f"{self.dataset}, {self.labeling} labels: {loss}{epsilon}, "
+            f"batch size {self.batch_size}{more}"
+        )
+
+    @property
+    def multiple(self) -> float | None:
+        """How many times the heuristic epsilon is; None if it is a number, or there is none."""
+        return heuristic_multiple(self.epsilon)
+
+    def check(self, classes: Sequence[str]) -> None:
+        """See that the columns fit each other and the classes of the dataset.
+
+        Raises:
+            InputError: They do not.
+        """
+        loss = LOSSES[self.loss]
+        missing_share(self.labeling)
+        if not loss.phis:
+            if not self.phi == self.epsilon == NONE:
+                raise InputError(
+                    f"loss {self.loss} has neither phi nor epsilon; write {NONE} for both"
+                )
+        elif NONE in (self.phi, self.epsilon):
+            without = ", ".join(word for word, other in LOSSES.items() if not other.phis)
+            raise InputError(
+                f"loss {self.loss} needs a phi and an epsilon, say I and 1e-7; {NONE} is for "
+                f"{without} alone"
+            )
+        elif self.phi not in loss.phis or (self.multiple is not None and not loss.heuristic):
+            raise InputError(
+                f"loss {self.loss} takes phi {', '.join(loss.phis)}"
+                + ("" if loss.heuristic else " and a numeric epsilon")
+                + f"; write phi {loss.phis[0]} and, say, epsilon 1e-7"
+            )
+        elif self.multiple is None:
+            epsilon_number(self.epsilon)
+        self._check_classes(classes)
+        if self.unannotated not in loss.unannotated:
+            raise InputError(
+                f"loss {self.loss} takes unannotated {', '.join(loss.unannotated)}, "
+                f"not {self.unannotated}"
+            )
+
+    def _check_classes(self, classes: Sequence[str]) -> None:
+        if LOSSES[self.loss].several and len(classes) == 1:
+            raise InputError(
+                f"loss {self.loss} adds a missing class to the background map, which a single "
+                f"class ({classes[0]}) has not; use it with two classes or more"
+            )
+        if self.multiple is not None and "C" in self.phi and len(classes) > 1:
+            raise InputError(
+                f"the heuristic gives one epsilon per class, but phi {self.phi} sums over classes; "
+                "write phi I or BI, or a number"
+            )
+
+
+def _choose(column: str, value: str, allowed: Iterable[str]) -> None:
+    if value not in allowed:
+        raise InputError(
+            f"{column} is {value!r}; allowed: {', '.join(allowed)}{nearest(value, allowed)}"
+        )
+
+
+COLUMNS = tuple(column.name for column in fields(Experiment))
+DEFAULTS = {c.name: c.default for c in fields(Experiment) if c.default is not MISSING}
+REQUIRED = tuple(name for name in COLUMNS if name not in DEFAULTS)
+
+
+def heuristic_multiple(text: str) -> float | None:
+    """How many times the heuristic an epsilon of the experiment table is.
+
+    Args:
+        text: A number of voxels, `heuristic`, a multiple such as `0.1xheuristic`, or `none`.
+
+    Returns:
+        The factor; None for a number of voxels and for `none`.
+
+    Raises:
+        InputError: The factor is not a number above 0.
+
+    Example:
+        >>> heuristic_multiple("heuristic"), heuristic_multiple("0.1xheuristic")
+        (1.0, 0.1)
+        >>> heuristic_multiple("1e-7")
+    """
+    if not text.endswith(HEURISTIC):
+        return None
+    factor = text.removesuffix(HEURISTIC) or "1x"
+    try:
+        multiple = float(factor.removesuffix("x")) if factor.endswith("x") else 0.0
+    except ValueError:
+        multiple = 0.0
+    if not 0 < multiple < math.inf:
+        raise InputError(f"epsilon is {text!r}; write a multiple of the heuristic as 0.1xheuristic")
+    return multiple
+
+
+def epsilon_number(text: str) -> float:
+    """An epsilon that is a number of voxels.
+
+    Raises:
+        InputError: It is no number, or not above 0, which the Dice of two empty maps needs.
+    """
+    try:
+        epsilon = float(text)
+    except ValueError:
+        raise InputError(
+            f"epsilon is {text!r}; give a number, heuristic, or 0.1xheuristic"
+        ) from None
+    if not 0 < epsilon < math.inf:
+        raise InputError(
+            f"epsilon is {text}, but Dice of two empty maps needs one above 0; write, say, 1e-7"
+        )
+    return epsilon
+
+
+def missing_share(labeling: str) -> float:
+    """The share of the missing group's subjects in which a labeling empties the missing classes.
+
+    Args:
+        labeling: `full`, `partial`, or `partial-<percent>` with a percentage from 1 to 99.
+
+    Raises:
+        InputError: It is none of these.
+
+    Example:
+        >>> missing_share("full"), missing_share("partial-25"), missing_share("partial")
+        (0.0, 0.25, 1.0)
+    """
+    if labeling in (FULL, PARTIAL):
+        return float(labeling == PARTIAL)
+    if found := re.fullmatch(r"partial-([1-9][0-9]?)", labeling):
+        return int(found[1]) / 100
+    raise InputError(
+        f"labeling is {labeling!r}; choose full, partial, or a share of it such as partial-50"
+    )
+
+
+def sort_labelings(labelings: Iterable[str]) -> list[str]:
+    """Unique labelings, the more labels are missing the later.
+
+    Example:
+        >>> sort_labelings(["partial", "full", "partial-50", "partial"])
+        ['full', 'partial-50', 'partial']
+    """
+    return sorted(set(labelings), key=missing_share)
+
+
+def setup_name(loss: str, phi: str, epsilon: str, unannotated: str = AS_EMPTY) -> str:
+    """Name the setup of one experiment.
+
+    Args:
+        loss: A key of `LOSSES`.
+        phi: Reduction.
+        epsilon: A number of voxels, `heuristic`, a multiple of it, or `none`.
+        unannotated: How the loss treats a map that is not annotated.
+
+    Returns:
+        What `LOSSES` calls it. The Dice term is called phi where epsilon is negligible (under one
+        voxel), phi + `_eps` where it is the heuristic (`_0.1eps` for a tenth of it), and phi + `_`
+        + the number where it is another number. Another `unannotated` than `as_empty` follows
+        after a comma.
+
+    Example:
+        >>> setup_name("dice", "I", "1e-7"), setup_name("dice", "I", "heuristic")
+        ('I', 'I_eps')
+        >>> setup_name("dice", "I", "8789"), setup_name("dice", "I", "0.1xheuristic")
+        ('I_8789', 'I_0.1eps')
+        >>> setup_name("leaf", "I", "1e-7"), setup_name("dice_ce", "I", "1e-7")
+        ('leaf', 'I+CE')
+        >>> setup_name("dice", "BI", "1e-7", "ignored")
+        'BI,ignored'
+    """
+    name = LOSSES[loss].setup.format(dice=_dice_name(phi, epsilon))
+    return name if unannotated == AS_EMPTY else f"{name},{unannotated}"
+
+
+def _dice_name(phi: str, epsilon: str) -> str:
+    if epsilon == NONE:
+        return phi
+    multiple = heuristic_multiple(epsilon)
+    if multiple is not None:
+        return f"{phi}_eps" if multiple == 1 else f"{phi}_{multiple:g}eps"
+    value = epsilon_number(epsilon)
+    return phi if value < NEGLIGIBLE_EPSILON else f"{phi}_{value:g}"
+
+
+def name_setups(experiments: Iterable[Experiment]) -> dict[Experiment, str]:
+    """Name the setups of a whole study, once, so that an experiment has one name everywhere.
+
+    Where a dataset has several negligible epsilons of one reduction, the smallest keeps the plain
+    name and the others carry their epsilon as it is written: no two experiments are pooled by
+    accident.
+
+    Example:
+        >>> rows = [Experiment("d", "full", "dice", "I", "1e-7", 2),
+        ...         Experiment("d", "partial", "dice", "I", "1e-5", 2)]
+        >>> list(name_setups(rows).values())
+        ['I', 'I_1e-5']
+    """
+    experiments = list(experiments)
+    owners: dict[tuple[str, str], float] = {}
+    for each in sorted(experiments, key=_epsilon_size):
+        owners.setdefault((each.dataset, _setup(each)), _epsilon_size(each))
+    return {
+        each: _setup(each)
+        if owners[each.dataset, _setup(each)] == _epsilon_size(each)
+        else _marked(_setup(each), each.epsilon)
+        for each in experiments
+    }
+
+
+def _setup(experiment: Experiment) -> str:
+    return setup_name(experiment.loss, experiment.phi, experiment.epsilon, experiment.unannotated)
+
+
+def _epsilon_size(experiment: Experiment) -> float:
+    """What to sort the epsilons of a study by: voxels, or multiples of the heuristic."""
+    if experiment.epsilon == NONE:
+        return 0.0
+    return experiment.multiple or epsilon_number(experiment.epsilon)
+
+
+def _marked(setup: str, epsilon: str) -> str:
+    """A setup with its epsilon as it is written: `I_1e-5`, `I_1e-5+CE`."""
+    found = re.match(r"[A-Za-z_.0-9-]+", setup)
+    base = found[0] if found else setup
+    return f"{base}_{epsilon}{setup.removeprefix(base)}"

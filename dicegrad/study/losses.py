@@ -1,0 +1,50 @@
+"""The one table of losses: what the column `loss` of an experiment table may hold.
+
+Schema, command line, checks, names of setups and comparisons take their words from here. To add a
+loss, write a module with the loss and a function that makes it, and add a line to `LOSSES`.
+"""
+
+from dataclasses import dataclass
+
+PHIS = ("I", "CI", "BI", "BCI")
+NONE = "none"  # phi and epsilon of a loss that has neither
+CE = "CE"
+
+AS_EMPTY, IGNORED, MARGINAL = "as_empty", "ignored", "marginal"
+UNANNOTATED = (AS_EMPTY, IGNORED, MARGINAL)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One value of the column `loss`.
+
+    Attributes:
+        make: `module:function` that takes a `training.objective.Wanted` and returns the loss.
+        setup: Name of a setup with this loss; `{dice}` stands for the Dice term's own name, which
+            tells phi and epsilon.
+        phis: Values of phi that it takes; none for a loss without phi and epsilon.
+        heuristic: Whether epsilon may be `heuristic` or a multiple of it.
+        cross_entropy: Whether a part of it learns a map that is empty in the training truth as
+            background, whatever phi and epsilon are.
+        several: Whether it needs two classes or more, since a missing class joins the background.
+        unannotated: Values of the column `unannotated` that it takes.
+    """
+
+    make: str
+    setup: str
+    phis: tuple[str, ...] = PHIS
+    heuristic: bool = True
+    cross_entropy: bool = False
+    several: bool = False
+    unannotated: tuple[str, ...] = (AS_EMPTY,)
+
+
+_HERE = "dicegrad.training.objective"
+
+LOSSES: dict[str, Loss] = {
+    "dice": Loss(f"{_HERE}:dice", "{dice}"),
+    "marginal": Loss(f"{_HERE}:marginal", "marginal", ("I",), heuristic=False, several=True),
+    "leaf": Loss(f"{_HERE}:leaf", "leaf", ("I",), heuristic=False),
+    "dice_ce": Loss(f"{_HERE}:dice_ce", "{dice}+CE", cross_entropy=True),
+    "cross_entropy": Loss(f"{_HERE}:cross_entropy", CE, (), cross_entropy=True),
+}
