@@ -10,6 +10,7 @@ from dicegrad.files import Columns, read_rows, read_text
 
 HOLDS = "dataset.json, imagesTr/<id>_0000.nii.gz and labelsTr/<id>.nii.gz"
 ONE_GROUP = "all"
+IGNORE = "ignore"
 _GROUPS = Columns(text=("case", "subject", "group"), rest="text")
 
 
@@ -37,6 +38,7 @@ def nnunet_adapter(root: Path) -> Adapter:
         class_values=_class_values(about, root / "dataset.json"),
         scan=partial(_scan, ending=ending, count=len(channels), rows=rows),
         files=partial(_files, ending=ending, count=len(channels), rows=rows),
+        ignore=_ignore_value(about, root / "dataset.json"),
     )
 
 
@@ -71,8 +73,6 @@ def _class_values(about: dict, path: Path) -> dict[str, tuple[int, ...]]:
         raise InputError(
             f'{path}: labels is {labels!r}; write it as {{"background": 0, "tumor": 1}}'
         )
-    if "ignore" in labels:
-        raise InputError(f"{path}: the label `ignore` is not supported; leave it out")
     # The Medical Segmentation Decathlon writes it the other way round, {"1": "tumor"}.
     if all(str(key).isdigit() and isinstance(value, str) for key, value in labels.items()):
         labels = {value: int(key) for key, value in labels.items()}
@@ -83,9 +83,17 @@ def _class_values(about: dict, path: Path) -> dict[str, tuple[int, ...]]:
             raise InputError(
                 f"{path}: label {name} is {given!r}; write whole numbers from 0 to 255"
             )
-        if values != [0]:
+        if values != [0] and name != IGNORE:
             classes[str(name)] = tuple(values)
     return classes
+
+
+def _ignore_value(about: dict, path: Path) -> int | None:
+    """The value of the label `ignore`: voxels of which no label is known."""
+    value = about.get("labels", {}).get(IGNORE)
+    if value is not None and type(value) is not int:
+        raise InputError(f"{path}: label {IGNORE} is {value!r}; write one whole number")
+    return value
 
 
 def _read_groups(path: Path) -> dict[str, tuple[str, str]]:
