@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from dicegrad.data import download
-from dicegrad.data.adapters import get_adapter
+from dicegrad.data.adapters import adapter_of
 from dicegrad.data.annotated import find_table
 from dicegrad.errors import InputError
 from dicegrad.provenance import code_of
@@ -29,7 +29,7 @@ try:
     STUDY = Study.read(config, where, Path(workflow.basedir) / "config")
     ABOUT, ORIGINALS = {}, {}
     for name, dataset in STUDY.datasets.items():
-        adapter = get_adapter(dataset.adapter, dataset.root)
+        adapter = adapter_of(dataset)
         dataset.check_names(tuple(adapter.class_values), adapter.groups)
         ABOUT[name] = dataset.about(adapter.groups, STUDY.labelings(name))
         # One rule names all original files and writes a fingerprint of each case; what reads them

@@ -28,17 +28,31 @@ def nnunet_adapter(root: Path) -> Adapter:
     root = existing_root(root, HOLDS)
     about = _read_dataset_json(root / "dataset.json")
     rows = _read_groups(root / "groups.tsv")
+    return make_adapter(about, rows, root / "dataset.json")
+
+
+def make_adapter(about: dict, rows: dict[str, tuple[str, str]], where: Path) -> Adapter:
+    """Build the adapter from what dataset.json and groups.tsv hold.
+
+    Args:
+        about: Content of dataset.json.
+        rows: Case -> (subject, group); empty for a single group.
+        where: dataset.json, for messages.
+
+    Raises:
+        InputError: dataset.json cannot be used.
+    """
     groups = tuple(sorted({group for _, group in rows.values()})) or (ONE_GROUP,)
     ending = str(about.get("file_ending", ".nii.gz"))
-    channels = _channels(about, root / "dataset.json")
+    channels = _channels(about, where)
     return Adapter(
         name="nnunet",
         channels=channels,
         groups=groups,
-        class_values=_class_values(about, root / "dataset.json"),
+        class_values=_class_values(about, where),
         scan=partial(_scan, ending=ending, count=len(channels), rows=rows),
         files=partial(_files, ending=ending, count=len(channels), rows=rows),
-        ignore=_ignore_value(about, root / "dataset.json"),
+        ignore=_ignore_value(about, where),
     )
 
 

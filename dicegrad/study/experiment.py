@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 
 from dicegrad.errors import InputError, nearest
-from dicegrad.study.losses import AS_EMPTY, LOSSES, NONE, PHIS, UNANNOTATED
+from dicegrad.study.losses import AS_EMPTY, IGNORED, LOSSES, MARGINAL, NONE, PHIS, UNANNOTATED
 
 HEURISTIC = "heuristic"
 # Names become parts of paths.
@@ -157,6 +157,11 @@ class Experiment:
             raise InputError(
                 f"loss {self.loss} adds a missing class to the background map, which a single "
                 f"class ({classes[0]}) has not; use it with two classes or more"
+            )
+        if self.unannotated == MARGINAL and len(classes) == 1:
+            raise InputError(
+                f"unannotated is {MARGINAL}, which adds a class to the background map, and a single "
+                f"class ({classes[0]}) has none; write {IGNORED}"
             )
         if self.multiple is not None and "C" in self.phi and len(classes) > 1:
             raise InputError(
