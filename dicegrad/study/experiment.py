@@ -160,8 +160,8 @@ class Experiment:
             )
         if self.unannotated == MARGINAL and len(classes) == 1:
             raise InputError(
-                f"unannotated is {MARGINAL}, which adds a class to the background map, and a single "
-                f"class ({classes[0]}) has none; write {IGNORED}"
+                f"unannotated is {MARGINAL}, which adds a class to the background map, and the "
+                f"single class {classes[0]} has none; write {IGNORED}"
             )
         if self.multiple is not None and "C" in self.phi and len(classes) > 1:
             raise InputError(
