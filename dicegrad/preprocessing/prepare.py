@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import nibabel as nib
 import numpy as np
@@ -23,6 +24,7 @@ from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image
 from dicegrad.preprocessing.settings import Preprocessing
 
 Progress = Callable[[int, int, str], None]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def prepare_case(
         raise InputError(f"{case.case}: {error}") from error
     original = Grid.of_image(images[0])
     resampled = resample_label(
-        label, original, grid, len(classes), settings.label, settings.antialias
+        label, original, grid, len(classes), settings.label, settings.antialias, settings.ties
     )
     return Prepared(channels, resampled, grid)
 
@@ -224,7 +226,7 @@ def prepare_dataset(
         atomic_path(out_grids) as grids_file,
     ):
         grids = {}
-        for i, (case, result) in enumerate(zip(cases, _map(work, cases, workers), strict=True)):
+        for i, (case, result) in enumerate(zip(cases, map_cases(work, cases, workers), strict=True)):
             if isinstance(result, InputError):
                 problems.append(str(result))
             else:
@@ -247,7 +249,9 @@ def _try_case(
         return error
 
 
-def _map(work: Callable, cases: Sequence[Case], workers: int) -> Iterator[Prepared | InputError]:
+def map_cases(
+    work: Callable[[Case], Result], cases: Sequence[Case], workers: int
+) -> Iterator[Result]:
     """Do the work on each case, in order, in as many processes as asked for."""
     workers = min(workers, len(cases))
     if workers <= 1:
