@@ -4,15 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dicegrad import __version__
+from dicegrad.cli.check import add_check
 from dicegrad.cli.predict import add_predict
 from dicegrad.cli.train import add_train
 from dicegrad.errors import InputError, Interrupted
-
-if TYPE_CHECKING:
-    from dicegrad.data.adapter import Adapter, Case
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,10 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.set_defaults(run=_plan)
 
-    check = commands.add_parser("check", help="check a data set before a study uses it")
-    check.add_argument("adapter", choices=("acdc", "brats", "nnunet"), help="its layout")
-    check.add_argument("root", type=Path, help="folder of the data set, e.g. data/acdc")
-    check.set_defaults(run=_check)
+    add_check(commands)
 
     phantom = commands.add_parser("phantom", help="write a generated data set")
     phantom.add_argument(
@@ -119,41 +113,6 @@ def _plan(options: argparse.Namespace) -> None:
     from dicegrad.plan import describe, make_plan
 
     print("\n".join(describe(make_plan(options.rest))))
-
-
-def _check(options: argparse.Namespace) -> None:
-    from rich.console import Console
-    from rich.progress import track
-
-    from dicegrad.data.cases import get_adapter
-    from dicegrad.data.checks import find_problems
-
-    adapter = get_adapter(options.adapter, options.root)
-    found = adapter.scan(options.root)
-    problems = [*found.problems, *find_problems(found.cases, adapter)]
-    console = Console(stderr=True)
-    shown = track(found.cases, "reading", None, True, console, disable=not console.is_terminal)
-    for case in shown:
-        if not find_problems([case], adapter):
-            problems += _voxel_problems(case, adapter)
-    if problems:
-        raise InputError("\n".join(problems))
-    groups = [case.group for case in found.cases]
-    counts = ", ".join(f"{groups.count(group)} {group}" for group in dict.fromkeys(groups))
-    subjects = len({case.subject for case in found.cases})
-    print(f"{options.root}: {len(found.cases)} cases of {subjects} subjects ({counts}); all good")
-
-
-def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
-    from dicegrad.data.checks import check_voxels
-    from dicegrad.preprocessing.prepare import read_volume, voxels
-
-    try:
-        images, label = [read_volume(path) for path in case.images], read_volume(case.label)
-        check_voxels(case, [voxels(image) for image in images], voxels(label), adapter)
-    except InputError as error:
-        return [str(error)]
-    return []
 
 
 def _phantom(options: argparse.Namespace) -> None:

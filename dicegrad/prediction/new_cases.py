@@ -209,7 +209,10 @@ def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> NewCase:
     images = [read_volume(path) for path in paths]
     if problems := image_problems(paths, map(voxels, images)):
         raise InputError("\n".join(problems))
-    return NewCase(*prepare_images(images, preprocessing), Grid.of_image(images[0]))
+    try:
+        return NewCase(*prepare_images(images, preprocessing), Grid.of_image(images[0]))
+    except InputError as error:
+        raise InputError(f"{paths[0]}: {error}") from error
 
 
 def predict_images(

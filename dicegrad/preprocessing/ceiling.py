@@ -11,6 +11,7 @@ from dicegrad.data.adapter import Adapter, Case
 from dicegrad.errors import InputError
 from dicegrad.prediction.restoration import restore
 from dicegrad.preprocessing.grids import Grid, network_grid
+from dicegrad.preprocessing.kept import Kept, count_voxels, kept_volumes
 from dicegrad.preprocessing.prepare import encode_label, map_cases, read_volume, voxels
 from dicegrad.preprocessing.resampling import resample_label
 from dicegrad.preprocessing.settings import Preprocessing
@@ -18,24 +19,18 @@ from dicegrad.preprocessing.settings import Preprocessing
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What the grid keeps of one class of one case that has it.
+    """What the grid costs one class of one case that has it.
 
     Attributes:
         case: Name of the case.
-        name: Name of the class.
         dsc: Overlap of the true label with itself, brought to the grid and back: what a network
             that makes no mistake scores.
-        original_ml: Volume of the true label.
-        grid_ml: Volume of it on the grid.
-        outside: Share of its voxels that the grid does not reach.
+        kept: Volumes, and the share outside the grid.
     """
 
     case: str
-    name: str
     dsc: float
-    original_ml: float
-    grid_ml: float
-    outside: float
+    kept: Kept
 
 
 def label_ceiling(
@@ -63,31 +58,14 @@ def label_ceiling(
         label, original, grid, len(classes), settings.label, settings.antialias, settings.ties
     )
     back = restore(there, grid, original, settings.restoration)
-    x, y, z = (
-        (positions > -0.5) & (positions < size - 0.5)
-        for positions, size in zip(grid.positions(original), grid.size, strict=True)
-    )
-    truths, kept, returned = (_counts(each, len(classes)) for each in (label, there, back))
-    overlap = _counts(label[label == back], len(classes))
-    reached = _counts(label[np.ix_(x, y, z)], len(classes))
-    of_original, of_grid = (np.prod(each.spacing) / 1000 for each in (original, grid))
+    overlap = count_voxels(label[label == back], len(classes))
+    returned = count_voxels(back, len(classes))
+    kept = kept_volumes(label, original, there, grid, classes)
     return [
-        Ceiling(
-            case,
-            name,
-            float(2 * overlap[k] / (truths[k] + returned[k])),
-            float(truths[k] * of_original),
-            float(kept[k] * of_grid),
-            float(1 - reached[k] / truths[k]),
-        )
-        for k, name in enumerate(classes)
-        if truths[k]
+        Ceiling(case, float(2 * same / (each.voxels + came)), each)
+        for each, same, came in zip(kept, overlap, returned, strict=True)
+        if each.voxels
     ]
-
-
-def _counts(label: np.ndarray, classes: int) -> np.ndarray:
-    """(K,) voxels of each class, background not counted."""
-    return np.bincount(label.ravel(), minlength=classes + 1)[1:]
 
 
 def case_ceiling(
@@ -174,14 +152,14 @@ def describe(ceilings: Sequence[Ceiling], classes: Sequence[str], worst: int = 3
     head = "cases  mean DSC  lowest DSC  volume kept  outside the grid"
     table, named = [f"{'class':{wide}}  {head}"], []
     for name in classes:
-        rows = [each for each in ceilings if each.name == name]
+        rows = [each for each in ceilings if each.kept.name == name]
         if not rows:
             table.append(f"{name:{wide}}  {0:5}")
             continue
         lowest = sorted(rows, key=lambda each: each.dsc)[:worst]
-        total = sum(each.original_ml for each in rows)
-        kept = sum(each.grid_ml for each in rows) / total
-        outside = sum(each.outside * each.original_ml for each in rows) / total
+        total = sum(each.kept.original_ml for each in rows)
+        kept = sum(each.kept.grid_ml for each in rows) / total
+        outside = sum(each.kept.outside * each.kept.original_ml for each in rows) / total
         mean = np.mean([each.dsc for each in rows])
         table.append(
             f"{name:{wide}}  {len(rows):5}  {mean:8.4f}  {lowest[0].dsc:10.4f}  {kept:11.1%}"
@@ -192,7 +170,8 @@ def describe(ceilings: Sequence[Ceiling], classes: Sequence[str], worst: int = 3
 
 
 def _worst(each: Ceiling) -> str:
+    kept = each.kept
     return (
-        f"  {each.name} of {each.case}: DSC {each.dsc:.4f}, {each.grid_ml:.1f} of "
-        f"{each.original_ml:.1f} ml on the grid, {each.outside:.1%} of its voxels outside"
+        f"  {kept.name} of {each.case}: DSC {each.dsc:.4f}, {kept.grid_ml:.1f} of "
+        f"{kept.original_ml:.1f} ml on the grid, {kept.outside:.1%} of its voxels outside"
     )

@@ -19,6 +19,13 @@ from dicegrad.data.checks import check_voxels
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.arrays import atomic_path, new_array
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
+from dicegrad.preprocessing.kept import (
+    Kept,
+    describe_kept,
+    kept_volumes,
+    refuse_blind,
+    refuse_lost,
+)
 from dicegrad.preprocessing.normalisation import normalise
 from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image, resample_label
 from dicegrad.preprocessing.settings import Preprocessing
@@ -35,11 +42,13 @@ class Prepared:
         image: (C, X, Y, Z) float16.
         label: (X, Y, Z) uint8, 0 background, k for the k-th class.
         grid: Where those voxels lie.
+        kept: How much of each class the grid keeps.
     """
 
     image: np.ndarray
     label: np.ndarray
     grid: Grid
+    kept: tuple[Kept, ...] = ()
 
 
 def read_volume(path: Path) -> sitk.Image:
@@ -113,21 +122,24 @@ def prepare_case(
         settings: Grid, crop, resampling and normalisation.
 
     Raises:
-        InputError: A file cannot be read, or its content cannot be used.
+        InputError: A file cannot be read, its content cannot be used, or the grid sees nothing of
+            the image or of a class.
     """
     images = [read_volume(path) for path in case.images]
     raw = read_volume(case.label)
     _check(case, images, raw, adapter)
     label = encode_label(voxels(raw), adapter, classes)
+    original = Grid.of_image(images[0])
     try:
         channels, grid = prepare_images(images, settings, raw)
+        resampled = resample_label(
+            label, original, grid, len(classes), settings.label, settings.antialias, settings.ties
+        )
+        kept = kept_volumes(label, original, resampled, grid, classes)
+        refuse_lost(kept, settings, grid)
     except InputError as error:
-        raise InputError(f"{case.case}: {error}") from error
-    original = Grid.of_image(images[0])
-    resampled = resample_label(
-        label, original, grid, len(classes), settings.label, settings.antialias, settings.ties
-    )
-    return Prepared(channels, resampled, grid)
+        raise InputError(f"case {case.case}: {error}") from error
+    return Prepared(channels, resampled, grid, kept)
 
 
 def prepare_images(
@@ -144,9 +156,10 @@ def prepare_images(
         (C, X, Y, Z) float16, and the network's grid.
 
     Raises:
-        InputError: What the crop is to be centred on is empty or not there.
+        InputError: There is nothing to centre the crop on, or the grid sees none of the image.
     """
     grid, original = network_grid(images[0], settings, label), Grid.of_image(images[0])
+    refuse_blind(original, grid, settings)
     channels = [_prepare_channel(voxels(i), original, grid, settings) for i in images]
     return np.stack(channels), grid
 
@@ -212,7 +225,8 @@ def prepare_dataset(
         out_labels: (N, X, Y, Z) uint8 .npy, full labels.
         out_grids: JSON, case -> network grid.
         workers: Number of processes.
-        progress: Called after each case with (cases done, cases in all, case).
+        progress: Called after each case with (cases done, cases in all, a line that names the case
+            and what the grid keeps of each class).
 
     Raises:
         InputError: One line for each case that cannot be used.
@@ -226,14 +240,18 @@ def prepare_dataset(
         atomic_path(out_grids) as grids_file,
     ):
         grids = {}
-        for i, (case, result) in enumerate(zip(cases, map_cases(work, cases, workers), strict=True)):
+        for i, (case, result) in enumerate(
+            zip(cases, map_cases(work, cases, workers), strict=True)
+        ):
             if isinstance(result, InputError):
                 problems.append(str(result))
+                line = f"{case.case}  cannot be used"
             else:
+                line = f"{case.case}  {describe_kept(result.kept)}"
                 images[i], labels[i] = result.image, result.label
                 grids[case.case] = result.grid.to_json()
             if progress is not None:
-                progress(i + 1, len(cases), case.case)
+                progress(i + 1, len(cases), line)
         if problems:
             raise InputError("\n".join(problems))
         grids_file.write_text(json.dumps(grids, indent=1) + "\n")

@@ -49,9 +49,16 @@ def _spacing(block: str, value: Any) -> tuple[Spacing, Spacing, Spacing]:  # noq
     words = value if isinstance(value, list | tuple) else ()
     numbers = [1.0 if word == "native" else word for word in words]
     if len(numbers) != 3:
-        raise InputError(f"{block}: spacing is {value!r}; give three, as [1.5, 1.5, native]")
+        raise InputError(
+            f"{block}: spacing is {value!r}; give three positive numbers, as [x, y, z], or the word "
+            "native in place of one"
+        )
     x, y, z = _triple(block, "spacing", numbers, float)
-    return tuple("native" if w == "native" else n for w, n in zip(words, (x, y, z), strict=True))
+    return (
+        "native" if words[0] == "native" else x,
+        "native" if words[1] == "native" else y,
+        "native" if words[2] == "native" else z,
+    )
 
 
 def _flag(block: str, key: str, value: Any) -> bool:  # noqa: ANN401
