@@ -24,6 +24,7 @@ examples:
   dicegrad check config/datasets/acdc-lowres.yaml /where/acdc/is
 """
 _NEEDED = ("adapter", "root", "classes", "preprocessing")
+_ADAPTERS = ("acdc", "brats", "nnunet")
 _ENDINGS = (".yaml", ".yml")
 
 
@@ -37,6 +38,7 @@ def add_check(commands: "argparse._SubParsersAction") -> None:
     )
     check.add_argument(
         "what",
+        type=_what,
         metavar="ADAPTER|DATASET.yaml",
         help="a layout (acdc, brats, nnunet), or settings such as config/datasets/acdc.yaml",
     )
@@ -56,6 +58,14 @@ def add_check(commands: "argparse._SubParsersAction") -> None:
         "--jobs", type=int, default=_cores(), help="processes (default: one a core, %(default)s)"
     )
     check.set_defaults(run=_check)
+
+
+def _what(word: str) -> str:
+    """An adapter or a dataset file; argparse says what else there is."""
+    if word not in _ADAPTERS and not word.endswith(_ENDINGS):
+        choices = ", ".join(_ADAPTERS)
+        raise argparse.ArgumentTypeError(f"{word!r} is not one of {choices}, nor a .yaml file")
+    return word
 
 
 def _cores() -> int:

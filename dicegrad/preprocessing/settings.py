@@ -46,19 +46,23 @@ def _triple(block: str, key: str, value: Any, kind: type) -> tuple:  # noqa: ANN
 
 def _spacing(block: str, value: Any) -> tuple[Spacing, Spacing, Spacing]:  # noqa: ANN401
     """Three positive numbers, or the word `native` in place of one."""
-    words = value if isinstance(value, list | tuple) else ()
-    numbers = [1.0 if word == "native" else word for word in words]
-    if len(numbers) != 3:
+    try:
+        x, y, z = map(_native_or_positive, value)
+    except (TypeError, ValueError):
         raise InputError(
-            f"{block}: spacing is {value!r}; give three positive numbers, as [x, y, z], or the word "
-            "native in place of one"
-        )
-    x, y, z = _triple(block, "spacing", numbers, float)
-    return (
-        "native" if words[0] == "native" else x,
-        "native" if words[1] == "native" else y,
-        "native" if words[2] == "native" else z,
-    )
+            f"{block}: spacing is {value!r}; give three positive numbers, as [x, y, z], or the "
+            "word native in place of one"
+        ) from None
+    return x, y, z
+
+
+def _native_or_positive(value: Any) -> Spacing:  # noqa: ANN401
+    if value == "native":
+        return "native"
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError
+    return number
 
 
 def _flag(block: str, key: str, value: Any) -> bool:  # noqa: ANN401
