@@ -49,7 +49,7 @@ def emptied(
 
     Args:
         groups: The group of each of N cases.
-        subjects: The subject of each; a share is one of subjects, so that folds stay whole.
+        subjects: The subject of each; shares are of subjects, so that no subject is split.
         labeling: ``full``, ``partial`` or ``partial-<percent>``.
         classes: Names of the K classes, in network order.
         missing: What ``partial`` empties.
@@ -58,7 +58,7 @@ def emptied(
         (N, K) bool.
 
     Raises:
-        InputError: An unknown labeling, group or class, or a share that is not one subject.
+        InputError: An unknown labeling, group or class, or a share of less than one subject.
     """
     share = missing_share(labeling)
     gone = np.zeros((len(groups), len(classes)), bool)
@@ -75,8 +75,8 @@ def emptied(
         chosen = _some(concerned, share)
         if not chosen:
             raise InputError(
-                f"labeling {labeling}: that share of {len(concerned)} subjects of group "
-                f"{missing.group} is none; take a larger one"
+                f"labeling {labeling}: that share of the {len(concerned)} subjects of group "
+                f"{missing.group} is less than one subject; choose a larger share"
             )
         without &= np.isin(subjects, chosen)
     for name in missing.classes:
@@ -95,10 +95,10 @@ def apply_labeling(
     classes: Sequence[str],
     missing: Missing | None,
 ) -> np.ndarray:
-    """Replace what a labeling lacks by background.
+    """Replace the labels that a labeling leaves out by background.
 
     Args:
-        labels: (N, X, Y, Z) uint8, 0 background, k for ``classes[k - 1]``. It is left as it is.
+        labels: (N, X, Y, Z) uint8, 0 background, k for ``classes[k - 1]``. Not changed.
         groups: The group of each case.
         subjects: The subject of each case.
         labeling: ``full`` (a copy), ``partial`` or ``partial-<percent>``.

@@ -1,9 +1,9 @@
 """Images and label maps on another grid.
 
-Both grids have the same axes, so that linear interpolation, and the Gaussian before it, are
-separable: along each axis resampling is one small matrix, and three products give the volume.
-It equals `SimpleITK.Resample` (the tests say so) on all positions between the first and the last
-voxel centre; what lies beyond is outside, where SimpleITK would extend the border by half a voxel.
+Both grids have the same axes, so linear interpolation, and the Gaussian before it, are separable:
+resampling along each axis is one small matrix, and three products give the volume. The result
+equals that of `SimpleITK.Resample` (tested) between the first and the last voxel centre; what lies
+beyond counts as outside, whereas SimpleITK extends the border by half a voxel.
 """
 
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ def apply_matrices(volume: np.ndarray, matrices: Sequence[np.ndarray]) -> np.nda
     Returns:
         (X', Y', Z') in the matrices' number type.
     """
-    # Voxels that are 0 add nothing, nor do those that no output voxel looks at.
+    # Voxels that are 0 contribute nothing, nor do those that no output voxel needs.
     block = []
     for matrix, filled in zip(matrices, bounding_box(volume), strict=True):
         used = np.flatnonzero(matrix[:, filled].any(axis=0)) + filled.start
@@ -99,22 +99,22 @@ def apply_matrices(volume: np.ndarray, matrices: Sequence[np.ndarray]) -> np.nda
 
 
 def blas_on_one_thread() -> AbstractContextManager:
-    """From this call on until the end of the context, numpy multiplies matrices on one thread.
+    """Limit numpy's matrix products to one thread, from this call to the end of the context.
 
-    Another number of threads rounds otherwise, and is no faster for matrices as small as these.
+    Another number of threads rounds differently, and is no faster for matrices this small.
     """
     return _blas().limit(limits=1, user_api="blas")
 
 
 @cache
 def _blas() -> ThreadpoolController:
-    return ThreadpoolController()  # which looks for it in the whole process: once
+    return ThreadpoolController()  # it searches the whole process, so once is enough
 
 
 def _multiply(matrix: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """(M', M) times (B, M, R) -> (B, M', R), for a matrix whose entries lie along its diagonal.
+    """(M', M) times (B, M, R) -> (B, M', R), for a matrix with entries near its diagonal.
 
-    A few rows look at a few columns alone, so that a few rows at a time are several times faster.
+    A few rows need only a few columns, so taking a few rows at a time is several times faster.
     """
     result = np.zeros((len(data), len(matrix), data.shape[2]), matrix.dtype)
     for start in range(0, len(matrix), 16):
@@ -247,8 +247,8 @@ def _by_distance(
     result = np.zeros(grid.size, np.uint8)
     if not label.any():
         return result
-    # Off the heart's box, one voxel wider, all eight neighbours are background, and so is the
-    # voxel: distances are needed in that box alone.
+    # Outside the box around the label, made one voxel wider, a position has only background
+    # around it and becomes background: distances are needed inside the box alone.
     box = bounding_box(label, margin=1)
     distances = signed_distances(label[box], classes, original.spacing)
     matrices = [m[:, b] for m, b in zip(sampling_matrices(original, grid), box, strict=True)]
@@ -258,7 +258,7 @@ def _by_distance(
     target = tuple(slice(r[0], r[-1] + 1) for r in rows)
     matrices = [m[t] for m, t in zip(matrices, target, strict=True)]
     resampled = np.stack([apply_matrices(d, matrices) for d in distances])
-    # Half-way between voxels distances often tie; rounding must not decide then.
+    # Distances often tie half-way between voxels; rounding must not decide there.
     if ties == "shared":
         result[target] = _in_turn(-resampled, 1e-9)
     else:
