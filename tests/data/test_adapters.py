@@ -11,7 +11,7 @@ from tests.study.conftest import read_one
 
 
 def test_an_unknown_adapter_is_named_with_the_known_ones(tmp_path):
-    with pytest.raises(InputError, match="^adapter is 'bratz'; allowed: acdc, brats, nnunet;"):
+    with pytest.raises(InputError, match=r"^adapter is 'bratz'; allowed: acdc, brats, nnunet"):
         get_adapter("bratz", tmp_path)
 
 
