@@ -127,6 +127,15 @@ def test_a_switch_of_the_released_code_that_would_do_nothing_is_refused():
         ({"training": {"epochs": 0}}, "training.epochs is 0; it is less than the minimum of 1"),
         ({"adapter": 3}, "adapter is 3; it is not of type 'string'"),
         ({"classes": []}, "classes is []; it should be non-empty"),
+        ({"folds": {"count": 1}}, "folds.count is 1; it is less than the minimum of 2"),
+        ({"folds": {"count": True}}, "folds.count is True; it is not of type 'integer'"),
+        ({"folds": {"method": "random"}}, "folds.method is 'random'; allowed: modulo, legacy"),
+        ({"folds": {"seed": -1}}, "folds.seed is -1; it is less than the minimum of 0"),
+        ({"missing": {"class": "MYO"}}, "unknown key missing.class; did you mean 'classes'?"),
+        ({"sampling": {"partly": {"ED": 3}}}, "unknown key sampling.partly; did you mean"),
+        ({"sampling": {"partial": 3}}, "sampling.partial is 3; it is not of type 'object'"),
+        ({"sampling": {"partial": {"ED": 0}}}, "sampling.partial.ED is 0; it is less than"),
+        ({"sampling": [1]}, "sampling is [1]; it is not of type 'object'"),
         (
             {"missing": {"classes": ["AO"]}},
             "missing: classes has 'AO'; the classes are LV",
@@ -165,6 +174,21 @@ def test_a_fault_of_a_dataset_file_is_named_by_its_path(tmp_path):
         path.write_text(yaml.safe_dump(settings | changes))
         text = refusal(Dataset.read, path)
         assert text.startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"adapters": "acdc"}, "unknown key adapters; did you mean 'adapter'?"),
+        ({"folds": {"cont": 2}}, "unknown key folds.cont; did you mean 'count'?"),
+        ({"folds": 3}, "folds is 3; it should hold settings"),
+        ({"preprocessing": {"normalisation": {"ovr": 1}}}, "unknown key preprocessing.norm"),
+    ],
+)
+def test_without_jsonschema_a_wrong_key_is_still_named(monkeypatch, changes, message):
+    monkeypatch.setattr("dicegrad.study.dataset.find_spec", lambda name: None)
+    assert read_one() == read_one(training={})
+    assert refusal(lambda: read_one(**changes)).startswith(f"mine.yaml: datasets.heart: {message}")
 
 
 def test_the_folds_to_run_are_all_or_those_named():
