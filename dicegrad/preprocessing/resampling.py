@@ -68,7 +68,8 @@ def sampling_matrices(original: Grid, grid: Grid, antialias: bool = False) -> Ma
         for old, new in zip(original.spacing, grid.spacing, strict=True)
     ]
     triples = zip(original.positions(grid), original.size, sigmas, strict=True)
-    return tuple(sampling_matrix(*triple) for triple in triples)
+    x, y, z = (sampling_matrix(*triple) for triple in triples)
+    return x, y, z
 
 
 def apply_matrices(volume: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
@@ -129,7 +130,7 @@ def _multiply(matrix: np.ndarray, data: np.ndarray) -> np.ndarray:
 
 def inside_mask(matrices: Sequence[np.ndarray]) -> np.ndarray:
     """(X', Y', Z') bool: which voxels of the new grid lie inside the old one."""
-    x, y, z = (m.any(axis=1) for m in matrices)
+    x, y, z = (np.asarray(m.any(axis=1)) for m in matrices)
     return x[:, None, None] & y[:, None] & z
 
 
