@@ -56,10 +56,11 @@ class Grid:
         image.SetDirection(self.direction)
         return image
 
-    def point(self, index: Sequence[float]) -> tuple[float, ...]:
+    def point(self, index: Sequence[float]) -> tuple[float, float, float]:
         """Where a continuous voxel index lies, in mm."""
         axes = np.reshape(self.direction, (3, 3))
-        return tuple((self.origin + axes @ (np.asarray(index) * self.spacing)).tolist())
+        x, y, z = (self.origin + axes @ (np.asarray(index) * self.spacing)).tolist()
+        return x, y, z
 
     def positions(self, other: "Grid") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where the voxels of an aligned grid lie on this one.
