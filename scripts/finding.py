@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dicegrad.logs import job
-from dicegrad.reporting.figures.index import plot_finding
+from dicegrad.reporting.figures.finding import plot_finding
 from dicegrad.reporting.formats import read_table
 
 with job(snakemake.log[0]):

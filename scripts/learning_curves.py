@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from dicegrad.logs import job
-from dicegrad.reporting.figures.curves import plot_learning_curves
+from dicegrad.reporting.figures.learning_curves import plot_learning_curves
 
 with job(snakemake.log[0]):
     histories = [

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dicegrad.evaluation.roc import roc_table
+from dicegrad.evaluation.roc_curves import roc_table
 from dicegrad.evaluation.scores import read_scores, write_scores
 from dicegrad.logs import job
 from dicegrad.reporting.figures.roc import plot_roc

@@ -1,4 +1,4 @@
-"""Confidence intervals that know that the cases of one subject are not independent."""
+"""Confidence intervals of means over cases, where the cases of one subject are not independent."""
 
 import warnings
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Which results differ: `comparisons.tsv`, one row per pair of trainings that answer a question.
+"""Which results differ: `comparisons.tsv`, one row per pair of training runs compared.
 
-Two questions are asked of a study (facts that are not in it give no row):
+Two questions are asked of a study (a training run that it does not have gives no row):
 
 - `labeling`: side a is partial (or a share of it), side b full, same setup and batch size: what do
   missing labels do?
@@ -8,7 +8,7 @@ Two questions are asked of a study (facts that are not in it give no row):
   pairwise: marginal and leaf Dice, Dice with cross-entropy, cross-entropy.
 
 Each is asked per dataset, batch size, group and class, of the DSC and of the absolute volume error.
-Cases are pooled over folds and paired: a case counts where every compared training has a value.
+Cases are pooled over folds and paired: a case counts if every compared training run has a value.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,51 +22,82 @@ import pandas as pd
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.ranks import DRAWS, holm, rank_methods, sign_flip_test
 from dicegrad.evaluation.setups import add_setup, sort_labelings
+from dicegrad.evaluation.trainings import one_score_each
 
 # Metric -> whether larger is better.
 METRICS: Mapping[str, bool] = {"dsc": True, "volume_error_ml": False}
-LOSSES = ("I", "marginal", "leaf", "I+CE", "CE")
+# I and the losses beside it, by the names of their setups.
+RIVALS = ("I", "marginal", "leaf", "I+CE", "CE")
 # The family within which Holm's correction counts the tests.
 FAMILY = ["dataset", "question", "metric"]
-PANEL = ["dataset", "batch_size", "group", "class"]
+# What all sides of a comparison have in common.
+SHARED = ["dataset", "batch_size", "group", "class"]
 COMPARISON_COLUMNS = (
-    *("dataset", "question", "batch_size", "group", "class", "metric"),
-    *("labeling_a", "setup_a", "labeling_b", "setup_b", "n", "subjects"),
-    *("mean_a", "mean_a_low", "mean_a_high", "mean_b", "mean_b_low", "mean_b_high"),
-    *("difference", "ci_low", "ci_high", "mean_rank_a", "mean_rank_b"),
-    *("p_value", "p_holm", "p_inclusive", "method", "p_raw", "method_raw"),
-    *("effect_dz", "effect_wins"),
+    "dataset",
+    "question",
+    "batch_size",
+    "group",
+    "class",
+    "metric",
+    "labeling_a",
+    "setup_a",
+    "labeling_b",
+    "setup_b",
+    "n",
+    "subjects",
+    "mean_a",
+    "mean_a_low",
+    "mean_a_high",
+    "mean_b",
+    "mean_b_low",
+    "mean_b_high",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "mean_rank_a",
+    "mean_rank_b",
+    "p_value",
+    "p_holm",
+    "p_inclusive",
+    "method",
+    "p_raw",
+    "method_raw",
+    "effect_dz",
+    "effect_wins",
 )
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the trainings that are compared."""
+    """One of the training runs that are compared."""
 
     labeling: str
     setup: str
 
 
 def compare(scores: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
-    """Test every pair of trainings that answers one of the two questions.
+    """Test every pair of training runs that answers one of the two questions.
 
     Args:
         scores: scores.tsv.
-        draws: Of the Monte Carlo test, where the exact one does not fit.
+        draws: Of the Monte Carlo test, used where the exact one does not fit.
         seed: Of the Monte Carlo test and the bootstrap.
 
     Returns:
         Table with `COMPARISON_COLUMNS` (described in docs/statistics.md); no rows where the study
         answers neither question. `difference` is a - b.
+
+    Raises:
+        InputError: Two experiments share a name.
     """
-    named = add_setup(scores)
+    named = one_score_each(add_setup(scores))
     named["volume_error_ml"] = (named["volume_pred_ml"] - named["volume_true_ml"]).abs()
     rows = []
-    for keys, panel in named.groupby(PANEL, sort=False):
-        where = dict(zip(PANEL, keys, strict=True))
-        subjects = panel.drop_duplicates("case").set_index("case")["subject"]
+    for keys, cases in named.groupby(SHARED, sort=False):
+        where = dict(zip(SHARED, keys, strict=True))
+        subjects = cases.drop_duplicates("case").set_index("case")["subject"]
         for metric, larger in METRICS.items():
-            wide = panel.pivot_table(index="case", columns=["labeling", "setup"], values=metric)
+            wide = cases.pivot(index="case", columns=["labeling", "setup"], values=metric)
             for question, sides in _questions(list(wide.columns)):
                 values = wide[[(side.labeling, side.setup) for side in sides]].dropna()
                 if len(values):
@@ -80,16 +111,16 @@ def compare(scores: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Da
 
 
 def _questions(columns: list[tuple[str, str]]) -> Iterator[tuple[str, list[Side]]]:
-    """The sets of trainings to rank together, among those that a panel holds."""
+    """The sets of training runs to rank together, among the (labeling, setup) that are there."""
     labelings = [x for x in sort_labelings(labeling for labeling, _ in columns) if x != "full"]
     for setup in dict.fromkeys(setup for _, setup in columns):
         for labeling in labelings:
             if (labeling, setup) in columns and ("full", setup) in columns:
                 yield "labeling", [Side(labeling, setup), Side("full", setup)]
     for labeling in labelings:
-        losses = [Side(labeling, loss) for loss in reversed(LOSSES) if (labeling, loss) in columns]
-        if len(losses) > 1:
-            yield "loss", losses
+        rivals = [Side(labeling, name) for name in reversed(RIVALS) if (labeling, name) in columns]
+        if len(rivals) > 1:
+            yield "loss", rivals
 
 
 def _rows(
@@ -101,7 +132,7 @@ def _rows(
     draws: int,
     seed: int,
 ) -> list[dict[str, object]]:
-    """Pairwise rows of one jointly ranked set of trainings."""
+    """Pairwise rows of one jointly ranked set of training runs."""
     ranks = rank_methods(values, larger_is_better=larger)
     means = [mean_interval(column, subjects, seed=seed) for column in values.T]
     rows = []
@@ -113,18 +144,30 @@ def _rows(
         rows.append(
             {
                 **about,
-                **{"labeling_a": sides[a].labeling, "setup_a": sides[a].setup},
-                **{"labeling_b": sides[b].labeling, "setup_b": sides[b].setup},
-                **{"n": len(values), "subjects": len(np.unique(subjects))},
-                **{"mean_a": means[a].mean, "mean_b": means[b].mean},
-                **{"mean_a_low": means[a].low, "mean_a_high": means[a].high},
-                **{"mean_b_low": means[b].low, "mean_b_high": means[b].high},
-                **{"difference": interval.mean, "ci_low": interval.low, "ci_high": interval.high},
-                **{"mean_rank_a": ranks[:, a].mean(), "mean_rank_b": ranks[:, b].mean()},
-                **{"p_value": rank_test.p_value, "p_inclusive": rank_test.p_inclusive},
-                **{"method": rank_test.method},
-                **{"p_raw": raw_test.p_value, "method_raw": raw_test.method},
-                **{"effect_dz": _dz(raw), "effect_wins": _wins(raw, larger)},
+                "labeling_a": sides[a].labeling,
+                "setup_a": sides[a].setup,
+                "labeling_b": sides[b].labeling,
+                "setup_b": sides[b].setup,
+                "n": len(values),
+                "subjects": len(np.unique(subjects)),
+                "mean_a": means[a].mean,
+                "mean_a_low": means[a].low,
+                "mean_a_high": means[a].high,
+                "mean_b": means[b].mean,
+                "mean_b_low": means[b].low,
+                "mean_b_high": means[b].high,
+                "difference": interval.mean,
+                "ci_low": interval.low,
+                "ci_high": interval.high,
+                "mean_rank_a": ranks[:, a].mean(),
+                "mean_rank_b": ranks[:, b].mean(),
+                "p_value": rank_test.p_value,
+                "p_inclusive": rank_test.p_inclusive,
+                "method": rank_test.method,
+                "p_raw": raw_test.p_value,
+                "method_raw": raw_test.method,
+                "effect_dz": _dz(raw),
+                "effect_wins": _wins(raw, larger),
             }
         )
     return rows

@@ -10,9 +10,8 @@ from scipy import stats
 from dicegrad.evaluation.metrics import EMPTY_RULES, dice_under_rule
 from dicegrad.evaluation.scores import map_volumes
 from dicegrad.evaluation.setups import add_setup
+from dicegrad.evaluation.trainings import CELL, one_score_each
 
-TRAINING = ["dataset", "labeling", "setup", "batch_size"]
-CELL = [*TRAINING, "group", "class"]
 DECISION_COLUMNS = (*CELL, "n", "empty", "rate", "rate_low", "rate_high", "should_be_empty")
 RULE_COLUMNS = (*CELL, "truth", "rule", "n", "counted", "dsc")
 
@@ -41,8 +40,12 @@ def empty_decisions(
         rows.append(
             {
                 **where,
-                **{"n": n, "empty": empty, "rate": empty / n},
-                **{"rate_low": low, "rate_high": high, "should_be_empty": target},
+                "n": n,
+                "empty": empty,
+                "rate": empty / n,
+                "rate_low": low,
+                "rate_high": high,
+                "should_be_empty": target,
             }
         )
     return pd.DataFrame(rows, columns=list(DECISION_COLUMNS))
@@ -58,7 +61,7 @@ def dice_rules(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) 
     Returns:
         Table with `RULE_COLUMNS`. `truth` is `full` (the labels that every table uses) or
         `training` (what the network was shown, empty for the missing group of partial labels:
-        here the rules part). `counted` is how many of the n cases enter the mean.
+        here the rules differ). `counted` is how many of the n cases enter the mean.
     """
     rows = []
     for where, missing_group, cases in _missing_classes(scores, datasets):
@@ -95,8 +98,9 @@ def rules_side_by_side(rules: pd.DataFrame) -> pd.DataFrame:
 def _missing_classes(
     scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], str, pd.DataFrame]]:
-    """What each cell of missing classes is, the group that lacks them, and its cases."""
-    for keys, cases in add_setup(scores).groupby(CELL, sort=False):
+    """The key of each cell of a missing class, the group without its labels, and the cases."""
+    named = one_score_each(add_setup(scores))
+    for keys, cases in named.groupby(CELL, sort=False):
         where = dict(zip(CELL, keys, strict=True))
         missing = datasets.get(where["dataset"], {}).get("missing")
         if missing is not None and where["class"] in missing["classes"]:

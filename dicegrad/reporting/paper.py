@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from dicegrad.evaluation.roc import AREA_COLUMNS
+from dicegrad.evaluation.roc_curves import AREA_COLUMNS
 from dicegrad.reporting.tables import Datasets
 
 # dataset, labeling, B, then I BI I_eps for: DSC kept, DSC missing, delta V kept, delta V missing.

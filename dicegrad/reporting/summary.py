@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from dicegrad.reporting.setups import sort_setups
+from dicegrad.reporting.looks import sort_setups
 from dicegrad.reporting.tables import Datasets
 
 # A group counts as segmented as well as its reference if its mean DSC is at most this much lower,

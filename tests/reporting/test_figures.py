@@ -11,12 +11,12 @@ from matplotlib.text import Text
 
 from dicegrad.errors import InputError
 from dicegrad.evaluation.comparisons import compare
-from dicegrad.evaluation.roc import roc_table
+from dicegrad.evaluation.roc_curves import roc_table
 from dicegrad.reporting.figures import style
-from dicegrad.reporting.figures.curves import plot_learning_curves
+from dicegrad.reporting.figures.learning_curves import plot_learning_curves
 from dicegrad.reporting.figures.distributions import plot_distributions
 from dicegrad.reporting.figures.examples import Example, plot_examples, view_case
-from dicegrad.reporting.figures.index import plot_finding
+from dicegrad.reporting.figures.finding import plot_finding
 from dicegrad.reporting.figures.roc import plot_roc
 from dicegrad.reporting.figures.transition import plot_transition
 from dicegrad.reporting.figures.volumes import plot_volumes

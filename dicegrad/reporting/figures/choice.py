@@ -9,6 +9,7 @@ import pandas as pd
 from dicegrad.data.adapter import Case
 from dicegrad.evaluation.scores import EXPERIMENT_COLUMNS
 from dicegrad.evaluation.setups import add_setup, with_missing_labels
+from dicegrad.evaluation.trainings import one_score_each
 from dicegrad.reporting.figures.examples import Example
 
 
@@ -20,21 +21,21 @@ def choose_examples(
     chosen: Mapping[str, str],
     results: Path,
 ) -> list[Example]:
-    """One case per group and batch size, as trainings on partial labels segment it.
+    """Choose one case per group and batch size, segmented after training on partial labels.
 
     Args:
         scores: scores.tsv.
         cases: The case table of the dataset.
         dataset: Its name.
         about: Its `groups`, `classes` and `missing`.
-        chosen: Group -> case to show. A group that is not named, or whose case the study has not
-            scored, shows the case whose true volume of the missing class is the median.
+        chosen: Group -> case to show. A group that is not named here, or whose case the study has not
+            scored, shows the case with the median true volume of the missing class.
         results: Folder of the study.
 
     Returns:
         Examples, by batch size and then in the order of the groups.
     """
-    named = add_setup(scores)
+    named = one_score_each(add_setup(scores))
     named = with_missing_labels(named[named["dataset"] == dataset])
     files = {case.case: case for case in cases}
     missing = about["missing"]

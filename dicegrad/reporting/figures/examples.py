@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dicegrad.errors import InputError
 from dicegrad.reporting.figures.style import blank, save, theme
-from dicegrad.reporting.setups import look, sort_setups
+from dicegrad.reporting.looks import look, sort_setups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

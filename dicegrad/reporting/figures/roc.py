@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dicegrad.reporting.figures.style import blank, label_panel, panels, save, theme
-from dicegrad.reporting.setups import line_style, look, sort_setups
+from dicegrad.reporting.looks import line_style, look, sort_setups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-from dicegrad.reporting.setups import line_style, look
+from dicegrad.reporting.looks import line_style, look
 
 DPI = 200
 _SETTINGS = {

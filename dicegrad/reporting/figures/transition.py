@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dicegrad.evaluation.setups import sort_labelings
-from dicegrad.evaluation.transition import LINE, relative_push, tipping_point
+from dicegrad.evaluation.epsilon_sweep import LINE, relative_push, tipping_point
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -17,7 +17,7 @@ from dicegrad.reporting.figures.style import (
     subject_of,
     theme,
 )
-from dicegrad.reporting.setups import line_style
+from dicegrad.reporting.looks import line_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

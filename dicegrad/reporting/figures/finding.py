@@ -15,7 +15,7 @@ from dicegrad.reporting.figures.style import (
     subject_of,
     theme,
 )
-from dicegrad.reporting.setups import look, sort_setups
+from dicegrad.reporting.looks import look, sort_setups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

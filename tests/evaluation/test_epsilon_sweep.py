@@ -5,7 +5,7 @@ import torch
 
 from dicegrad import dice_gradient
 from dicegrad.data.adapter import Case
-from dicegrad.evaluation.transition import (
+from dicegrad.evaluation.epsilon_sweep import (
     TRANSITION_COLUMNS,
     relative_push,
     tipping_point,
