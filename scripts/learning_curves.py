@@ -1,4 +1,4 @@
-"""The learning curves of all trainings."""
+"""The learning curves of all training runs."""
 
 from pathlib import Path
 

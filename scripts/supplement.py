@@ -1,4 +1,4 @@
-"""What Table 1 has no room for, as tables and as pages."""
+"""The supplementary tables, as TSV files and as pages."""
 
 from dicegrad.evaluation.agreement import agreement
 from dicegrad.evaluation.empty import dice_rules, empty_decisions, rules_side_by_side
@@ -13,7 +13,7 @@ CAPTIONS = {
     "(missing group, partial labels) the rate is a sensitivity, elsewhere a rate of false alarms; "
     "95 % intervals of Clopper and Pearson.",
     "dice_rules": "Mean DSC of the missing classes under the rules of four frameworks for empty "
-    "maps. Against full labels they agree; against the labels of the training they part.",
+    "maps. Against full labels they agree; against the labels used in training they differ.",
     "surfaces": "95th percentile Hausdorff distance and normalised surface Dice at 2 mm. HD95 has "
     "no value where a map is empty, and is a mean over hd95_n of the n cases.",
     "agreement": "Agreement of predicted with true volumes after Bland and Altman. Bias with its "

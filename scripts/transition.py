@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from dicegrad.data.cases import read_cases
-from dicegrad.evaluation.scores import read_scores, write_scores
 from dicegrad.evaluation.epsilon_sweep import LINE, transition, voxels_of
+from dicegrad.evaluation.scores import read_scores, write_scores
 from dicegrad.logs import job
 from dicegrad.preprocessing.epsilon import read_volumes
 from dicegrad.preprocessing.folds import read_folds

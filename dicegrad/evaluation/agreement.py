@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.experiments import CELL, one_score_each
 from dicegrad.evaluation.setups import add_setup
-from dicegrad.evaluation.trainings import CELL, one_score_each
 
 AGREEMENT_COLUMNS = (
     *CELL,

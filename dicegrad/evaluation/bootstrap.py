@@ -33,7 +33,7 @@ def mean_interval(
 
     Args:
         values: One per case; NaN is left out.
-        subjects: One per case. A resampled subject brings all its cases.
+        subjects: One per case. A resampled subject comes with all its cases.
         confidence: Coverage, in (0, 1).
         resamples: Bootstrap samples.
         seed: Of the generator.

@@ -20,9 +20,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.ranks import DRAWS, holm, rank_methods, sign_flip_test
 from dicegrad.evaluation.setups import add_setup, sort_labelings
-from dicegrad.evaluation.trainings import one_score_each
 
 # Metric -> whether larger is better.
 METRICS: Mapping[str, bool] = {"dsc": True, "volume_error_ml": False}

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from dicegrad.evaluation.experiments import CELL, one_score_each
 from dicegrad.evaluation.metrics import EMPTY_RULES, dice_under_rule
 from dicegrad.evaluation.scores import map_volumes
 from dicegrad.evaluation.setups import add_setup
-from dicegrad.evaluation.trainings import CELL, one_score_each
 
 DECISION_COLUMNS = (*CELL, "n", "empty", "rate", "rate_low", "rate_high", "should_be_empty")
 RULE_COLUMNS = (*CELL, "truth", "rule", "n", "counted", "dsc")

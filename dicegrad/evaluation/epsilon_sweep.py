@@ -16,8 +16,8 @@ import pandas as pd
 
 from dicegrad.data.cases import Case
 from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.setups import epsilon_value
-from dicegrad.evaluation.trainings import one_score_each
 from dicegrad.preprocessing.epsilon import heuristic_multiple
 
 # A push of at least this share of its maximum is one that theory expects to matter.
@@ -130,9 +130,9 @@ def transition(
         datasets: {name: {"missing": {"group", "classes"}, ...}}.
 
     Returns:
-        Table with `TRANSITION_COLUMNS`, one row per training run and group. `volume_voxels` is v, the
+        Table with `TRANSITION_COLUMNS`, one row per experiment and group. `volume_voxels` is v, the
         mean true volume of the missing group's training cases; `share_missing` how many of them
-        were emptied. `halfway`, the same for all runs of a line, is the epsilon / v at which
+        were emptied. `halfway`, the same for all rows of a line, is the epsilon / v at which
         the DSC of the missing group has lost half of what it is at the smallest epsilon
         (interpolated in its logarithm; NaN where it never does, or has none to lose),
         `halfway_push` the push there.

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
+from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.setups import add_setup, with_missing_labels
-from dicegrad.evaluation.trainings import one_score_each
 
 Array = npt.NDArray[np.float64]
 

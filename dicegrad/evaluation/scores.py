@@ -14,8 +14,16 @@ from dicegrad.evaluation.metrics import dice, hd95_of, surface_dice_of, surface_
 EXPERIMENT_COLUMNS = ("dataset", "labeling", "loss", "phi", "epsilon", "batch_size")
 SCORE_COLUMNS = (
     *EXPERIMENT_COLUMNS,
-    *("fold", "case", "subject", "group", "class"),
-    *("dsc", "volume_true_ml", "volume_pred_ml", "hd95_mm", "surface_dice"),
+    "fold",
+    "case",
+    "subject",
+    "group",
+    "class",
+    "dsc",
+    "volume_true_ml",
+    "volume_pred_ml",
+    "hd95_mm",
+    "surface_dice",
 )
 NUMBERS = ("dsc", "volume_true_ml", "volume_pred_ml", "hd95_mm", "surface_dice", "volume_map_ml")
 REQUIRED = SCORE_COLUMNS[:-2]  # the surface metrics may be left out

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.experiments import CELL, one_score_each
 from dicegrad.evaluation.setups import add_setup
-from dicegrad.evaluation.trainings import CELL, one_score_each
 
 _METRICS = ("hd95_mm", "surface_dice")
 SURFACE_COLUMNS = (

@@ -1,8 +1,8 @@
 """How setups look: their order, names, colours and line styles, the same in every output.
 
-Colours are the paper's (I grey, BI blue, I_eps red) in shades that stay apart for colour-blind
-readers (Okabe and Ito 2008), and every setup has a marker of its own besides. The line style tells
-the batch size, as in Figure 2.
+Colours are the paper's (I grey, BI blue, I_eps red) in shades that colour-blind readers can
+tell apart (Okabe and Ito 2008), and every setup also has its own marker. The line style shows the
+batch size, as in Figure 2.
 """
 
 import re
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ORDER = ("I", "BI", "I_eps", "marginal", "leaf", "I+CE", "CE")
-ADDED = "+CE"  # cross-entropy, to what stands before it
+ADDED = "+CE"  # ends the name of a sum of Dice and cross-entropy
 LINE_STYLES = {1: ":", 2: "-.", 4: "--", 8: "-"}
 
 
@@ -71,7 +71,7 @@ def _spare(setup: str) -> tuple[str, str]:
 
 
 def _shade(multiple: float) -> str:
-    """Between I's grey and I_eps' red by the logarithm of the multiple, darker than red above 1."""
+    """Colour of a multiple of the heuristic: from I's grey to I_eps' red at 1, darker above."""
     anchors = np.array([[0x76, 0x76, 0x76], [0xD5, 0x5E, 0x00], [0x4D, 0x1A, 0x00]])
     place = np.log10(multiple)
     mixed = [round(float(np.interp(place, [-4, 0, 2], channel))) for channel in anchors.T]
@@ -107,5 +107,5 @@ def sort_setups(setups: Iterable[str]) -> list[str]:
 
 
 def line_style(batch_size: int) -> str:
-    """The paper's line style of a batch size; solid for sizes it has not."""
+    """The paper's line style of a batch size; solid for other sizes."""
     return LINE_STYLES.get(int(batch_size), "-")

@@ -41,6 +41,16 @@ def for_markdown(text: object) -> str:
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", plain)
 
 
+def for_figure(text: object) -> str:
+    r"""A name for matplotlib, which would read what stands between two $ as a formula.
+
+    Example:
+        >>> print(for_figure("$x$"))
+        \$x\$
+    """
+    return visible(text).replace("$", r"\$")
+
+
 def for_latex(text: object) -> str:
     r"""A name with LaTeX's special characters escaped.
 

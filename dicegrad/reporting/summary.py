@@ -21,12 +21,13 @@ def summarise(table1: pd.DataFrame, datasets: Datasets, scores: pd.DataFrame | N
     Args:
         table1: From `tables.table1`.
         datasets: As for `tables.table1`.
-        scores: scores.tsv, to see whether the missing labels are known; if not given, they are.
+        scores: scores.tsv, to see whether the true labels of the missing group are in the data; if
+            not given, they are taken to be.
 
     Returns:
-        Lines of text: per dataset and missing class, one for full labels and one per training on
-        partial labels, then whether the paper's finding was seen. A training whose outcome is
-        not what theory expects is reported as such.
+        Lines of text: per dataset and missing class, one for full labels and one per experiment
+        with partial labels, then whether the paper's finding was seen. An experiment that did not
+        come out as theory expects is marked with `!`.
     """
     lines: list[str] = []
     agreed: list[bool] = []
@@ -39,8 +40,8 @@ def summarise(table1: pd.DataFrame, datasets: Datasets, scores: pd.DataFrame | N
             lines.append(f"{name}: {class_name} is missing in {group}")
             if scores is not None and _is_never_drawn(scores, name, group, class_name):
                 lines.append(
-                    f"  ! no case of {group} has {class_name} in its true label: whether it "
-                    "is found there cannot be scored, look at the predictions"
+                    f"  ! no true label of {group} has {class_name}, so the study cannot score "
+                    "whether it is found there; look at the predictions"
                 )
                 continue
             lines += [f"  {line}" for line in _full(here)]
@@ -48,8 +49,12 @@ def summarise(table1: pd.DataFrame, datasets: Datasets, scores: pd.DataFrame | N
                 lines.append(f"  {line}")
                 agreed.append(agrees)
     if not agreed:
-        return "\n".join([*lines, "No training to judge: nothing to say about missing labels."])
-    verdict = f"{sum(agreed)} of {len(agreed)} trainings on partial labels did as theory expects"
+        return "\n".join(
+            [*lines, "No experiment with partial labels: nothing to say about missing labels."]
+        )
+    verdict = (
+        f"{sum(agreed)} of {len(agreed)} experiments with partial labels came out as theory expects"
+    )
     return "\n".join([*lines, verdict + ("." if all(agreed) else ": see the lines marked !")])
 
 
@@ -69,7 +74,7 @@ def _full(here: pd.DataFrame) -> list[str]:
 
 
 def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
-    """One line per training on partial labels, and whether theory expected what it did."""
+    """One line per experiment with partial labels, and whether it came out as theory expects."""
     partial = here[here["labeling"] != "full"]
     shares, sizes = partial["labeling"].nunique() > 1, partial["batch_size"].nunique() > 1
     for setup in sort_setups(partial["setup"]):
@@ -90,7 +95,7 @@ def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
 
 
 def _reference(here: pd.DataFrame, gone: pd.Series, kept: pd.DataFrame) -> tuple[float, str]:
-    """DSC that the missing group would have if its labels did not matter, and where it is from."""
+    """DSC to expect in the missing group if its missing labels are ignored, and its source."""
     full = here[(here["labeling"] == "full") & (here["group"] == gone["group"])]
     same = full[(full["setup"] == gone["setup"]) & (full["batch_size"] == gone["batch_size"])]
     if len(same):
@@ -101,10 +106,10 @@ def _reference(here: pd.DataFrame, gone: pd.Series, kept: pd.DataFrame) -> tuple
 
 
 def _judge(dsc: float, reference: float, expected: bool, segmented: bool) -> tuple[str, bool]:
-    """Words for an outcome, and whether it is the one that theory expects.
+    """Describe an outcome, and whether it is the one that theory expects.
 
-    `segmented` says whether the labelled group is: a network that outputs nothing anywhere has
-    not learnt which maps are empty, and one that segments nothing well has not ignored anything.
+    `segmented`: whether the labelled group is segmented. A network that outputs nothing anywhere
+    has not learnt which maps are empty, and one that segments nothing well has ignored nothing.
     """
     if not segmented:
         return ("fails in the labelled group too", False)

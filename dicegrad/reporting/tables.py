@@ -11,9 +11,9 @@ import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.comparisons import RIVALS
-from dicegrad.evaluation.setups import add_setup, sort_labelings
-from dicegrad.evaluation.trainings import one_score_each
 from dicegrad.evaluation.epsilon_sweep import NOTABLE_PUSH, relative_push
+from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.setups import add_setup, sort_labelings
 from dicegrad.preprocessing.epsilon import heuristic_multiple
 from dicegrad.preprocessing.labeling import missing_share
 from dicegrad.reporting.looks import sort_setups

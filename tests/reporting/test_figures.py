@@ -13,10 +13,10 @@ from dicegrad.errors import InputError
 from dicegrad.evaluation.comparisons import compare
 from dicegrad.evaluation.roc_curves import roc_table
 from dicegrad.reporting.figures import style
-from dicegrad.reporting.figures.learning_curves import plot_learning_curves
 from dicegrad.reporting.figures.distributions import plot_distributions
 from dicegrad.reporting.figures.examples import Example, plot_examples, view_case
 from dicegrad.reporting.figures.finding import plot_finding
+from dicegrad.reporting.figures.learning_curves import plot_learning_curves
 from dicegrad.reporting.figures.roc import plot_roc
 from dicegrad.reporting.figures.transition import plot_transition
 from dicegrad.reporting.figures.volumes import plot_volumes
@@ -118,9 +118,17 @@ def lines_of_a_transition(datasets=("heart",), sizes=(2,), epsilons=(0.0, 0.01, 
     """transition.tsv of a made-up study."""
     rows = [
         {
-            **{"dataset": dataset, "class": "MYO", "labeling": labeling, "batch_size": size},
-            **{"epsilon_over_v": x, "share_missing": share, "group": group, "missing": missing},
-            **{"dsc": 0.9 - 0.8 * missing * min(x, 1), "dsc_low": 0.05, "dsc_high": 0.95},
+            "dataset": dataset,
+            "class": "MYO",
+            "labeling": labeling,
+            "batch_size": size,
+            "epsilon_over_v": x,
+            "share_missing": share,
+            "group": group,
+            "missing": missing,
+            "dsc": 0.9 - 0.8 * missing * min(x, 1),
+            "dsc_low": 0.05,
+            "dsc_high": 0.95,
         }
         for dataset in datasets
         for labeling, share in (("full", 0.0), ("partial-75", 0.75), ("partial", 1.0))

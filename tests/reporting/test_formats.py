@@ -270,7 +270,13 @@ def test_a_workbook_holds_numbers_and_the_papers_layout(paper_study, tmp_path):
     sheet, values = book["table"], book["values"]
     assert sheet["A1"].value.startswith(CAPTION)
     assert [sheet.cell(5, column).value for column in range(1, 8)] == [
-        *("Dataset", "Labeling", "B", None, "I", "BI", "Iε")
+        "Dataset",
+        "Labeling",
+        "B",
+        None,
+        "I",
+        "BI",
+        "Iε",
     ]
     lines = list(sheet.iter_rows(min_row=6, values_only=True))
     wide = widen(table, about, beside)

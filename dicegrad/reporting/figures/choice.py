@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from dicegrad.data.adapter import Case
+from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.scores import EXPERIMENT_COLUMNS
 from dicegrad.evaluation.setups import add_setup, with_missing_labels
-from dicegrad.evaluation.trainings import one_score_each
 from dicegrad.reporting.figures.examples import Example
 
 
@@ -28,8 +28,8 @@ def choose_examples(
         cases: The case table of the dataset.
         dataset: Its name.
         about: Its `groups`, `classes` and `missing`.
-        chosen: Group -> case to show. A group that is not named here, or whose case the study has not
-            scored, shows the case with the median true volume of the missing class.
+        chosen: Group -> case to show. A group that is not named here, or whose case the study
+            has not scored, shows the case with the median true volume of the missing class.
         results: Folder of the study.
 
     Returns:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.setups import add_setup, with_missing_labels
-from dicegrad.evaluation.trainings import one_score_each
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -30,7 +30,7 @@ def plot_distributions(
     datasets: Mapping[str, Mapping[str, Any]],
     out_stem: Path | str,
 ) -> list[Path]:
-    """Draw the DSC of every case: a box per training run, a line per case from full to partial.
+    """Draw the DSC of every case: a box per experiment, a line per case from full to partial.
 
     Args:
         scores: scores.tsv.
@@ -54,12 +54,12 @@ def plot_distributions(
     if not rows:
         return blank("No distributions: no score of a class with missing labels.", out_stem)
     columns = max(len(datasets[name]["groups"]) for name, _ in rows)
-    trainings = max(
+    boxes = max(
         part[["setup", "batch_size"]].drop_duplicates().shape[0]
         for _, part in named.groupby("dataset")
     )
     with theme():
-        size = (max(3.2, 0.5 * trainings + 0.8), 2.5)
+        size = (max(3.2, 0.5 * boxes + 0.8), 2.5)
         figure, axes = panels(len(rows), columns, size, sharey=True, extra_height=0.4)
         for row, (name, class_name) in zip(axes, rows, strict=True):
             for panel in row[len(datasets[name]["groups"]) :]:

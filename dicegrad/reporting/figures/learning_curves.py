@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dicegrad.evaluation.experiments import NAMED_BY, one_score_each
 from dicegrad.evaluation.setups import add_setup
-from dicegrad.evaluation.trainings import TRAINING, one_score_each
 from dicegrad.reporting.figures.style import blank, label_panel, legend, panels, save, theme
 from dicegrad.reporting.looks import line_style, look, sort_setups
 
@@ -30,7 +30,7 @@ def plot_learning_curves(histories: pd.DataFrame, out_stem: Path | str) -> list[
     """
     if histories.empty:
         return blank("No learning curves: no training run has finished an epoch.", out_stem)
-    named = one_score_each(add_setup(histories), [*TRAINING, "fold"], ["epoch"])
+    named = one_score_each(add_setup(histories), [*NAMED_BY, "fold"], ["epoch"])
     parts = list(named.groupby(["dataset", "labeling"], sort=False))
     quantities = [_quantities(part) for _, part in parts]
     with theme():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.setups import add_setup, with_missing_labels
-from dicegrad.evaluation.trainings import one_score_each
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -51,7 +51,7 @@ def plot_volumes(
     }
     columns = [key for key in columns if key in parts]
     if not columns:
-        return blank("No volumes: no training run on partial labels.", out_stem)
+        return blank("No volumes: no experiment with partial labels.", out_stem)
     with theme():
         figure, axes = panels(2, len(columns), (2.3, 2.3), extra_height=0.4)
         for i, (name, class_name, group) in enumerate(columns):

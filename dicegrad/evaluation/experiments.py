@@ -1,4 +1,4 @@
-"""What tells the results of two training runs apart, and a check that none are mixed up."""
+"""How tables and figures name an experiment, and a check that no two share a name."""
 
 from collections.abc import Sequence
 
@@ -6,23 +6,23 @@ import pandas as pd
 
 from dicegrad.errors import InputError
 
-TRAINING = ["dataset", "labeling", "setup", "batch_size"]
-CELL = [*TRAINING, "group", "class"]
+NAMED_BY = ["dataset", "labeling", "setup", "batch_size"]
+CELL = [*NAMED_BY, "group", "class"]
 
 
 def one_score_each(
     table: pd.DataFrame,
-    training: Sequence[str] = TRAINING,
+    named_by: Sequence[str] = NAMED_BY,
     scored: Sequence[str] = ("case", "class"),
 ) -> pd.DataFrame:
     """Return the table unchanged if no two experiments share a name in it.
 
-    Tables and figures name an experiment by `training`. If two experiments that differ in any
-    other column had the same name there, a mean over them would be taken without a word.
+    Tables and figures name an experiment by `named_by`. If two experiments that differ in any
+    other column had the same name, their scores would be averaged without notice.
 
     Args:
         table: With the columns named below.
-        training: Columns that name an experiment.
+        named_by: Columns that name an experiment.
         scored: Columns that name one of its values.
 
     Raises:
@@ -34,11 +34,11 @@ def one_score_each(
         >>> len(one_score_each(one))
         1
     """
-    keys = [*training, *scored]
+    keys = [*named_by, *scored]
     again = table[table.duplicated(keys)]
     if len(again):
         first = again.iloc[0]
-        name = ", ".join(f"{key} {first[key]}" for key in training)
+        name = ", ".join(f"{key} {first[key]}" for key in named_by)
         value = ", ".join(f"{key} {first[key]}" for key in scored)
         raise InputError(
             f"scores: two experiments have the same name ({name}): {value} occurs twice; "

@@ -7,9 +7,9 @@ from dicegrad.errors import InputError
 from dicegrad.evaluation.agreement import agreement
 from dicegrad.evaluation.comparisons import compare
 from dicegrad.evaluation.empty import dice_rules, empty_decisions
+from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.roc_curves import roc_table
 from dicegrad.evaluation.surfaces import surfaces
-from dicegrad.evaluation.trainings import one_score_each
 from dicegrad.reporting.tables import table1, table_losses
 from tests.evaluation.conftest import DATASETS, make_scores
 
