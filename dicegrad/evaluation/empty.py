@@ -97,7 +97,7 @@ def rules_side_by_side(rules: pd.DataFrame) -> pd.DataFrame:
 def _missing_classes(
     scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], bool, pd.DataFrame]]:
-    """The key of each cell of a missing class, whether all its labels were missing, and the cases."""
+    """The key of each cell of a missing class, whether its labels were missing, and its cases."""
     named = one_score_each(scores)
     for keys, cases in named.groupby(CELL, sort=False):
         where = dict(zip(CELL, keys, strict=True))
