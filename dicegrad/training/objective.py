@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -11,13 +12,20 @@ from dicegrad.losses import (
     CrossEntropyLoss,
     DiceCELoss,
     DiceLoss,
+    GeneralizedDiceLoss,
     LeafDiceLoss,
     MarginalDiceLoss,
+    SoftJaccardLoss,
+    TverskyLoss,
 )
+from dicegrad.preprocessing.labeling import IGNORE
 from dicegrad.study.experiment import Experiment
-from dicegrad.study.losses import LOSSES
+from dicegrad.study.losses import AS_EMPTY, LOSSES, MARGINAL
 
-Objective = Callable[[Tensor, Tensor], Tensor]
+# Of logits (B, C, X, Y, Z), label maps (B, X, Y, Z) and what is annotated (B, K), if that is known.
+Objective = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+FALSE_POSITIVE, FALSE_NEGATIVE = 0.3, 0.7  # of the Tversky loss, as in Salehi et al. (2017)
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Wanted:
             where each class has its epsilon, every class is taken with all of them, background's
             included, and the mean is over both.
         voxels: Of a case; what the classes leave of it is the background's epsilon.
+        ignored: Whether there are voxels of which no label is known, labelled `IGNORE`.
     """
 
     experiment: Experiment
@@ -42,16 +51,12 @@ class Wanted:
     classes: tuple[str, ...]
     released: Collection[str] = ()
     voxels: int = 0
+    ignored: bool = False
 
     @property
     def binary(self) -> bool:
         """Whether there is a single class."""
         return len(self.classes) == 1
-
-    @property
-    def activation(self) -> str:
-        """What turns logits into probabilities."""
-        return "sigmoid" if self.binary else "softmax"
 
     @property
     def smoothing(self) -> float | Sequence[float]:
@@ -61,9 +66,37 @@ class Wanted:
         several = isinstance(self.epsilon, Sequence)
         return self.epsilon[0] if several and len(self.epsilon) == 1 else self.epsilon
 
+    @property
+    def number(self) -> float:
+        """Epsilon of a loss that takes a single number."""
+        return cast("float", self.smoothing)
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """Arguments that every loss takes."""
+        return {
+            "activation": "sigmoid" if self.binary else "softmax",
+            "ignore_index": IGNORE if self.ignored else None,
+        }
+
+    @property
+    def overlap(self) -> dict[str, Any]:
+        """Arguments of the losses that are made of overlaps."""
+        marginal = self.experiment.unannotated == MARGINAL
+        return {
+            **self.common,
+            "include_background": self.binary or marginal,
+            "unannotated": "marginal" if marginal else "ignored",
+        }
+
+    @property
+    def infers(self) -> bool:
+        """Whether a marginal loss takes an empty map for a missing one, as released."""
+        return self.experiment.unannotated == AS_EMPTY
+
 
 def make_objective(wanted: Wanted) -> Objective:
-    """The loss of an experiment, for logits (B, K, X, Y, Z) and label maps (B, X, Y, Z).
+    """The loss of an experiment.
 
     Raises:
         InputError: The loss does not fit the classes; see `Experiment.check`.
@@ -79,15 +112,8 @@ def dice(wanted: Wanted) -> Objective:
     shared = [epsilon]
     if "epsilon_broadcast" in wanted.released and isinstance(epsilon, Sequence):
         shared = [wanted.voxels - sum(epsilon), *epsilon]
-    terms = [
-        DiceLoss(
-            wanted.experiment.phi,
-            each,
-            activation=wanted.activation,
-            include_background=wanted.binary,
-        )
-        for each in shared
-    ]
+    phi: Any = wanted.experiment.phi
+    terms = [DiceLoss(phi, each, **wanted.overlap) for each in shared]
     classes = len(wanted.classes)
     scaled = "loss_scale" in wanted.released and not wanted.binary
     return _mean(terms, classes / (classes + 1) if scaled else 1)
@@ -95,27 +121,69 @@ def dice(wanted: Wanted) -> Objective:
 
 def dice_ce(wanted: Wanted) -> Objective:
     """Dice plus cross-entropy, each once."""
-    return DiceCELoss(
-        wanted.experiment.phi,
-        wanted.smoothing,
-        activation=wanted.activation,
-        include_background=wanted.binary,
-    )
+    phi: Any = wanted.experiment.phi
+    return DiceCELoss(phi, wanted.smoothing, **wanted.overlap)
 
 
 def cross_entropy(wanted: Wanted) -> Objective:
     """Cross-entropy alone."""
-    return CrossEntropyLoss(activation=wanted.activation)
+    return CrossEntropyLoss(**wanted.common)
 
 
 def leaf(wanted: Wanted) -> Objective:
-    """Leaf Dice as released: a class without a true voxel counts as missing."""
-    return LeafDiceLoss(wanted.smoothing, activation=wanted.activation)
+    """Leaf Dice; unless it is told, a class without a true voxel counts as missing, as released."""
+    return LeafDiceLoss(wanted.number, **wanted.common)
 
 
 def marginal(wanted: Wanted) -> Objective:
-    """Marginal Dice as released: a class without a true voxel joins the background."""
-    return MarginalDiceLoss(wanted.smoothing, activation=wanted.activation)
+    """Marginal Dice; unless it is told, a class without a true voxel joins the background."""
+    return MarginalDiceLoss(wanted.number, **wanted.common)
+
+
+def marginal_ce(wanted: Wanted) -> Objective:
+    """Cross-entropy in which a missing class is "background or that class"."""
+    return _inferring(cross_entropy(wanted), wanted)
+
+
+def marginal_dice_ce(wanted: Wanted) -> Objective:
+    """Marginal Dice plus marginal cross-entropy, each once."""
+    terms = (marginal(wanted), marginal_ce(wanted))
+
+    def loss(logits: Tensor, label: Tensor, annotated: Tensor | None = None) -> Tensor:
+        return terms[0](logits, label, annotated) + terms[1](logits, label, annotated)
+
+    return loss
+
+
+def tversky(wanted: Wanted) -> Objective:
+    """The Tversky loss, in which a missed voxel costs more than an invented one."""
+    phi: Any = wanted.experiment.phi
+    return TverskyLoss(FALSE_POSITIVE, FALSE_NEGATIVE, phi, wanted.smoothing, **wanted.overlap)
+
+
+def jaccard(wanted: Wanted) -> Objective:
+    """The soft Jaccard loss."""
+    phi: Any = wanted.experiment.phi
+    return SoftJaccardLoss(phi, wanted.smoothing, **wanted.overlap)
+
+
+def generalized(wanted: Wanted) -> Objective:
+    """The generalised Dice loss."""
+    phi: Any = wanted.experiment.phi
+    return GeneralizedDiceLoss(phi, wanted.number, **wanted.overlap)
+
+
+def _inferring(term: Objective, wanted: Wanted) -> Objective:
+    """A loss that takes an empty map for a missing one, where it is not told."""
+    if not wanted.infers:
+        return term
+    values = range(1, len(wanted.classes) + 1)
+
+    def loss(logits: Tensor, label: Tensor, annotated: Tensor | None = None) -> Tensor:
+        present = torch.stack([(label == k).flatten(1).any(1) for k in values], dim=1)
+        return term(logits, label, present)
+
+    return loss
 
 
 def _mean(terms: Sequence[DiceLoss], weight: float) -> Objective:
@@ -123,8 +191,8 @@ def _mean(terms: Sequence[DiceLoss], weight: float) -> Objective:
     if len(terms) == weight == 1:
         return terms[0]
 
-    def loss(logits: Tensor, label: Tensor) -> Tensor:
-        mean = torch.stack([term(logits, label) for term in terms]).mean()
+    def loss(logits: Tensor, label: Tensor, annotated: Tensor | None = None) -> Tensor:
+        mean = torch.stack([term(logits, label, annotated) for term in terms]).mean()
         return 1 - weight * (1 - mean)
 
     return loss
