@@ -129,7 +129,7 @@ def remaining(images: Images, out: Path, resume: bool) -> Images:
         resume: Pass over those whose label map is there.
 
     Raises:
-        InputError: A label map would replace an image, or is there already; `out` is a file.
+        InputError: A label map would replace an image, or already exists; `out` is a file.
     """
     if out.is_file():
         raise InputError(f"{out}: is a file; the last word before the options is a folder to write")
@@ -143,7 +143,7 @@ def remaining(images: Images, out: Path, resume: bool) -> Images:
             there.append(name)
     if there and not resume:
         raise InputError(
-            f"{_label_map(out, there[0])}: is there already ({len(there)} of {len(images)} are); "
+            f"{_label_map(out, there[0])}: already exists ({len(there)} of {len(images)} do); "
             "name another folder, or add --resume to predict the others"
         )
     return {name: paths for name, paths in images.items() if name not in there}
