@@ -13,10 +13,11 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
+from dicegrad.arrays import new_array
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.checks import check_voxels
 from dicegrad.errors import InputError
-from dicegrad.files import new_array, read_text, whole_file
+from dicegrad.files import read_text, whole_file
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
 from dicegrad.preprocessing.normalisation import normalise
 from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image, resample_label

@@ -1,4 +1,4 @@
-"""Prepared arrays as a training sees them: on the device, drawn by case number."""
+"""Prepared arrays as a training run sees them: on the device, drawn by case number."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dicegrad.arrays import open_array
 from dicegrad.errors import InputError
 
 
@@ -37,11 +38,11 @@ class PreparedData:
                 f"{n} cases, but images are {tuple(self.images.shape)} and labels "
                 f"{tuple(self.labels.shape)}; expected ({n}, C, X, Y, Z) and ({n}, X, Y, Z)"
             )
-        # Now, since a GPU tells of such a label late, and in a traceback.
+        # Here, since a GPU reports such a label late, and with a traceback.
         if n and (highest := int(self.labels.max())) > len(self.classes):
             raise InputError(
                 f"labels go up to {highest}, but there are {len(self.classes)} classes "
-                f"({', '.join(self.classes)}); prepare the labels for these, or mend the classes"
+                f"({', '.join(self.classes)}); prepare the labels for these, or correct `classes`"
             )
 
     @property
@@ -50,20 +51,20 @@ class PreparedData:
         return self.elsewhere or self.images.device
 
     def numbers(self, cases: Sequence[int] | Tensor) -> Tensor:
-        """Case numbers for `batch`, moved where the arrays are: once, since that may wait."""
+        """Case numbers for `batch`, moved to where the arrays are: once, since that may wait."""
         return torch.as_tensor(cases).to(self.images.device)
 
     def batch(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Image (B, C, X, Y, Z) float32 and label (B, X, Y, Z) uint8 of some cases."""
         image, label = self.images[numbers], self.labels[numbers]
-        if self.elsewhere:  # from pinned memory a copy goes on in the background
+        if self.elsewhere:  # from pinned memory, copies run in the background
             image, label = (
                 part.pin_memory().to(self.elsewhere, non_blocking=True) for part in (image, label)
             )
         return image.float(), label
 
     def fingerprint(self) -> str:
-        """A hash of every voxel, to tell these arrays from ones that were prepared otherwise."""
+        """A hash of every voxel, to tell these arrays from those of another preprocessing."""
         digest = hashlib.sha256()
         for array in (*self.images, *self.labels):
             digest.update(array.cpu().numpy().ravel())
@@ -77,7 +78,7 @@ def load_prepared(
     classes: Sequence[str],
     device: torch.device | str = "cpu",
 ) -> PreparedData:
-    """Prepared arrays from disk, once, onto a device if they leave half of its memory free.
+    """Read prepared arrays, onto a device if they leave half of its memory free.
 
     On the CPU the arrays stay memory-mapped: a fold touches its own cases only.
 
@@ -86,14 +87,18 @@ def load_prepared(
         labels: `.npy` of (N, X, Y, Z).
         cases: N names.
         classes: Foreground classes.
-        device: Where batches shall be.
+        device: Where batches are to be.
+
+    Raises:
+        InputError: A file is missing, cut, of another type or shape, or does not fit the cases or
+            classes.
     """
     # Copy-on-write pages: torch wants writable memory, the file stays as it is.
-    arrays = (np.load(path, mmap_mode="c") for path in (images, labels))
-    tensors = [torch.from_numpy(array) for array in arrays]
+    channels = (len(cases), None, None, None, None)
+    image = torch.from_numpy(open_array(images, np.float16, channels, mode="c"))
+    label = torch.from_numpy(open_array(labels, np.uint8, (len(cases), None, None, None), mode="c"))
     target = torch.device(device)
-    size = sum(tensor.nbytes for tensor in tensors)
+    size = image.nbytes + label.nbytes
     if target.type == "cuda" and size > torch.cuda.mem_get_info(target)[0] / 2:
-        return PreparedData(*tensors, tuple(cases), tuple(classes), target)
-    tensors = [tensor.to(target) for tensor in tensors]
-    return PreparedData(*tensors, tuple(cases), tuple(classes))
+        return PreparedData(image, label, tuple(cases), tuple(classes), target)
+    return PreparedData(image.to(target), label.to(target), tuple(cases), tuple(classes))
