@@ -1,10 +1,10 @@
 """Checksums of the files that one stage writes and another reads.
 
-Beside `images.npy` lies the hidden file `.images.npy.sum` with the length and the CRC-32 of what was
-written. Whoever writes a file through `dicegrad.files` writes it too; a job verifies all its inputs
-once, before it reads them. A file without a checksum is accepted, such as one that an earlier
-version wrote. CRC-32 is meant for damage, not for attacks; of what Python has it is the fastest
-that tells every change of a few bytes.
+Beside `images.npy` lies the hidden file `.images.npy.sum` with the length and the CRC-32 of it.
+All that is written through `dicegrad.files` has one; a job verifies all its inputs once, before it
+reads them. A file without one is accepted, such as those of earlier versions. CRC-32 is against
+damage, not against attacks; of what Python has it is the fastest that detects every change of up
+to four bytes in a row.
 """
 
 import re

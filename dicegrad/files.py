@@ -10,7 +10,7 @@ import math
 import os
 import platform
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,8 +184,9 @@ def write_table(
     """
     rows: Iterable[Mapping[str, Any]]
     if hasattr(table, "to_dict"):
-        header = list(table.columns) if header is None else header
-        rows = table.to_dict("records")
+        frame: Any = table
+        header = list(frame.columns) if header is None else header
+        rows = frame.to_dict("records")
     else:
         rows = list(table)
         header = list(rows[0]) if header is None else header
@@ -225,7 +226,12 @@ def _refuse(cell: str) -> bool:
     raise ValueError(cell)
 
 
-_CONVERT = {"text": str, "number": _number, "whole": _whole, "flag": _flag}
+_CONVERT: dict[Kind, Callable[[str], Cell]] = {
+    "text": str,
+    "number": _number,
+    "whole": _whole,
+    "flag": _flag,
+}
 _MEANING = {
     "text": "text",
     "number": "numbers (nan where there is none)",

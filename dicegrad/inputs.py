@@ -20,9 +20,9 @@ def check_inputs(paths: Iterable[Path | str]) -> None:
     Raises:
         InputError: One is damaged, or has a date that is still to come; names it and the remedy.
     """
-    paths = [Path(path) for path in paths]
-    check_dates(paths)
-    verify_all(paths)
+    files = [Path(path) for path in paths]
+    check_dates(files)
+    verify_all(files)
 
 
 def check_dates(paths: Iterable[Path], soon: float = _SOON) -> None:

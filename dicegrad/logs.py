@@ -54,9 +54,7 @@ def _opened(log: Path) -> FileIO:
     return log.open("wb", buffering=0)  # what a full disk refuses is not tried again at the end
 
 
-def _in_log(
-    file: FileIO, modules: Iterable[str], inputs: Iterable[str | Path]
-) -> Iterator[Report]:
+def _in_log(file: FileIO, modules: Iterable[str], inputs: Iterable[str | Path]) -> Iterator[Report]:
     def write(text: str) -> None:
         with suppress(OSError):  # a full disk is told where a result is lost, not where a line is
             file.write(text.encode(errors="replace"))

@@ -132,7 +132,7 @@ def read_experiments(path: Path) -> list[Experiment]:
     header, lines = read_cells(path, comments=True)
     _check_header(header, path)
     experiments: dict[tuple[object, ...], int] = {}
-    rows = []
+    rows: list[Experiment] = []
     for number, cells in lines:
         where = f"{path}: experiment {len(rows) + 1} (line {number})"
         if "" in cells:

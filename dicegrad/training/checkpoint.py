@@ -139,7 +139,7 @@ def state_hash(path: Path) -> str:
     digest = hashlib.sha256()
     for name, tensor in load_weights(path).state.items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from dicegrad.checksums import verify_all
+from dicegrad.checksums import verify
 from dicegrad.data.adapter import Case
 from dicegrad.data.cases import read_cases
 from dicegrad.errors import InputError
@@ -62,10 +62,12 @@ class PreparedFiles:
         """
         for path in (self.cases, self.folds, self.images, self.labels):
             if not path.is_file():
-                raise InputError(f"{path}: no such file; prepare the dataset with the workflow first")
-        verify_all([self.cases, self.folds, self.images, self.labels])
+                raise InputError(
+                    f"{path}: no such file; prepare the dataset with the workflow first"
+                )
+            verify(path)
         if self.epsilon is not None:
-            verify_all([self.epsilon])
+            verify(self.epsilon)
 
 
 def train_experiment(

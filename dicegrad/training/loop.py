@@ -144,9 +144,7 @@ def _write_results(
         remove_unfinished(out / name)
     write_history(run.history, out / "history.tsv")  # again: the file may be gone since
     if trained:
-        trained = replace(
-            trained, training=run.settings.to_dict(), data=str(configuration["data"])
-        )
+        trained = replace(trained, training=run.settings.to_dict(), data=str(configuration["data"]))
     save_weights(run.kept, trained, out / "weights.pt")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from dicegrad.losses import (
     LeafDiceLoss,
     MarginalDiceLoss,
 )
+from dicegrad.losses.inputs import Activation, Phi
 from dicegrad.study.experiment import Experiment
 from dicegrad.study.losses import LOSSES
 
@@ -49,17 +51,31 @@ class Wanted:
         return len(self.classes) == 1
 
     @property
-    def activation(self) -> str:
+    def phi(self) -> Phi:
+        """The reduction; `make_objective` has checked it."""
+        return cast(Phi, self.experiment.phi)
+
+    @property
+    def activation(self) -> Activation:
         """What turns logits into probabilities."""
         return "sigmoid" if self.binary else "softmax"
 
     @property
     def smoothing(self) -> float | Sequence[float]:
-        """Epsilon, a single number where there is one class, since some losses take no list."""
+        """Epsilon, a single number where there is one class."""
         if self.epsilon is None:
             raise ValueError(f"loss {self.experiment.loss} has no epsilon")
-        several = isinstance(self.epsilon, Sequence)
-        return self.epsilon[0] if several and len(self.epsilon) == 1 else self.epsilon
+        if isinstance(self.epsilon, Sequence) and len(self.epsilon) == 1:
+            return self.epsilon[0]
+        return self.epsilon
+
+    @property
+    def number(self) -> float:
+        """Epsilon of a loss that takes a single number."""
+        epsilon = self.smoothing
+        if isinstance(epsilon, Sequence):
+            raise ValueError(f"loss {self.experiment.loss} takes one epsilon, not one per class")
+        return epsilon
 
 
 def make_objective(wanted: Wanted) -> Objective:
@@ -74,14 +90,14 @@ def make_objective(wanted: Wanted) -> Objective:
 
 
 def dice(wanted: Wanted) -> Objective:
-    """Dice over phi, perhaps with the switches of the authors' code."""
+    """Dice over phi, with the switches of the authors' code where they are on."""
     epsilon = wanted.smoothing
-    shared = [epsilon]
+    shared: list[float | Sequence[float]] = [epsilon]
     if "epsilon_broadcast" in wanted.released and isinstance(epsilon, Sequence):
         shared = [wanted.voxels - sum(epsilon), *epsilon]
     terms = [
         DiceLoss(
-            wanted.experiment.phi,
+            wanted.phi,
             each,
             activation=wanted.activation,
             include_background=wanted.binary,
@@ -94,9 +110,9 @@ def dice(wanted: Wanted) -> Objective:
 
 
 def dice_ce(wanted: Wanted) -> Objective:
-    """Dice plus cross-entropy, each once."""
+    """Dice plus cross-entropy, weighted 1 each."""
     return DiceCELoss(
-        wanted.experiment.phi,
+        wanted.phi,
         wanted.smoothing,
         activation=wanted.activation,
         include_background=wanted.binary,
@@ -110,12 +126,12 @@ def cross_entropy(wanted: Wanted) -> Objective:
 
 def leaf(wanted: Wanted) -> Objective:
     """Leaf Dice as released: a class without a true voxel counts as missing."""
-    return LeafDiceLoss(wanted.smoothing, activation=wanted.activation)
+    return LeafDiceLoss(wanted.number, activation=wanted.activation)
 
 
 def marginal(wanted: Wanted) -> Objective:
     """Marginal Dice as released: a class without a true voxel joins the background."""
-    return MarginalDiceLoss(wanted.smoothing, activation=wanted.activation)
+    return MarginalDiceLoss(wanted.number, activation=wanted.activation)
 
 
 def _mean(terms: Sequence[DiceLoss], weight: float) -> Objective:

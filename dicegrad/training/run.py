@@ -6,11 +6,12 @@ Randomness has no history: the order of an epoch and the augmentation of a batch
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dicegrad.errors import InputError
 from dicegrad.training.adam import Adam
@@ -71,8 +72,10 @@ class Run:
             self.network = UNet(network_settings)
         order = memory_format(network_settings.norm, data.device, settings.compile)
         self.network.memory_format = order
-        self.network.to(data.device, memory_format=order)
-        self.predict = torch.compile(self.network) if settings.compile else self.network
+        self.network.to(data.device, memory_format=order)  # type: ignore[call-overload]
+        self.predict: nn.Module = self.network
+        if settings.compile:
+            self.predict = cast(nn.Module, torch.compile(self.network))
         self.optimizer = make_adam(self.network, settings)
         self.schedule = Schedule()
         self.history: list[Row] = []
@@ -144,7 +147,7 @@ class Run:
         self.history.append(row)
         return row
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Everything that a resumed training run needs, as tensors and plain values.
 
         Raises:
@@ -163,7 +166,7 @@ class Run:
             "step": self.step,
         }
 
-    def restore(self, state: dict) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a saved state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
