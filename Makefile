@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-slurm lint format clean
+.PHONY: help setup demo test test-slow test-slurm coverage lint format clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -30,10 +30,13 @@ demo: setup ## Run the demo study and write its report (about five minutes on tw
 	@$(BIN)/dicegrad summary results/demo
 
 test: setup ## Run the tests, all but the slow ones (under three minutes on two cores)
-	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow'
+	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow' --doctest-modules --ignore=dicegrad/losses/fused.py tests dicegrad
 
 test-slow: setup ## Run the slow tests too
-	$(BIN)/pytest -n $(CORES) --dist loadgroup
+	$(BIN)/pytest -n $(CORES) --dist loadgroup --doctest-modules --ignore=dicegrad/losses/fused.py tests dicegrad
+
+coverage: setup ## Say which lines the tests reach
+	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow' --cov dicegrad --cov-report term-missing
 
 SLURM ?= $(or $(TMPDIR),/tmp)/dicegrad-slurm
 SLURM_PACKAGES := slurm-wlm slurmdbd munge mariadb-server
@@ -43,9 +46,11 @@ test-slurm: setup ## Run a short study on a real SLURM started here (Debian, roo
 	    apt-get update -qq && apt-get install -qq -y --no-install-recommends $(SLURM_PACKAGES); fi
 	DICEGRAD_SLURM=$(SLURM) $(BIN)/pytest -rs tests/slurm
 
-lint: setup ## Check style: ruff, snakefmt, snakemake --lint
+lint: setup ## Check style and types: ruff, mypy, codespell, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 

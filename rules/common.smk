@@ -9,12 +9,14 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from dicegrad.data import download
-from dicegrad.data.adapters import get_adapter
+from dicegrad.data.adapters import adapter_of
+from dicegrad.data.annotated import find_table
 from dicegrad.errors import InputError
 from dicegrad.provenance import code_of
 from dicegrad.reporting.outputs import OUTPUTS, files_of, wanted_files
 from dicegrad.study import Experiment, Study
-from dicegrad.study.experiment import FULL
+from dicegrad.study.labeling import AS_ANNOTATED, FULL
+from dicegrad.study.losses import AS_EMPTY
 
 # Jobs import dicegrad from here, also those that run in an environment of their own.
 environment = os.environ
@@ -27,9 +29,9 @@ try:
     STUDY = Study.read(config, where, Path(workflow.basedir) / "config")
     ABOUT, ORIGINALS = {}, {}
     for name, dataset in STUDY.datasets.items():
-        adapter = get_adapter(dataset.adapter, dataset.root)
+        adapter = adapter_of(dataset)
         dataset.check_names(tuple(adapter.class_values), adapter.groups)
-        ABOUT[name] = dataset.about(adapter.groups)
+        ABOUT[name] = dataset.about(adapter.groups, STUDY.labelings(name))
         # One rule names all original files and writes a fingerprint of each case; what reads them
         # through that table runs again when a file changes.
         ORIGINALS[name] = download.originals(dataset, adapter)
@@ -45,7 +47,7 @@ FOLD = f"{EXPERIMENT}/fold~{{fold}}"
 wildcard_constraints:
     dataset="|".join(map(re.escape, STUDY.datasets)),
     experiment=r"dataset~[^/]+/labeling~[^/]+(?:/[a-z_]+~[^/]+)+?",
-    labeling="[^/]+",
+    labeling="[A-Za-z0-9._-]+",
     fold=r"\d+",
 
 
@@ -99,8 +101,14 @@ def fold_files(experiments, name):
 
 def labels_of(dataset, labeling):
     """The training labels of a labeling; full labels are those that were prepared."""
-    name = "labels.npy" if labeling == FULL else f"labels/{labeling}.npy"
+    name = "labels.npy" if labeling in (FULL, AS_ANNOTATED) else f"labels/{labeling}.npy"
     return f"resources/{dataset}/{name}"
+
+
+def epsilon_file(experiment):
+    """The table of heuristic epsilons that an experiment would take its own from."""
+    counted = "" if experiment.unannotated == AS_EMPTY else ".annotated"
+    return f"resources/{experiment.dataset}/epsilon/{experiment.labeling}{counted}.tsv"
 
 
 def run_locally_all_but(*names):

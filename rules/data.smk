@@ -57,9 +57,17 @@ for dataset in DOWNLOADS.values():
             "../scripts/download.py"
 
 
+def annotated_table(name):
+    """The user's table of what was annotated, where there is one."""
+    dataset = STUDY.datasets[name]
+    table = find_table(dataset.root, dataset.block("annotated"))
+    return [str(table)] if table else []
+
+
 rule cases:
     input:
         lambda wildcards: ORIGINALS[wildcards.dataset],
+        annotated=lambda wildcards: annotated_table(wildcards.dataset),
     output:
         "resources/{dataset}/cases.tsv",
     log:
@@ -74,8 +82,7 @@ rule cases:
     params:
         adapter=setting("adapter"),
         root=setting("root"),
-        # A group that has no case any more is told as soon as the cases are looked for.
-        group=setting("missing", "group"),
+        annotated=setting("annotated"),
     message:
         "Finding and checking the cases of {wildcards.dataset}"
     script:

@@ -29,10 +29,41 @@ rule resample:
         "../scripts/resample.py"
 
 
+def removals_of(wildcards):
+    """What a labeling takes away, as plain values."""
+    labeling = dataset_of(wildcards).labeling(wildcards.labeling)
+    return [vars(removal) for removal in labeling.removals]
+
+
+rule annotate:
+    input:
+        cases="resources/{dataset}/cases.tsv",
+        labels="resources/{dataset}/labels.npy",
+    output:
+        "resources/{dataset}/annotated/{labeling}.tsv",
+    log:
+        "logs/{dataset}/annotate_{labeling}.log",
+    benchmark:
+        "logs/{dataset}/annotate_{labeling}.benchmark.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        classes=setting("classes"),
+        removals=removals_of,
+    message:
+        "What is annotated in {wildcards.dataset}, {wildcards.labeling} labels"
+    script:
+        "../scripts/annotate.py"
+
+
 rule label:
     input:
         cases="resources/{dataset}/cases.tsv",
         labels="resources/{dataset}/labels.npy",
+        annotated="resources/{dataset}/annotated/{labeling}.tsv",
     output:
         labels="resources/{dataset}/labels/{labeling}.npy",
     log:
@@ -46,7 +77,7 @@ rule label:
         runtime=growing(10),
     params:
         classes=setting("classes"),
-        missing=setting("missing"),
+        removals=removals_of,
     message:
         "Making the {wildcards.labeling} labels of {wildcards.dataset}"
     script:
@@ -103,12 +134,21 @@ rule heuristic:
         cases="resources/{dataset}/cases.tsv",
         folds="resources/{dataset}/folds.tsv",
         volumes="resources/{dataset}/volumes/{labeling}.tsv",
+        # A loss that knows what is annotated counts annotated maps alone.
+        annotated=lambda wildcards: (
+            f"resources/{wildcards.dataset}/annotated/{wildcards.labeling}.tsv"
+            if wildcards.counted
+            else []
+        ),
     output:
-        "resources/{dataset}/epsilon/{labeling}.tsv",
+        "resources/{dataset}/epsilon/{labeling}{counted}.tsv",
     log:
-        "logs/{dataset}/heuristic_{labeling}.log",
+        "logs/{dataset}/heuristic_{labeling}{counted}.log",
     benchmark:
-        "logs/{dataset}/heuristic_{labeling}.benchmark.tsv"
+        "logs/{dataset}/heuristic_{labeling}{counted}.benchmark.tsv"
+    wildcard_constraints:
+        counted=r"(?:\.annotated)?",
+        labeling="[A-Za-z0-9._-]+?",
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -125,11 +165,7 @@ rule heuristic:
 
 rule epsilon_table:
     input:
-        [
-            f"resources/{dataset}/epsilon/{labeling}.tsv"
-            for dataset in STUDY.datasets
-            for labeling in STUDY.labelings(dataset)
-        ],
+        list(dict.fromkeys(map(epsilon_file, STUDY.experiments))),
     output:
         f"{RESULTS}/epsilon.tsv",
     log:

@@ -76,9 +76,9 @@ for name, output in OUTPUTS.items():
             mem_mb=growing(2000),
             runtime=growing(30),
         params:
+            **told_to(output),
             output=name,
             settings=list(told_to(output)),
-            **told_to(output),
             code=code_of(["dicegrad.reporting.produce", *output.modules]),
         message:
             f"Making {name}"

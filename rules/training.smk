@@ -4,15 +4,22 @@
 def epsilon_of(wildcards):
     """The table of heuristic epsilons, for experiments that ask for it."""
     experiment = experiment_of(wildcards)
-    if experiment.multiple is None:
+    return [] if experiment.multiple is None else epsilon_file(experiment)
+
+
+def annotated_of(wildcards):
+    """The table of what is annotated, for losses that know it."""
+    experiment = experiment_of(wildcards)
+    if experiment.unannotated == AS_EMPTY:
         return []
-    return f"resources/{experiment.dataset}/epsilon/{experiment.labeling}.tsv"
+    return f"resources/{experiment.dataset}/annotated/{experiment.labeling}.tsv"
 
 
 rule train:
     input:
         ancient(rules.checked.output),
         epsilon=epsilon_of,
+        annotated=annotated_of,
         cases=prepared("cases.tsv"),
         folds=prepared("folds.tsv"),
         images=prepared("images.npy"),
@@ -39,9 +46,7 @@ rule train:
         network=setting("network"),
         training=setting("training"),
         sampling=lambda wildcards: dataset_of(wildcards).sampling_of(experiment_of(wildcards)),
-        released=lambda wildcards: dataset_of(wildcards).released_training(
-            experiment_of(wildcards)
-        ),
+        released=lambda wildcards: dataset_of(wildcards).released_training(experiment_of(wildcards)),
         study=STUDY.name,
         seed=STUDY.seed,
         # What derives from the output is no reason to run again.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dicegrad.data.adapters import get_adapter
+from dicegrad.data.annotated import find_table, read_annotated, with_annotated
 from dicegrad.data.cases import summary, write_cases
 from dicegrad.data.checks import find_problems
 from dicegrad.errors import InputError
@@ -17,5 +18,10 @@ with job(snakemake.log[0]) as report:
         report(problem)
     if problems:
         raise InputError(summary(problems, snakemake.log[0]))
-    write_cases(Path(snakemake.output[0]), found.cases, adapter.channels)
-    report(f"{len(found.cases)} cases")
+    cases = list(found.cases)
+    if table := find_table(root, snakemake.params.annotated):
+        known = read_annotated(table, tuple(adapter.class_values))
+        cases, line = with_annotated(cases, known, table)
+        report(line)
+    write_cases(Path(snakemake.output[0]), cases, adapter.channels)
+    report(f"{len(cases)} cases")

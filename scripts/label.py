@@ -1,4 +1,4 @@
-"""Make the labels of one labeling."""
+"""Make the training labels of one labeling."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ import numpy as np
 from dicegrad.data.cases import read_cases
 from dicegrad.files import whole_file
 from dicegrad.logs import job
-from dicegrad.preprocessing.labeling import apply_labeling
-from dicegrad.study import Missing
+from dicegrad.preprocessing.labeling import apply_labeling, read_annotated
+from dicegrad.study import Labeling, Removal
 
 with job(snakemake.log[0]):
-    cases = read_cases(Path(snakemake.input.cases))
+    files, params = snakemake.input, snakemake.params
+    names = [case.case for case in read_cases(Path(files.cases))]
     labels = apply_labeling(
-        np.load(snakemake.input.labels, mmap_mode="r"),
-        [case.group for case in cases],
-        [case.subject for case in cases],
-        snakemake.wildcards.labeling,
-        snakemake.params.classes,
-        Missing.from_dict(snakemake.params.missing),
+        np.load(files.labels, mmap_mode="r"),
+        read_annotated(Path(files.annotated), names, params.classes),
+        Labeling(
+            snakemake.wildcards.labeling, tuple(Removal(**removal) for removal in params.removals)
+        ),
     )
     with whole_file(Path(snakemake.output.labels)) as file:
         np.save(file, labels)

@@ -31,6 +31,7 @@ with job(snakemake.log[0], TRAINING) as report, card() if cuda else nullcontext(
             images=Path(files.images),
             labels=Path(files.labels),
             epsilon=Path(files.epsilon) if files.epsilon else None,
+            annotated=Path(files.annotated) if files.annotated else None,
         ),
         {key: params[key] for key in keys},
         params.study,

@@ -1,40 +1,158 @@
-"""`dicegrad check`: check a data set before a study uses it."""
+"""`dicegrad check`: is a dataset sound, and what does its grid keep of the labels?"""
 
 import argparse
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicegrad.cli.dataset import read_dataset
 from dicegrad.errors import InputError
 
 if TYPE_CHECKING:
     from dicegrad.data.adapter import Adapter, Case
+    from dicegrad.study import Dataset
+
+_ABOUT = """\
+Read every image and label of a dataset and say what is wrong with them. With a dataset file, also
+say what the grid of its `preprocessing` keeps of the true labels: the DSC of each class when the
+labels go to the grid and back, which is the best that a network can score, the volume that is
+kept, the share outside the grid, and the cases that lose most.
+
+examples:
+  dicegrad check acdc data/acdc
+  dicegrad check config/datasets/acdc-lowres.yaml
+  dicegrad check config/datasets/acdc-lowres.yaml /where/acdc/is
+"""
+_ENDINGS = (".yaml", ".yml")
 
 
 def add_check(commands: "argparse._SubParsersAction") -> None:
     """Add the command to those of `dicegrad`."""
-    check = commands.add_parser("check", help="check a data set before a study uses it")
-    check.add_argument("adapter", help="its layout: acdc, brats or nnunet")
-    check.add_argument("root", type=Path, help="folder of the data set, e.g. data/acdc")
+    check = commands.add_parser(
+        "check",
+        help="check a dataset, and what its grid keeps of the labels",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument(
+        "what",
+        type=_what,
+        metavar="ADAPTER|DATASET.yaml",
+        help="a layout (acdc, brats, nnunet), or settings such as config/datasets/acdc.yaml",
+    )
+    check.add_argument(
+        "root",
+        type=Path,
+        nargs="?",
+        help="folder of the dataset, e.g. data/acdc; by default the one in the dataset file",
+    )
+    check.add_argument(
+        "--configfile", type=Path, help="the study's config, where its `datasets` replaces settings"
+    )
+    check.add_argument(
+        "--worst", type=int, default=3, help="cases to name for each class (default: 3)"
+    )
+    check.add_argument(
+        "--jobs", type=int, default=_cores(), help="processes (default: one a core, %(default)s)"
+    )
     check.set_defaults(run=_check)
 
 
-def _check(options: argparse.Namespace) -> None:
-    from dicegrad.data.adapters import get_adapter
-    from dicegrad.data.checks import find_problems
-    from dicegrad.terminal import tracked
+def _what(word: str) -> str:
+    """An adapter or a dataset file; argparse says what else there is."""
+    from dicegrad.data.adapters import ADAPTERS
 
-    adapter = get_adapter(options.adapter, options.root)
-    found = adapter.scan(options.root)
+    if word not in ADAPTERS and not word.endswith(_ENDINGS):
+        choices = ", ".join(ADAPTERS)
+        raise argparse.ArgumentTypeError(f"{word!r} is not one of {choices}, nor a .yaml file")
+    return word
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check(options: argparse.Namespace) -> None:
+    for name, lowest in (("jobs", 1), ("worst", 0)):
+        if getattr(options, name) < lowest:
+            raise InputError(f"--{name} is {getattr(options, name)}; it must be at least {lowest}")
+    if options.what.endswith(_ENDINGS):
+        _check_dataset(options)
+        return
+    if options.root is None:
+        raise InputError(
+            f"check {options.what}: no folder; name it, as `dicegrad check acdc data/acdc`, or "
+            "give a dataset file, as `dicegrad check config/datasets/acdc.yaml`"
+        )
+    if options.configfile is not None:
+        raise InputError(f"--configfile needs a dataset file, not {options.what!r}; leave it out")
+    _check_files(options.what, options.root, options.jobs)
+
+
+def _check_dataset(options: argparse.Namespace) -> None:
+    """Check the files of a dataset, then say what its grid keeps."""
+    from dicegrad.preprocessing.ceiling import dataset_ceiling, describe
+    from dicegrad.preprocessing.settings import Preprocessing
+
+    dataset = read_dataset(Path(options.what), options.configfile)
+    preprocessing = Preprocessing.from_dict(dataset.block("preprocessing"))
+    root, classes = options.root or dataset.root, dataset.classes
+    cases, adapter = _check_files(
+        dataset.adapter, root, options.jobs, dataset.block("annotated"), dataset
+    )
+    with _bar("to the grid and back", len(cases)) as done:
+        found = dataset_ceiling(cases, adapter, classes, preprocessing, options.jobs, done)
+    size = " x ".join(map(str, preprocessing.size))
+    spacing = " x ".join(f"{s}" for s in preprocessing.spacing)
+    print(f"grid of {size} voxels of {spacing} mm, crop: {preprocessing.crop}")
+    print("\n".join(describe(found, classes, options.worst)))
+
+
+def _check_files(
+    name: str,
+    root: Path,
+    jobs: int,
+    annotated: str | None = None,
+    dataset: "Dataset | None" = None,
+) -> "tuple[Sequence[Case], Adapter]":
+    """Read every file of a dataset.
+
+    Raises:
+        InputError: One line for each that cannot be used.
+    """
+    from functools import partial
+
+    from dicegrad.data.adapters import get_adapter
+    from dicegrad.data.annotated import find_table, read_annotated, with_annotated
+    from dicegrad.data.checks import find_problems
+    from dicegrad.preprocessing.prepare import map_cases
+
+    adapter = get_adapter(name, root)
+    if dataset is not None:
+        dataset.check_names(tuple(adapter.class_values), adapter.groups)
+    found = adapter.scan(root)
     problems = [*found.problems, *find_problems(found.cases, adapter)]
-    for case in tracked(found.cases, "reading"):
-        if not find_problems([case], adapter):
-            problems += _voxel_problems(case, adapter)
+    cases: Sequence[Case] = found.cases
+    if table := find_table(root, annotated):
+        known = read_annotated(table, tuple(adapter.class_values))
+        cases, line = with_annotated(cases, known, table)
+        print(line)
+    readable = [case for case in cases if not find_problems([case], adapter)]
+    with _bar("reading", len(readable)) as done:
+        for lines in map_cases(partial(_voxel_problems, adapter=adapter), readable, jobs):
+            problems += lines
+            done()
     if problems:
         raise InputError("\n".join(problems))
-    groups = [case.group for case in found.cases]
+    groups = [case.group for case in cases]
     counts = ", ".join(f"{groups.count(group)} {group}" for group in dict.fromkeys(groups))
-    subjects = len({case.subject for case in found.cases})
-    print(f"{options.root}: {len(found.cases)} cases of {subjects} subjects ({counts}); all good")
+    subjects = len({case.subject for case in cases})
+    print(f"{root}: {len(cases)} cases of {subjects} subjects ({counts}); all good")
+    return cases, adapter
 
 
 def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
@@ -47,3 +165,20 @@ def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
     except InputError as error:
         return [str(error)]
     return []
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, on a terminal only.
+
+    Yields:
+        A function to call after each piece of work.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    with Progress(console=console, transient=True, disable=hidden) as bars:
+        bar = bars.add_task(what, total=total)
+        yield lambda: bars.advance(bar)

@@ -10,7 +10,9 @@ def add_phantom(commands: "argparse._SubParsersAction") -> None:
     """Add the command to those of `dicegrad`."""
     phantom = commands.add_parser("phantom", help="write a generated data set")
     phantom.add_argument(
-        "kind", choices=("heart", "tumor"), help="in the layout of ACDC, BRATS 2018"
+        "kind",
+        choices=("heart", "tumor", "mixed"),
+        help="in the layout of ACDC, BRATS 2018, nnU-Net",
     )
     phantom.add_argument("root", type=Path, help="folder to write, new or empty")
     phantom.add_argument("--subjects", type=int, default=24, help="how many (default: 24)")

@@ -2,13 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from dicegrad.cli.dataset import read_dataset
 from dicegrad.cli.device import device_there
-from dicegrad.errors import InputError
-
-if TYPE_CHECKING:
-    from dicegrad.study import Dataset
 
 _ABOUT = """\
 Segment images that have no labels, as the study segments its held-out cases: the same
@@ -82,7 +78,7 @@ def _predict(options: argparse.Namespace) -> None:
     # In the order of what it costs to find a fault.
     path = options.dataset
     new_cases.check_origin(path, options.weights)
-    dataset = _dataset(path, options.configfile)
+    dataset = read_dataset(path, options.configfile)
     adapter = get_adapter(dataset.adapter, dataset.root)
     dataset.check_names(tuple(adapter.class_values), adapter.groups)
     preprocessing = new_cases.place_grid(
@@ -100,19 +96,3 @@ def _predict(options: argparse.Namespace) -> None:
     with counted(len(left)) as report:
         new_cases.predict_all(model, left, options.out, options.probabilities, report)
     print(f"{options.out}: {len(left)} label map{'' if len(left) == 1 else 's'} written")
-
-
-def _dataset(path: Path, configfile: Path | None) -> "Dataset":
-    """The dataset file, with what the config of a study replaces."""
-    from dicegrad.study import Dataset
-    from dicegrad.study.schemas import read_yaml, shown
-
-    if configfile is None:
-        return Dataset.read(path)
-    changes = read_yaml(configfile).get("datasets") or {}
-    of_dataset = changes.get(path.stem, {}) if isinstance(changes, dict) else changes
-    if not isinstance(of_dataset, dict):
-        raise InputError(
-            f"{configfile}: datasets has {shown(of_dataset)}; it should hold settings by dataset"
-        )
-    return Dataset.read(path, of_dataset, str(configfile))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicegrad.cli.device import device_there
 from dicegrad.errors import InputError
-from dicegrad.study.losses import LOSSES, NONE, PHIS
+from dicegrad.study.losses import AS_EMPTY, LOSSES, NONE, PHIS, UNANNOTATED
 
 if TYPE_CHECKING:
     from dicegrad.study import Experiment
@@ -30,6 +30,12 @@ def add_train(commands: "argparse._SubParsersAction") -> None:
     train.add_argument("--loss", choices=tuple(LOSSES), default="dice", help="(default: dice)")
     train.add_argument("--phi", choices=PHIS, help="(default: I)")
     train.add_argument("--epsilon", help="a number, heuristic, or 0.1xheuristic (default: 1e-7)")
+    train.add_argument(
+        "--unannotated",
+        choices=UNANNOTATED,
+        default=AS_EMPTY,
+        help="how the loss treats a map that is not annotated (default: as_empty)",
+    )
     train.add_argument("--batch-size", type=int, default=2, help="cases (default: 2)")
     train.add_argument("--fold", type=int, default=0, help="the one held out (default: 0)")
     train.add_argument("--study", default="command-line", help="part of the seed")
@@ -48,6 +54,7 @@ def _train(options: argparse.Namespace) -> None:
 
     dataset = Dataset.read(options.dataset)
     experiment = _experiment(options, dataset.classes)
+    dataset.labeling(experiment.labeling)
     dataset.folds_to_run([options.fold])
     if options.seed < 0:
         raise InputError(f"seed is {options.seed}; it must be at least 0")
@@ -67,7 +74,7 @@ def _train(options: argparse.Namespace) -> None:
         train_experiment(
             experiment,
             options.fold,
-            PreparedFiles.of(options.prepared, options.labeling),
+            PreparedFiles.of(options.prepared, experiment),
             settings,
             options.study,
             options.seed,
@@ -98,6 +105,7 @@ def _experiment(options: argparse.Namespace, classes: Sequence[str]) -> "Experim
             "phi": phi,
             "epsilon": epsilon,
             "batch_size": str(options.batch_size),
+            "unannotated": options.unannotated,
         }
     )
     experiment.check(classes)

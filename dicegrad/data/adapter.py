@@ -17,6 +17,7 @@ class Case:
         group: What separates the cases whose labels stay from those whose labels go, e.g. ``ED``.
         images: One file per channel, in the adapter's channel order.
         label: The label map, in the dataset's own values.
+        annotated: The classes that were looked for in this case; None is all of them.
     """
 
     case: str
@@ -24,6 +25,7 @@ class Case:
     group: str
     images: tuple[Path, ...]
     label: Path
+    annotated: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Adapter:
             that predictions are written with.
         scan: Finds the cases under a root without opening a volume.
         files: Lists the files that a study of a root reads, without opening a volume.
+        ignore: The label value of voxels of which no label is known, if the dataset has one.
     """
 
     name: str
@@ -59,11 +62,13 @@ class Adapter:
     class_values: Mapping[str, tuple[int, ...]]
     scan: Callable[[Path], Scan]
     files: Callable[[Path], list[Path]]
+    ignore: int | None = None
 
     @property
     def raw_values(self) -> tuple[int, ...]:
         """Label values that the dataset may hold, background included, ascending."""
-        return tuple(sorted({0}.union(*self.class_values.values())))
+        ignored = () if self.ignore is None else (self.ignore,)
+        return tuple(sorted({0}.union(*self.class_values.values(), ignored)))
 
 
 def existing_root(root: Path, holds: str) -> Path:

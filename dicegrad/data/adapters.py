@@ -10,7 +10,9 @@ from dicegrad.data.acdc import ACDC
 from dicegrad.data.adapter import Adapter
 from dicegrad.data.brats import BRATS
 from dicegrad.data.nnunet import nnunet_adapter
+from dicegrad.data.phantoms import mixed_adapter
 from dicegrad.errors import InputError, nearest
+from dicegrad.study import Dataset
 
 # Word -> what makes the adapter of a root; most layouts are the same for every root.
 ADAPTERS: Mapping[str, Callable[[Path], Adapter]] = {
@@ -18,6 +20,18 @@ ADAPTERS: Mapping[str, Callable[[Path], Adapter]] = {
     "brats": lambda root: BRATS,
     "nnunet": nnunet_adapter,
 }
+
+
+def adapter_of(dataset: Dataset) -> Adapter:
+    """The adapter of a dataset, also of a phantom that is still to be written.
+
+    Raises:
+        InputError: See `get_adapter`.
+    """
+    phantom = dataset.block("phantom", default={})
+    if phantom.get("kind") == "mixed":
+        return mixed_adapter(phantom["subjects"])
+    return get_adapter(dataset.adapter, dataset.root)
 
 
 def get_adapter(name: str, root: Path) -> Adapter:

@@ -6,10 +6,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dicegrad.data.adapter import Case
+from dicegrad.data.annotated import ALL, NO_CLASS, format_classes
 from dicegrad.errors import InputError
 from dicegrad.files import Columns, read_rows, write_table
 
-CASES = Columns(text=("case", "subject", "group", "label", "fingerprint"), rest="text")
+CASES = Columns(
+    text=("case", "subject", "group", "label", "annotated", "fingerprint"),
+    optional=("annotated",),
+    rest="text",
+)
 _IMAGE = "image_"
 
 
@@ -51,6 +56,7 @@ def write_cases(path: Path, cases: Iterable[Case], channels: Sequence[str]) -> N
         row = {"case": case.case, "subject": case.subject, "group": case.group}
         row["label"] = str(case.label)
         row |= {_IMAGE + name: str(path) for name, path in zip(channels, case.images, strict=True)}
+        row["annotated"] = format_classes(case.annotated)
         row["fingerprint"] = fingerprint((case.label, *case.images))
         rows.append(row)
     write_table(rows, path)
@@ -82,7 +88,10 @@ def read_cases(path: Path) -> list[Case]:
         if empty := [name for name, cell in row.items() if not cell]:
             raise InputError(f"{path}: case {row['case']!r} has no {empty[0]}; fill it")
         paths = tuple(Path(row[name]) for name in images)
-        cases.append(Case(row["case"], row["subject"], row["group"], paths, Path(row["label"])))
+        annotated = row.get("annotated", ALL)
+        named = {ALL: None, NO_CLASS: ()}.get(annotated, tuple(annotated.split(",")))
+        label = Path(row["label"])
+        cases.append(Case(row["case"], row["subject"], row["group"], paths, label, named))
     if twice := repeated(case.case for case in cases):
         raise InputError(f"{path}: case {twice[0]} comes twice; keep one line of it")
     return cases

@@ -10,6 +10,7 @@ from dicegrad.files import Columns, read_rows, read_text
 
 HOLDS = "dataset.json, imagesTr/<id>_0000.nii.gz and labelsTr/<id>.nii.gz"
 ONE_GROUP = "all"
+IGNORE = "ignore"
 _GROUPS = Columns(text=("case", "subject", "group"), rest="text")
 
 
@@ -27,16 +28,31 @@ def nnunet_adapter(root: Path) -> Adapter:
     root = existing_root(root, HOLDS)
     about = _read_dataset_json(root / "dataset.json")
     rows = _read_groups(root / "groups.tsv")
+    return make_adapter(about, rows, root / "dataset.json")
+
+
+def make_adapter(about: dict, rows: dict[str, tuple[str, str]], where: Path) -> Adapter:
+    """Build the adapter from what dataset.json and groups.tsv hold.
+
+    Args:
+        about: Content of dataset.json.
+        rows: Case -> (subject, group); empty for a single group.
+        where: dataset.json, for messages.
+
+    Raises:
+        InputError: dataset.json cannot be used.
+    """
     groups = tuple(sorted({group for _, group in rows.values()})) or (ONE_GROUP,)
     ending = str(about.get("file_ending", ".nii.gz"))
-    channels = _channels(about, root / "dataset.json")
+    channels = _channels(about, where)
     return Adapter(
         name="nnunet",
         channels=channels,
         groups=groups,
-        class_values=_class_values(about, root / "dataset.json"),
+        class_values=_class_values(about, where),
         scan=partial(_scan, ending=ending, count=len(channels), rows=rows),
         files=partial(_files, ending=ending, count=len(channels), rows=rows),
+        ignore=_ignore_value(about, where),
     )
 
 
@@ -71,8 +87,6 @@ def _class_values(about: dict, path: Path) -> dict[str, tuple[int, ...]]:
         raise InputError(
             f'{path}: labels is {labels!r}; write it as {{"background": 0, "tumor": 1}}'
         )
-    if "ignore" in labels:
-        raise InputError(f"{path}: the label `ignore` is not supported; leave it out")
     # The Medical Segmentation Decathlon writes it the other way round, {"1": "tumor"}.
     if all(str(key).isdigit() and isinstance(value, str) for key, value in labels.items()):
         labels = {value: int(key) for key, value in labels.items()}
@@ -83,9 +97,17 @@ def _class_values(about: dict, path: Path) -> dict[str, tuple[int, ...]]:
             raise InputError(
                 f"{path}: label {name} is {given!r}; write whole numbers from 0 to 255"
             )
-        if values != [0]:
+        if values != [0] and name != IGNORE:
             classes[str(name)] = tuple(values)
     return classes
+
+
+def _ignore_value(about: dict, path: Path) -> int | None:
+    """The value of the label `ignore`: voxels of which no label is known."""
+    value = about.get("labels", {}).get(IGNORE)
+    if value is not None and type(value) is not int:
+        raise InputError(f"{path}: label {IGNORE} is {value!r}; write one whole number")
+    return value
 
 
 def _read_groups(path: Path) -> dict[str, tuple[str, str]]:

@@ -3,6 +3,7 @@
 High grade (HGG): a dark necrotic core in a bright enhancing ring, edema around it. Low grade
 (LGG): the same outline, homogeneous, without core or ring. So the groups can be told apart from a
 few voxels, which is what a batch-wise Dice loss needs to learn that one of them is to be empty.
+A healthy brain has no tumor, and its label is truly empty.
 """
 
 import numpy as np
@@ -12,6 +13,7 @@ from dicegrad.data.phantom_tissue import Volumes, acquire, smooth_field
 
 # The anatomy is drawn in a field of this size in mm and scaled to the grid, whatever its shape.
 FIELD = (48.0, 48.0, 24.0)
+HEALTHY = "healthy"
 TISSUES = ("grey", "white", "fluid", "necrosis", "edema", "enhancing", "lgg core", "lgg edge")
 # Signal per tissue (columns as TISSUES), relative to the brightest.
 SIGNAL = {
@@ -35,7 +37,7 @@ def draw_tumor(
 
     Args:
         rng: Source of randomness, this subject's alone.
-        group: ``HGG`` or ``LGG``.
+        group: ``HGG``, ``LGG`` or ``healthy``.
         shape: Voxels (X, Y, Z), 1 mm each as in BRATS.
 
     Returns:
@@ -50,7 +52,10 @@ def draw_tumor(
     tissue = np.where(depth > 0.80, 0, 1)
     tissue[_ventricles(rng, xyz, semi_axes)] = 2
     label = np.zeros(shape, np.uint8)
-    if group == "HGG":
+    parts: tuple[tuple[float, int, int], ...] = ()
+    if group == HEALTHY:
+        parts = ()
+    elif group == "HGG":
         parts = ((1.0, 4, 2), (0.80, 5, 4), (0.54, 3, 1))
     else:
         parts = ((1.0, 7, 2), (0.75, 6, 1))

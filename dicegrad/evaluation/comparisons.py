@@ -23,7 +23,7 @@ from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.ranks import DRAWS, holm, rank_methods, sign_flip_test
 from dicegrad.evaluation.setups import add_setup
 from dicegrad.files import Columns
-from dicegrad.study.experiment import sort_labelings
+from dicegrad.study.labeling import sort_labelings
 
 # Metric -> whether larger is better.
 METRICS: Mapping[str, bool] = {"dsc": True, "volume_error_ml": False}

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from dicegrad.study.experiment import missing_share
+from dicegrad.study.labeling import missing_share
 
 
 def with_missing_labels(table: pd.DataFrame) -> pd.DataFrame:

@@ -193,7 +193,10 @@ def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> Prepared
     images = [read_volume(path) for path in paths]
     if problems := image_problems(paths, map(voxels, images)):
         raise InputError("\n".join(problems))
-    return prepare_images(images, preprocessing)
+    try:
+        return prepare_images(images, preprocessing)
+    except InputError as error:
+        raise InputError(f"{paths[0]}: {error}") from error
 
 
 def predict_images(

@@ -16,18 +16,22 @@ def class_volumes(labels: np.ndarray, classes: int) -> np.ndarray:
     """Number of voxels of each class in each case.
 
     Args:
-        labels: (N, X, Y, Z) uint8, 0 background, 1 .. K classes; it may be memory-mapped.
+        labels: (N, X, Y, Z) uint8, 0 background, 1 .. K classes, others not counted; it may be
+            memory-mapped.
         classes: K.
 
     Returns:
         (N, K) int64.
     """
-    counts = [np.bincount(label.ravel(), minlength=classes + 1)[1:] for label in labels]
-    return np.stack(counts)
+    counts = [np.bincount(label.ravel(), minlength=classes + 1) for label in labels]
+    return np.stack([count[1 : classes + 1] for count in counts])
 
 
 def mean_volumes(
-    volumes: np.ndarray, groups: Sequence[str], sampling: Mapping[str, int] | None = None
+    volumes: np.ndarray,
+    groups: Sequence[str],
+    sampling: Mapping[str, int] | None = None,
+    annotated: np.ndarray | None = None,
 ) -> np.ndarray:
     """The mean class volume over a training list, empty maps counted as 0.
 
@@ -38,9 +42,10 @@ def mean_volumes(
         volumes: (N, K) voxels per class of the training cases, under the labeling trained on.
         groups: The group of each case.
         sampling: How often the cases of a group are listed; once where it is not named.
+        annotated: (N, K) bool, the maps that count; all of them if it is not given.
 
     Returns:
-        (K,) float64, in voxels.
+        (K,) float64, in voxels; 0 for a class without a map that counts.
 
     Raises:
         InputError: ``sampling`` names a group that no case is of, or there is no case.
@@ -57,7 +62,10 @@ def mean_volumes(
             known = ", ".join(sorted(set(groups)))
             raise InputError(f"sampling: no case is of group {group!r}; the groups are {known}")
     times = np.array([sampling.get(group, 1) for group in groups])
-    return times @ np.asarray(volumes) / times.sum()
+    if annotated is None:
+        return times @ np.asarray(volumes) / times.sum()
+    counted = times[:, None] * annotated
+    return (counted * volumes).sum(0) / np.maximum(counted.sum(0), 1)
 
 
 def write_volumes(
@@ -86,6 +94,7 @@ def epsilon_of_folds(
     groups: Sequence[str],
     count: int,
     sampling: Mapping[str, int] | None = None,
+    annotated: np.ndarray | None = None,
 ) -> np.ndarray:
     """The heuristic epsilon of each fold's training cases, those that it does not hold out.
 
@@ -95,6 +104,7 @@ def epsilon_of_folds(
         groups: The group of each case.
         count: Number of folds.
         sampling: As for `mean_volumes`.
+        annotated: As for `mean_volumes`.
 
     Returns:
         (count, K) float64, in voxels.
@@ -102,7 +112,9 @@ def epsilon_of_folds(
     rows = []
     for fold in range(count):
         train = [number for number, of_case in enumerate(folds) if of_case != fold]
-        rows.append(mean_volumes(volumes[train], [groups[i] for i in train], sampling))
+        counted = None if annotated is None else annotated[train]
+        of_train = [groups[i] for i in train]
+        rows.append(mean_volumes(volumes[train], of_train, sampling, counted))
     return np.stack(rows)
 
 

@@ -1,4 +1,4 @@
-"""Folds: which subject is held out when."""
+"""Folds: which subjects are held out together."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ FOLDS = Columns(text=("subject",), whole=("fold",))
 def make_folds(
     cases: Sequence[Case], count: int, method: str = "stratified", seed: int = 0
 ) -> dict[str, int]:
-    """Deal subjects to folds, so that all cases of a subject are in one.
+    """Assign subjects to folds, so that all cases of a subject are in the same one.
 
     - ``modulo``: the i-th subject in sorted order goes to fold i mod ``count`` (ACDC).
     - ``legacy_shuffle``: subjects sorted by group, then name, shuffled by NumPy's legacy generator,
       cut into consecutive slices of equal length (BRATS).
-    - ``stratified``: subjects of the same groups are shuffled and dealt out in turn, so that every
+    - ``stratified``: subjects of the same groups are shuffled and assigned in turn, so that every
       fold has its share of each group.
 
     Args:
@@ -57,7 +57,7 @@ def _legacy_shuffle(groups: Mapping[str, tuple[str, ...]], count: int, seed: int
 
 
 def _stratified(groups: Mapping[str, tuple[str, ...]], count: int, seed: int) -> dict[str, int]:
-    """Deal out the shuffled subjects of one stratum after the other, going on where it stopped."""
+    """Assign the shuffled subjects of each stratum in turn, starting where the last one stopped."""
     generator = np.random.default_rng(seed)
     order = []
     for stratum in sorted(set(groups.values())):

@@ -1,6 +1,7 @@
 """Voxel grids in space, and the network's grid of a case."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ from dicegrad.preprocessing.settings import Preprocessing
 # A position this close to a voxel centre, in voxels, is on it: spacings read from a header are
 # rounded to single precision.
 TOLERANCE = 1e-6
+# Spacings that differ by less than this share are the same number, written with fewer digits.
+SAME_SPACING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,15 @@ def network_grid(
 ) -> Grid:
     """The network's grid for one case, aligned with the image's axes.
 
-    With ``crop: center`` the two grids share their centre. Otherwise voxel ``size // 2`` of the
-    network grid lies on the voxel that is the centre of mass of what is cropped to.
+    - ``crop: center``: the two grids share their centre, as in the paper. Where one has an even and
+      the other an odd number of voxels, its voxels lie between those of the image.
+    - ``crop: snap``: the same, moved by at most half a voxel, so that voxels of the grid lie on
+      those of the image along every axis where an image voxel is a whole number of grid voxels
+      wide (within `SAME_SPACING`): there nothing is interpolated.
+    - ``crop: label`` and ``foreground``: voxel ``size // 2`` lies on the voxel that is the centre
+      of mass of what is cropped to.
+
+    An axis whose spacing is ``native`` has the image's own voxels, whatever the crop.
 
     Args:
         image: The (first) image of the case.
@@ -131,28 +141,52 @@ def network_grid(
         label: The true label map on the image's grid; only ``crop: label`` looks at it.
 
     Raises:
-        InputError: What the crop is to be centred on is empty or not there.
+        InputError: There is nothing to centre the crop on.
     """
     original = Grid.of_image(image)
-    if settings.crop == "center":
-        middle = [(n - 1) / 2 for n in original.size]
-        first = [(n - 1) / 2 for n in settings.size]
+    if settings.crop in ("label", "foreground"):
+        axes = _around(_centre(image, settings.crop, label), original, settings)
     else:
-        target = label if settings.crop == "label" else image
-        if target is None:
-            raise InputError("crop: label needs a label map; set `crop: foreground` or `center`")
-        mask = sitk.GetArrayViewFromImage(target).T
-        if not mask.any():
-            raise InputError(
-                f"crop: {settings.crop} finds no voxel that is not 0; set `crop: center`"
-            )
-        middle = centre_of_mass(mask)
-        first = [n // 2 for n in settings.size]
-    offset = [
-        m - f * new / old
-        for m, f, new, old in zip(middle, first, settings.spacing, original.spacing, strict=True)
-    ]
-    return Grid(settings.size, settings.spacing, original.point(offset), original.direction)
+        axes = _centred(original, settings)
+    spacing, offset = zip(*axes, strict=True)
+    return Grid(settings.size, spacing, original.point(offset), original.direction)
+
+
+def _centre(image: sitk.Image, crop: str, label: sitk.Image | None) -> tuple[int, int, int]:
+    """The voxel that the crop is centred on."""
+    target = label if crop == "label" else image
+    if target is None:
+        raise InputError("crop: label needs a label map; set `crop: foreground` or `center`")
+    mask = sitk.GetArrayViewFromImage(target).T
+    if not mask.any():
+        raise InputError(f"crop: {crop} finds no voxel that is not 0; set `crop: center`")
+    return centre_of_mass(mask)
+
+
+def _around(
+    middle: Sequence[int], original: Grid, settings: Preprocessing
+) -> Iterator[tuple[float, float]]:
+    """Per axis, the grid's spacing and, in image voxels, where its first voxel lies."""
+    sides = zip(middle, original.spacing, settings.spacing, settings.size, strict=True)
+    for voxel, old, wanted, size in sides:
+        new = old if wanted == "native" else wanted
+        yield new, voxel - size // 2 * new / old
+
+
+def _centred(original: Grid, settings: Preprocessing) -> Iterator[tuple[float, float]]:
+    """As `_around`, for a grid in the middle of the image."""
+    sides = zip(original.size, original.spacing, settings.spacing, settings.size, strict=True)
+    for length, old, wanted, size in sides:
+        snap = settings.crop == "snap" or wanted == "native"
+        new = old if wanted == "native" else wanted
+        steps = round(old / new)  # of the grid, from one image voxel to the next
+        if snap and steps >= 1 and abs(steps * new / old - 1) < SAME_SPACING:
+            exact = ((length - 1) * steps - (size - 1)) / 2
+            yield old / steps, math.ceil(exact - 0.5) / steps
+        elif snap and length == 1:  # the only slice is seen, wherever the centre is
+            yield new, -(size // 2) * new / old
+        else:
+            yield new, (length - 1) / 2 - (size - 1) / 2 * new / old
 
 
 def covering_grid(original: Grid, grid: Grid) -> tuple[Grid, tuple[int, int, int]]:

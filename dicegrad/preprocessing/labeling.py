@@ -1,93 +1,139 @@
-"""Labelings: `full`, `partial` with some classes of one group emptied, and shares of that."""
+"""Apply a labeling: which maps are annotated after it, and the training labels."""
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
-from dicegrad.study.dataset import Missing
-from dicegrad.study.experiment import missing_share
+from dicegrad.files import Columns, read_rows, write_table
+from dicegrad.study.labeling import Labeling, Removal
+
+IGNORE = 255  # in prepared labels, a voxel of which no label is known
+ANNOTATED = Columns(text=("case",), rest="flag")
 
 
-def _some(subjects: set[str], share: float) -> list[str]:
-    """A share of the subjects, the same ones each time; a smaller share is part of a larger."""
-    order = sorted(subjects, key=lambda subject: hashlib.sha256(subject.encode()).digest())
-    return order[: int(share * len(order) + 0.5)]
-
-
-def emptied(
-    groups: Sequence[str],
-    subjects: Sequence[str],
-    labeling: str,
-    classes: Sequence[str],
-    missing: Missing | None,
+def annotated_maps(
+    cases: Sequence[Case], classes: Sequence[str], labeling: Labeling, volumes: np.ndarray
 ) -> np.ndarray:
-    """Which class is emptied in which case.
+    """Which maps are annotated under a labeling.
 
     Args:
-        groups: The group of each of N cases.
-        subjects: The subject of each; a share is one of subjects, so that folds stay whole.
-        labeling: ``full``, ``partial`` or ``partial-<percent>``.
+        cases: N cases; what was annotated in the data themselves is part of them.
         classes: Names of the K classes, in network order.
-        missing: What ``partial`` empties.
+        labeling: What is taken away.
+        volumes: (N, K) voxels of each class in each case, full labels.
 
     Returns:
         (N, K) bool.
 
     Raises:
-        InputError: An unknown labeling, group or class, or a share that is not one subject.
+        InputError: A group that no case is of, or a share that is not one subject.
     """
-    share = missing_share(labeling)
-    gone = np.zeros((len(groups), len(classes)), bool)
-    if share == 0:
-        return gone
-    if missing is None:
-        raise InputError("labeling: partial needs the dataset's `missing: {group, classes}`")
-    if missing.group not in groups:
-        known = ", ".join(sorted(set(groups)))
-        raise InputError(f"missing: no case is of group {missing.group!r}; the groups are {known}")
-    without = np.asarray(groups) == missing.group
-    if share < 1:
-        concerned = set(np.asarray(subjects)[without].tolist())
-        chosen = _some(concerned, share)
-        if not chosen:
-            raise InputError(
-                f"labeling {labeling}: that share of {len(concerned)} subjects of group "
-                f"{missing.group} is none; take a larger one"
-            )
-        without &= np.isin(subjects, chosen)
-    for name in missing.classes:
-        if name not in classes:
-            known = ", ".join(classes)
-            raise InputError(f"missing: unknown class {name!r}; the classes are {known}")
-        gone[:, list(classes).index(name)] = without
-    return gone
+    annotated = np.array(
+        [[case.annotated is None or name in case.annotated for name in classes] for case in cases]
+    ).reshape(len(cases), len(classes))
+    for removal in labeling.removals:
+        if removal.slices is not None:
+            continue
+        concerned = _concerned(cases, removal, labeling.name)
+        for k, name in enumerate(classes):
+            if not removal.classes or name in removal.classes:
+                gone = concerned & _smallest(volumes[:, k], concerned, removal.smallest)
+                annotated[gone, k] = False
+    return annotated
 
 
-def apply_labeling(
-    labels: np.ndarray,
-    groups: Sequence[str],
-    subjects: Sequence[str],
-    labeling: str,
-    classes: Sequence[str],
-    missing: Missing | None,
-) -> np.ndarray:
-    """Replace what a labeling lacks by background.
+def _concerned(cases: Sequence[Case], removal: Removal, labeling: str) -> np.ndarray:
+    """(N,) bool: the cases that a removal is about."""
+    groups = {case.group for case in cases}
+    if removal.group is not None and removal.group not in groups:
+        raise InputError(
+            f"labeling {labeling}: no case is of group {removal.group!r}; the groups are "
+            f"{', '.join(sorted(groups))}"
+        )
+    of_group = [case for case in cases if removal.group in (None, case.group)]
+    subjects = _random_order({case.subject for case in of_group}, removal.seed)
+    first, last = (int(edge * len(subjects) + 0.5) for edge in removal.share)
+    chosen = set(subjects[first:last])
+    if not chosen:
+        raise InputError(
+            f"labeling {labeling}: that share of {len(subjects)} subjects"
+            + (f" of group {removal.group}" if removal.group else "")
+            + " is none; take a larger one"
+        )
+    return np.array(
+        [case.subject in chosen and removal.group in (None, case.group) for case in cases]
+    )
+
+
+def _random_order(subjects: set[str], seed: int) -> list[str]:
+    """The subjects in an order that looks random and never changes: a share is part of a larger."""
+
+    def place(subject: str) -> bytes:
+        text = subject if seed == 0 else f"{seed}/{subject}"
+        return hashlib.sha256(text.encode()).digest()
+
+    return sorted(subjects, key=place)
+
+
+def _smallest(volumes: np.ndarray, concerned: np.ndarray, share: float | None) -> np.ndarray:
+    """(N,) bool: the share of the cases concerned with the smallest volume above 0."""
+    if share is None:
+        return np.ones(len(volumes), bool)
+    filled = np.flatnonzero(concerned & (volumes > 0))
+    order = filled[np.argsort(volumes[filled], kind="stable")]
+    chosen = np.zeros(len(volumes), bool)
+    chosen[order[: int(share * len(order) + 0.5)]] = True
+    return chosen
+
+
+def apply_labeling(labels: np.ndarray, annotated: np.ndarray, labeling: Labeling) -> np.ndarray:
+    """The training labels: maps that are not annotated become background, as in the paper.
 
     Args:
-        labels: (N, X, Y, Z) uint8, 0 background, k for ``classes[k - 1]``. It is left as it is.
-        groups: The group of each case.
-        subjects: The subject of each case.
-        labeling: ``full`` (a copy), ``partial`` or ``partial-<percent>``.
-        classes: Names of the classes, in network order.
-        missing: What ``partial`` empties.
+        labels: (N, X, Y, Z) uint8, 0 background, k for the k-th class, `IGNORE`. It is left as it
+            is.
+        annotated: (N, K) bool, from `annotated_maps`.
+        labeling: Its slices are applied here.
 
     Returns:
         (N, X, Y, Z) uint8.
     """
-    gone = emptied(groups, subjects, labeling, classes, missing)
     # One look-up table per case: value k stays k, or becomes 0.
-    tables = np.arange(1, len(classes) + 1, dtype=np.uint8) * ~gone
-    tables = np.pad(tables, ((0, 0), (1, 0)))
-    return np.stack([table[label] for table, label in zip(tables, labels, strict=True)])
+    tables = np.zeros((len(labels), 256), np.uint8)
+    tables[:, 1 : annotated.shape[1] + 1] = np.arange(1, annotated.shape[1] + 1) * annotated
+    tables[:, IGNORE] = IGNORE
+    result = np.stack([table[label] for table, label in zip(tables, labels, strict=True)])
+    for removal in labeling.removals:
+        if removal.slices is not None:
+            kept = np.arange(result.shape[3]) % removal.slices == removal.slices // 2
+            result[:, :, :, ~kept] = IGNORE
+    return result
+
+
+def write_annotated(
+    path: Path, cases: Sequence[str], classes: Sequence[str], annotated: np.ndarray
+) -> None:
+    """Write which maps are annotated: case, then a column of True and False per class."""
+    rows = [
+        {"case": case, **dict(zip(classes, flags.tolist(), strict=True))}
+        for case, flags in zip(cases, annotated, strict=True)
+    ]
+    write_table(rows, path, header=("case", *classes))
+
+
+def read_annotated(path: Path, cases: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Read what `write_annotated` wrote: (N, K) bool.
+
+    Raises:
+        InputError: The table is damaged, or of other cases or classes.
+    """
+    rows = read_rows(path, ANNOTATED)
+    if [row["case"] for row in rows] != list(cases):
+        raise InputError(f"{path}: is of other cases; delete it to make it again")
+    if absent := [name for name in classes if rows and name not in rows[0]]:
+        raise InputError(f"{path}: has no class {absent[0]!r}; delete it to make it again")
+    return np.array([[row[name] for name in classes] for row in rows], bool)

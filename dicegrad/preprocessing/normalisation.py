@@ -6,7 +6,7 @@ from dicegrad.preprocessing.settings import Normalisation
 
 
 def normalise(volume: np.ndarray, mask: np.ndarray, settings: Normalisation) -> np.ndarray:
-    """Clip a resampled image, if asked to, and bring it to mean 0 and standard deviation 1.
+    """Clip a resampled image if the settings say so, and scale it to mean 0 and deviation 1.
 
     Args:
         volume: (X, Y, Z) float32.
@@ -35,7 +35,7 @@ def zscore(volume: np.ndarray, over: str) -> np.ndarray:
 
     Args:
         volume: (X, Y, Z) float32.
-        over: ``whole``: all voxels are counted and all are changed, so what lies outside ends at
+        over: ``whole``: all voxels are counted and all are changed, so what lies outside becomes
             -mean / std. ``nonzero``: only those are counted and changed, the others stay 0.
 
     Returns:

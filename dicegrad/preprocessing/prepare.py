@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import nibabel as nib
 import numpy as np
@@ -19,9 +20,18 @@ from dicegrad.data.checks import check_voxels
 from dicegrad.errors import InputError
 from dicegrad.files import read_text, whole_file
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
+from dicegrad.preprocessing.kept import (
+    Kept,
+    describe_kept,
+    kept_volumes,
+    refuse_blind,
+    refuse_lost,
+)
 from dicegrad.preprocessing.normalisation import normalise
 from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image, resample_label
 from dicegrad.preprocessing.settings import Preprocessing
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -33,12 +43,14 @@ class Prepared:
         grid: Where those voxels lie.
         original: The grid of the case's first image.
         label: (X, Y, Z) uint8, 0 background, k for the k-th class; None of a new image.
+        kept: How much of each class the grid keeps.
     """
 
     image: np.ndarray
     grid: Grid
     original: Grid
     label: np.ndarray | None = None
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,20 +182,25 @@ def prepare_case(
         settings: Grid, crop, resampling and normalisation.
 
     Raises:
-        InputError: A file cannot be read, or its content cannot be used.
+        InputError: A file cannot be read, its content cannot be used, or the grid sees nothing of
+            the image or of a class.
     """
     images = [read_volume(path) for path in case.images]
     raw = read_volume(case.label)
     _check(case, images, raw, adapter)
     label = encode_label(voxels(raw), adapter, classes)
+    original = Grid.of_image(images[0])
     try:
         prepared = prepare_images(images, settings, raw)
+        grid = prepared.grid
+        resampled = resample_label(
+            label, original, grid, len(classes), settings.label, settings.antialias, settings.ties
+        )
+        kept = kept_volumes(label, original, resampled, grid, classes)
+        refuse_lost(kept, settings, grid)
     except InputError as error:
-        raise InputError(f"{case.case}: {error}") from error
-    resampled = resample_label(
-        label, prepared.original, prepared.grid, len(classes), settings.label, settings.antialias
-    )
-    return replace(prepared, label=resampled)
+        raise InputError(f"case {case.case}: {error}") from error
+    return replace(prepared, label=resampled, kept=kept)
 
 
 def prepare_images(
@@ -200,9 +217,10 @@ def prepare_images(
         The case without a label.
 
     Raises:
-        InputError: What the crop is to be centred on is empty or not there.
+        InputError: There is nothing to centre the crop on, or the grid sees none of the image.
     """
     grid, original = network_grid(images[0], settings, label), Grid.of_image(images[0])
+    refuse_blind(original, grid, settings)
     channels = [_prepare_channel(voxels(i), original, grid, settings) for i in images]
     return Prepared(np.stack(channels), grid, original)
 
@@ -268,7 +286,8 @@ def prepare_dataset(
         out_labels: (N, X, Y, Z) uint8 .npy, full labels.
         out_about: JSON, see `About`.
         workers: Number of processes.
-        progress: Called after each case with (cases done, cases in all, case).
+        progress: Called after each case with (cases done, cases in all, a line that names the case
+            and what the grid keeps of each class).
 
     Raises:
         InputError: One line for each case that cannot be used.
@@ -281,13 +300,17 @@ def prepare_dataset(
         new_array(out_labels, (shape[0], *shape[2:]), np.uint8) as labels,
     ):
         grids, originals = {}, {}
-        for i, (case, result) in enumerate(zip(cases, _map(work, cases, workers), strict=True)):
+        for i, (case, result) in enumerate(
+            zip(cases, map_cases(work, cases, workers), strict=True)
+        ):
             if isinstance(result, InputError):
                 problems.append(str(result))
+                line = f"{case.case}  cannot be used"
             else:
+                line = f"{case.case}  {describe_kept(result.kept)}"
                 images[i], labels[i] = result.image, result.label
                 grids[case.case], originals[case.case] = result.grid, result.original
-            progress(i + 1, len(cases), case.case)
+            progress(i + 1, len(cases), line)
         if problems:
             raise InputError("\n".join(problems))
     values = {name: adapter.class_values[name] for name in classes}
@@ -304,7 +327,9 @@ def _try_case(
         return error
 
 
-def _map(work: Callable, cases: Sequence[Case], workers: int) -> Iterator[Prepared | InputError]:
+def map_cases(
+    work: Callable[[Case], Result], cases: Sequence[Case], workers: int
+) -> Iterator[Result]:
     """Do the work on each case, in order, in as many processes as asked for."""
     workers = min(workers, len(cases))
     if workers <= 1:

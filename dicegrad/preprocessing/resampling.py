@@ -1,9 +1,9 @@
 """Images and label maps on another grid.
 
-Both grids have the same axes, so that linear interpolation, and the Gaussian before it, are
-separable: along each axis resampling is one small matrix, and three products give the volume.
-It equals `SimpleITK.Resample` (the tests say so) on all positions between the first and the last
-voxel centre; what lies beyond is outside, where SimpleITK would extend the border by half a voxel.
+Both grids have the same axes, so linear interpolation, and the Gaussian before it, are separable:
+resampling along each axis is one small matrix, and three products give the volume. The result
+equals that of `SimpleITK.Resample` (tested) between the first and the last voxel centre; what lies
+beyond counts as outside, whereas SimpleITK extends the border by half a voxel.
 """
 
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ def apply_matrices(volume: np.ndarray, matrices: Sequence[np.ndarray]) -> np.nda
     Returns:
         (X', Y', Z') in the matrices' number type.
     """
-    # Voxels that are 0 add nothing, nor do those that no output voxel looks at.
+    # Voxels that are 0 contribute nothing, nor do those that no output voxel needs.
     block = []
     for matrix, filled in zip(matrices, bounding_box(volume), strict=True):
         used = np.flatnonzero(matrix[:, filled].any(axis=0)) + filled.start
@@ -99,22 +99,22 @@ def apply_matrices(volume: np.ndarray, matrices: Sequence[np.ndarray]) -> np.nda
 
 
 def blas_on_one_thread() -> AbstractContextManager:
-    """From this call on until the end of the context, numpy multiplies matrices on one thread.
+    """Limit numpy's matrix products to one thread, from this call to the end of the context.
 
-    Another number of threads rounds otherwise, and is no faster for matrices as small as these.
+    Another number of threads rounds differently, and is no faster for matrices this small.
     """
     return _blas().limit(limits=1, user_api="blas")
 
 
 @cache
 def _blas() -> ThreadpoolController:
-    return ThreadpoolController()  # which looks for it in the whole process: once
+    return ThreadpoolController()  # it searches the whole process, so once is enough
 
 
 def _multiply(matrix: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """(M', M) times (B, M, R) -> (B, M', R), for a matrix whose entries lie along its diagonal.
+    """(M', M) times (B, M, R) -> (B, M', R), for a matrix with entries near its diagonal.
 
-    A few rows look at a few columns alone, so that a few rows at a time are several times faster.
+    A few rows need only a few columns, so taking a few rows at a time is several times faster.
     """
     result = np.zeros((len(data), len(matrix), data.shape[2]), matrix.dtype)
     for start in range(0, len(matrix), 16):
@@ -160,15 +160,22 @@ def resample_label(
     classes: int,
     method: str = "distance",
     antialias: bool = True,
+    ties: str = "background",
 ) -> np.ndarray:
     """Resample a label map.
 
     - ``distance``: a signed distance map per class and one for the background are interpolated, and
-      the smallest wins, in the order background, class 1, ... where they tie. (Clipped at 10 mm and
-      sent through sigmoid(-5 d), as ACDC's protocol has it, the largest is the same one.)
-    - ``linear``: each class is interpolated as 0 and 1, like an image; a voxel becomes a class when
-      that class has at least as much as the background, so with one class from 0.5 up.
-    - ``nearest``: the value of the nearest voxel.
+      the smallest wins. (Clipped at 10 mm and sent through sigmoid(-5 d), as ACDC's protocol has
+      it, the largest is the same one.)
+    - ``linear``: each class is interpolated as 0 and 1, like an image, and the largest share wins.
+    - ``nearest``: the value of the nearest voxel; a voxel half-way takes the next one up.
+
+    Where two classes tie, ``ties: background`` takes, as in the paper, the first of background,
+    class 1, ... for distances, and the class, not the background, for ``linear``: with one class
+    from 0.5 up. Half-way between the voxels of the image every surface voxel ties, so that one rule
+    makes labels smaller and the other larger. ``ties: shared`` takes the lower of the tied classes
+    on the black fields of a three-dimensional chess board and the higher on the white ones, so that
+    neither a class nor a direction gains.
 
     Args:
         label: (X, Y, Z) whole numbers 0 .. ``classes`` on ``original``.
@@ -177,6 +184,7 @@ def resample_label(
         classes: Number of classes, background not counted.
         method: ``distance``, ``linear`` or ``nearest``.
         antialias: Whether ``linear`` smooths as `resample_image` does.
+        ties: ``background`` or ``shared``.
 
     Returns:
         (X', Y', Z') uint8; background outside the first and last voxel centres of ``original``.
@@ -185,8 +193,8 @@ def resample_label(
         return _nearest(label, original, grid)
     if method == "linear":
         matrices = sampling_matrices(original, grid, antialias)
-        return _linear(label, [m.astype(np.float32) for m in matrices], classes)
-    return _by_distance(label, original, grid, classes)
+        return _linear(label, [m.astype(np.float32) for m in matrices], classes, ties)
+    return _by_distance(label, original, grid, classes, ties)
 
 
 def _nearest(label: np.ndarray, original: Grid, grid: Grid) -> np.ndarray:
@@ -201,23 +209,46 @@ def _nearest(label: np.ndarray, original: Grid, grid: Grid) -> np.ndarray:
     return values * (x[:, None, None] & y[:, None] & z)
 
 
-def _linear(label: np.ndarray, matrices: Sequence[np.ndarray], classes: int) -> np.ndarray:
-    """Interpolate each class as 0 and 1 and take the largest, if the background has no more."""
+def _linear(
+    label: np.ndarray, matrices: Sequence[np.ndarray], classes: int, ties: str
+) -> np.ndarray:
+    """Interpolate each class as 0 and 1 and take the largest."""
     shares = np.stack([apply_matrices(label == k, matrices) for k in range(1, classes + 1)])
-    best = shares.argmax(axis=0)
-    largest = np.take_along_axis(shares, best[None], axis=0)[0]
     # The tolerance keeps one half as one half in single precision.
     background = 1 - shares.sum(axis=0)
+    if ties == "shared":
+        result = _in_turn(np.concatenate([background[None], shares]), 2 * TOLERANCE)
+        return result * inside_mask(matrices)
+    best = shares.argmax(axis=0)
+    largest = np.take_along_axis(shares, best[None], axis=0)[0]
     return ((best + 1) * (largest >= background - TOLERANCE)).astype(np.uint8)
 
 
-def _by_distance(label: np.ndarray, original: Grid, grid: Grid, classes: int) -> np.ndarray:
+def _in_turn(values: np.ndarray, tolerance: float) -> np.ndarray:
+    """The index of the largest value; of those that tie, the lowest and the highest in turn.
+
+    Args:
+        values: (K + 1, X, Y, Z).
+        tolerance: Values this close to the largest tie with it.
+
+    Returns:
+        (X, Y, Z) uint8.
+    """
+    tied = values >= values.max(axis=0) - tolerance
+    lowest, highest = tied.argmax(axis=0), len(values) - 1 - tied[::-1].argmax(axis=0)
+    white = np.indices(values.shape[1:], sparse=True)
+    return np.where(sum(white) % 2 == 0, lowest, highest).astype(np.uint8)
+
+
+def _by_distance(
+    label: np.ndarray, original: Grid, grid: Grid, classes: int, ties: str
+) -> np.ndarray:
     """Interpolate signed distances and take the smallest."""
     result = np.zeros(grid.size, np.uint8)
     if not label.any():
         return result
-    # Off the heart's box, one voxel wider, all eight neighbours are background, and so is the
-    # voxel: distances are needed in that box alone.
+    # Outside the box around the label, made one voxel wider, a position has only background
+    # around it and becomes background: distances are needed inside the box alone.
     box = bounding_box(label, margin=1)
     distances = signed_distances(label[box], classes, original.spacing)
     matrices = [m[:, b] for m, b in zip(sampling_matrices(original, grid), box, strict=True)]
@@ -227,8 +258,11 @@ def _by_distance(label: np.ndarray, original: Grid, grid: Grid, classes: int) ->
     target = tuple(slice(r[0], r[-1] + 1) for r in rows)
     matrices = [m[t] for m, t in zip(matrices, target, strict=True)]
     resampled = np.stack([apply_matrices(d, matrices) for d in distances])
-    # Half-way between voxels distances often tie; rounding must not decide then.
-    result[target] = (resampled <= resampled.min(axis=0) + 1e-9).argmax(axis=0)
+    # Distances often tie half-way between voxels; rounding must not decide there.
+    if ties == "shared":
+        result[target] = _in_turn(-resampled, 1e-9)
+    else:
+        result[target] = (resampled <= resampled.min(axis=0) + 1e-9).argmax(axis=0)
     return result
 
 

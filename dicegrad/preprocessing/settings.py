@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from dicegrad.errors import InputError
 
-CROPS = ("center", "label", "foreground")
+CROPS = ("center", "snap", "label", "foreground")
+TIES = ("background", "shared")
 LABEL_METHODS = ("distance", "linear", "nearest")
 NORMALISE_OVER = ("whole", "nonzero")
 RESTORATIONS = ("linear", "nearest")
+Spacing = float | Literal["native"]
 
 
 def _check_keys(block: str, values: Mapping[str, Any], kind: type) -> None:
@@ -39,6 +41,33 @@ def _triple(block: str, key: str, value: Any, kind: type) -> tuple:  # noqa: ANN
     if len(triple) != 3 or not whole or any(v <= 0 for v in triple):
         raise InputError(f"{block}: {key} is {value!r}; give three positive numbers, as [x, y, z]")
     return triple
+
+
+def _spacing(block: str, value: Any) -> tuple[Spacing, Spacing, Spacing]:  # noqa: ANN401
+    """Three positive numbers, or the word `native` in place of one."""
+    try:
+        x, y, z = map(_native_or_positive, value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{block}: spacing is {value!r}; give three positive numbers, as [x, y, z], or the "
+            "word native in place of one"
+        ) from None
+    return x, y, z
+
+
+def _native_or_positive(value: Any) -> Spacing:  # noqa: ANN401
+    if value == "native":
+        return "native"
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise ValueError
+    return number
+
+
+def _flag(block: str, key: str, value: Any) -> bool:  # noqa: ANN401
+    if not isinstance(value, bool):
+        raise InputError(f"{block}: {key} is {value!r}; give true or false")
+    return value
 
 
 @dataclass(frozen=True)
@@ -78,21 +107,30 @@ class Preprocessing:
     """From the original image to the network's grid, and back.
 
     Attributes:
-        spacing: Voxel size of the network grid in mm, along the image's own axes (x, y, z).
+        spacing: Voxel size of the network grid in mm, along the image's own axes (x, y, z). The
+            word ``native`` keeps the image's own along that axis, each case its own.
         size: Number of voxels of the network grid along (x, y, z).
-        crop: Where the network grid lies: on the ``center`` of the volume, on the centre of mass
-            of the true ``label`` (an oracle), or on that of the non-zero ``foreground``.
+        crop: Where the network grid lies: on the ``center`` of the volume (the paper's), there but
+            with its voxels on those of the image (``snap``), on the centre of mass of the true
+            ``label`` (an oracle), or on that of the non-zero ``foreground``; see `network_grid`.
         antialias: Whether images (and ``linear`` labels) are smoothed before they are downsampled.
         label: How label maps are resampled: signed ``distance`` maps, ``linear``, ``nearest``.
+        ties: Which class a voxel half-way between two gets. ``background``: as in the paper (with
+            ``label: linear`` it is the class). ``shared``: both in turn. Where it is not given,
+            ``shared`` for ``crop: snap`` and ``background`` for the others.
+        allow_lost: Whether a class may be in a case's label and in no voxel of the grid. If not,
+            preparation stops and names the case.
         normalisation: See `Normalisation`.
         restoration: How probabilities return to the original grid: ``linear`` or ``nearest``.
     """
 
-    spacing: tuple[float, float, float]
+    spacing: tuple[Spacing, Spacing, Spacing]
     size: tuple[int, int, int]
     crop: str = "center"
     antialias: bool = True
     label: str = "distance"
+    ties: str = "background"
+    allow_lost: bool = False
     normalisation: Normalisation = Normalisation()
     restoration: str = "linear"
 
@@ -108,15 +146,16 @@ class Preprocessing:
         for key in ("spacing", "size"):
             if key not in values:
                 raise InputError(f"{block}: {key} is missing; give three numbers, as [x, y, z]")
-        antialias = values.get("antialias", cls.antialias)
-        if not isinstance(antialias, bool):
-            raise InputError(f"{block}: antialias is {antialias!r}; give true or false")
+        crop = _choice(block, "crop", values.get("crop", cls.crop), CROPS)
+        ties = values.get("ties", "shared" if crop == "snap" else "background")
         return cls(
-            spacing=_triple(block, "spacing", values["spacing"], float),
+            spacing=_spacing(block, values["spacing"]),
             size=_triple(block, "size", values["size"], int),
-            crop=_choice(block, "crop", values.get("crop", cls.crop), CROPS),
-            antialias=antialias,
+            crop=crop,
+            antialias=_flag(block, "antialias", values.get("antialias", cls.antialias)),
             label=_choice(block, "label", values.get("label", cls.label), LABEL_METHODS),
+            ties=_choice(block, "ties", ties, TIES),
+            allow_lost=_flag(block, "allow_lost", values.get("allow_lost", cls.allow_lost)),
             normalisation=Normalisation.from_dict(values.get("normalisation", {})),
             restoration=_choice(
                 block, "restoration", values.get("restoration", cls.restoration), RESTORATIONS

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dicegrad.errors import InputError, nearest
 from dicegrad.study import Study
-from dicegrad.study.experiment import FULL
+from dicegrad.study.labeling import FULL
 
 TABLE_FORMATS = ("tsv", "md", "html", "tex", "xlsx")
 FIGURE_FORMATS = ("png", "svg")

@@ -15,7 +15,9 @@ from dicegrad.evaluation.setups import add_setup
 from dicegrad.evaluation.transition import NOTABLE_PUSH, relative_push
 from dicegrad.files import Columns
 from dicegrad.reporting.setups import sort_setups
-from dicegrad.study.experiment import heuristic_multiple, missing_share, sort_labelings
+from dicegrad.study.experiment import heuristic_multiple
+from dicegrad.study.labeling import sort_labelings
+from dicegrad.study.losses import AS_EMPTY
 
 Datasets = Mapping[str, Mapping[str, Any]]
 
@@ -116,15 +118,13 @@ def learns_empty(
         pushed with a tenth of the most that any epsilon can do. Of a share of partial labels, more
         than half must be missing: see `evaluation.transition`.
     """
-    missing = about["missing"]
-    if group != missing["group"] or class_name not in missing["classes"]:
-        return False
-    if missing_share(row["labeling"]) <= 0.5:
+    gone = about["labelings"].get(row["labeling"], {}).get(group, {})
+    if row.get("unannotated", AS_EMPTY) != AS_EMPTY or gone.get(class_name, 0.0) <= 0.5:
         return False
     if row["loss"] != "dice":
         return row["loss"] in ("dice_ce", "cross_entropy")
     multiple = heuristic_multiple(str(row["epsilon"]))
-    others = set(about["classes"]) - set(missing["classes"])
+    others = any(share <= 0.5 for name, share in gone.items() if name != class_name)
     return bool(
         ("B" in row["phi"] and int(row["batch_size"]) > 1)
         or ("C" in row["phi"] and others)

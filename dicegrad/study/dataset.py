@@ -1,14 +1,22 @@
 """A dataset as its user writes it: one file of settings, checked once and typed from there on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from dicegrad.errors import InputError, nearest
-from dicegrad.study.experiment import PARTIAL, Experiment
+from dicegrad.study.experiment import Experiment
+from dicegrad.study.labeling import (
+    PARTIAL,
+    WORDS,
+    Labeling,
+    Removal,
+    find_labeling,
+    make_labelings,
+)
 from dicegrad.study.schemas import Settings, check, read_schema, read_yaml, shown
 
 # Switches of the authors' code, and whether an experiment depends on one. `sampled` tells whether
@@ -23,28 +31,6 @@ RELEASED = {
     "soft_volumes": lambda experiment, sampled: True,
 }
 OF_TRAINING = ("loss_scale", "epsilon_broadcast", "patience")
-
-
-@dataclass(frozen=True)
-class Missing:
-    """What the labeling `partial` empties.
-
-    Attributes:
-        group: The group whose cases lose labels.
-        classes: The classes that they lose.
-    """
-
-    group: str
-    classes: tuple[str, ...]
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Missing":
-        """Read the block `missing`."""
-        return cls(values["group"], tuple(values["classes"]))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as tables and figures take them."""
-        return {"group": self.group, "classes": list(self.classes)}
 
 
 @dataclass(frozen=True)
@@ -71,7 +57,8 @@ class Dataset:
         adapter: How its folder is laid out; a key of `data.adapters.ADAPTERS`.
         root: Its folder.
         classes: Foreground classes, in network order.
-        missing: What the labeling `partial` empties.
+        missing: What the labeling `partial` takes away; None if the dataset does not say.
+        labelings: The labelings that the dataset has, by name.
         folds: How subjects are assigned to folds.
         sampling: Labeling -> group -> how often its cases are listed under a heuristic epsilon.
         released: Switches of the authors' code.
@@ -82,7 +69,8 @@ class Dataset:
     adapter: str
     root: Path
     classes: tuple[str, ...]
-    missing: Missing
+    missing: Removal | None
+    labelings: Mapping[str, Labeling]
     folds: Folds
     sampling: Mapping[str, Mapping[str, int]]
     released: tuple[str, ...]
@@ -117,12 +105,14 @@ class Dataset:
     def from_settings(cls, name: str, settings: Settings) -> "Dataset":
         """A dataset of settings that were checked."""
         root = Path(settings["root"]).expanduser()
+        missing = Removal.from_dict(settings["missing"]) if "missing" in settings else None
         return cls(
             name=name,
             adapter=settings["adapter"],
             root=root,
             classes=tuple(settings["classes"]),
-            missing=Missing.from_dict(settings["missing"]),
+            missing=missing,
+            labelings=make_labelings(missing, settings.get("labelings", {})),
             folds=Folds(**settings["folds"]),
             sampling=settings.get("sampling", {}),
             released=tuple(settings.get("released", ())),
@@ -135,6 +125,14 @@ class Dataset:
         for key in keys[:-1]:
             value = value.get(key, {})
         return value.get(keys[-1], default)
+
+    def labeling(self, name: str) -> Labeling:
+        """The labeling of that name.
+
+        Raises:
+            InputError: The dataset has none.
+        """
+        return find_labeling(name, self.labelings)
 
     def sampling_of(self, experiment: Experiment) -> dict[str, int]:
         """Group -> how often its cases are listed in an epoch, where the epsilon is heuristic."""
@@ -175,12 +173,38 @@ class Dataset:
             )
         return [int(fold) for fold in wanted]
 
-    def about(self, groups: tuple[str, ...]) -> dict[str, Any]:
-        """What tables and figures need to know, plain values."""
+    def about(self, groups: Sequence[str], labelings: Iterable[str]) -> dict[str, Any]:
+        """What tables and figures need to know, plain values.
+
+        Args:
+            groups: Of the data.
+            labelings: Those that the study trains on.
+
+        Returns:
+            `groups`; `classes`; `missing`, the group (empty if there is no single one) and the
+            classes that are reported; `labelings`: labeling -> group -> class -> share of the
+            maps that it takes away.
+        """
+        shares = {
+            name: {
+                group: {
+                    each: self.labeling(name).missing_share(group, each) for each in self.classes
+                }
+                for group in groups
+            }
+            for name in labelings
+        }
+        if self.missing:
+            group, classes = self.missing.group or "", list(self.missing.classes)
+        else:
+            of_group = [each for groups in shares.values() for each in groups.values()]
+            touched = {n for group in of_group for n, share in group.items() if share > 0}
+            group, classes = "", [each for each in self.classes if each in touched or not touched]
         return {
             "groups": list(groups),
             "classes": list(self.classes),
-            "missing": self.missing.to_dict(),
+            "missing": {"group": group, "classes": classes},
+            "labelings": shares,
         }
 
     def check_names(self, classes: tuple[str, ...], groups: tuple[str, ...]) -> None:
@@ -190,7 +214,13 @@ class Dataset:
             InputError: One is not; say, a misspelt group.
         """
         named = {
-            "missing.group": [self.missing.group],
+            "missing.group": [self.missing.group] if self.missing else [],
+            "labelings": [
+                removal.group
+                for labeling in self.labelings.values()
+                for removal in labeling.removals
+                if removal.group
+            ],
             "examples": list(self.block("examples", default={})),
             **{f"sampling.{labeling}": list(times) for labeling, times in self.sampling.items()},
         }
@@ -235,10 +265,16 @@ def check_sense(settings: Settings, where: str) -> None:
     Raises:
         InputError: They do not.
     """
-    for name in settings["missing"]["classes"]:
-        if name not in settings["classes"]:
-            known = ", ".join(settings["classes"])
-            raise InputError(f"{where}: missing.classes has {name!r}; the classes are {known}")
+    if "missing" in settings:
+        Removal.from_dict(settings["missing"]).check(f"{where}: missing", settings["classes"])
+    for name, entries in settings.get("labelings", {}).items():
+        if name in WORDS or name.startswith(f"{PARTIAL}-"):
+            raise InputError(
+                f"{where}: labelings has {name!r}, a word of its own; give it another name"
+            )
+        for number, entry in enumerate(entries, start=1):
+            place = f"{where}: labelings.{name}, entry {number}"
+            Removal.from_dict(entry).check(place, settings["classes"])
     if "download" in settings and settings["adapter"] not in ("acdc", "brats"):
         raise InputError(
             f"{where}: download is for the adapters acdc and brats, not {settings['adapter']}; "

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 
 from dicegrad.errors import InputError, nearest
-from dicegrad.study.losses import AS_EMPTY, LOSSES, NONE, PHIS, UNANNOTATED
+from dicegrad.study.losses import AS_EMPTY, IGNORED, LOSSES, MARGINAL, NONE, PHIS, UNANNOTATED
 
 HEURISTIC = "heuristic"
 # Names become parts of paths.
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 NAME_IS = "a name begins with a letter or digit and has letters, digits, '.', '_' and '-' only"
-FULL, PARTIAL = "full", "partial"
 # Below one voxel, the gradient epsilon / (v + epsilon)^2 of an empty map (Eq. 4) is less than
 # 4 / v of what batch-wise reduction gives: negligible for any structure worth segmenting.
 NEGLIGIBLE_EPSILON = 1.0
@@ -27,13 +26,14 @@ class Experiment:
 
     Attributes:
         dataset: Name of a dataset file.
-        labeling: Which maps the training truth keeps: `full`, `partial`, or a share of it such as
-            `partial-50`.
+        labeling: Which maps the training truth keeps: `full`, `partial`, a share of it such as
+            `partial-50`, `as-annotated`, or one that the dataset names.
         loss: A key of `LOSSES`.
         phi: `I`, `CI`, `BI`, `BCI`, or `none` for a loss without it.
         epsilon: A number of voxels, `heuristic`, a multiple such as `0.1xheuristic`, or `none`.
         batch_size: Cases in a batch.
-        unannotated: How the loss treats a map that is not annotated.
+        unannotated: How the loss treats a map that is not annotated: `as_empty`, as the paper does,
+            `ignored` or `marginal`.
     """
 
     dataset: str
@@ -72,7 +72,8 @@ class Experiment:
         _choose("loss", row["loss"], LOSSES)
         _choose("phi", row["phi"], (*PHIS, NONE))
         _choose("unannotated", row.get("unannotated", AS_EMPTY), UNANNOTATED)
-        missing_share(row["labeling"])
+        if not re.fullmatch(NAME, row["labeling"]):
+            raise InputError(f"labeling is {row['labeling']!r}; {NAME_IS}")
         if row["epsilon"] != NONE and heuristic_multiple(row["epsilon"]) is None:
             epsilon_number(row["epsilon"])
         if not re.fullmatch(r"[1-9][0-9]{0,5}", row["batch_size"]):
@@ -125,7 +126,6 @@ class Experiment:
             InputError: They do not.
         """
         loss = LOSSES[self.loss]
-        missing_share(self.labeling)
         if not loss.phis:
             if not self.phi == self.epsilon == NONE:
                 raise InputError(
@@ -157,6 +157,11 @@ class Experiment:
             raise InputError(
                 f"loss {self.loss} adds a missing class to the background map, which a single "
                 f"class ({classes[0]}) has not; use it with two classes or more"
+            )
+        if self.unannotated == MARGINAL and len(classes) == 1:
+            raise InputError(
+                f"unannotated is {MARGINAL}, which adds a class to the background map, and the "
+                f"single class {classes[0]} has none; write {IGNORED}"
             )
         if self.multiple is not None and "C" in self.phi and len(classes) > 1:
             raise InputError(
@@ -223,38 +228,6 @@ def epsilon_number(text: str) -> float:
             f"epsilon is {text}, but Dice of two empty maps needs one above 0; write, say, 1e-7"
         )
     return epsilon
-
-
-def missing_share(labeling: str) -> float:
-    """The share of the missing group's subjects in which a labeling empties the missing classes.
-
-    Args:
-        labeling: `full`, `partial`, or `partial-<percent>` with a percentage from 1 to 99.
-
-    Raises:
-        InputError: It is none of these.
-
-    Example:
-        >>> missing_share("full"), missing_share("partial-25"), missing_share("partial")
-        (0.0, 0.25, 1.0)
-    """
-    if labeling in (FULL, PARTIAL):
-        return float(labeling == PARTIAL)
-    if found := re.fullmatch(r"partial-([1-9][0-9]?)", labeling):
-        return int(found[1]) / 100
-    raise InputError(
-        f"labeling is {labeling!r}; choose full, partial, or a share of it such as partial-50"
-    )
-
-
-def sort_labelings(labelings: Iterable[str]) -> list[str]:
-    """Unique labelings, the more labels are missing the later.
-
-    Example:
-        >>> sort_labelings(["partial", "full", "partial-50", "partial"])
-        ['full', 'partial-50', 'partial']
-    """
-    return sorted(set(labelings), key=missing_share)
 
 
 def setup_name(loss: str, phi: str, epsilon: str, unannotated: str = AS_EMPTY) -> str:

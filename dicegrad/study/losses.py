@@ -42,9 +42,42 @@ class Loss:
 _HERE = "dicegrad.training.objective"
 
 LOSSES: dict[str, Loss] = {
-    "dice": Loss(f"{_HERE}:dice", "{dice}"),
-    "marginal": Loss(f"{_HERE}:marginal", "marginal", ("I",), heuristic=False, several=True),
-    "leaf": Loss(f"{_HERE}:leaf", "leaf", ("I",), heuristic=False),
-    "dice_ce": Loss(f"{_HERE}:dice_ce", "{dice}+CE", cross_entropy=True),
-    "cross_entropy": Loss(f"{_HERE}:cross_entropy", CE, (), cross_entropy=True),
+    "dice": Loss(f"{_HERE}:dice", "{dice}", unannotated=UNANNOTATED),
+    "marginal": Loss(
+        f"{_HERE}:marginal",
+        "marginal",
+        ("I",),
+        heuristic=False,
+        several=True,
+        unannotated=(AS_EMPTY, MARGINAL),
+    ),
+    "leaf": Loss(f"{_HERE}:leaf", "leaf", ("I",), heuristic=False, unannotated=(AS_EMPTY, IGNORED)),
+    "dice_ce": Loss(f"{_HERE}:dice_ce", "{dice}+CE", cross_entropy=True, unannotated=UNANNOTATED),
+    "cross_entropy": Loss(
+        f"{_HERE}:cross_entropy", CE, (), cross_entropy=True, unannotated=UNANNOTATED
+    ),
+    "marginal_ce": Loss(
+        f"{_HERE}:marginal_ce",
+        "marginal CE",
+        (),
+        several=True,
+        unannotated=(AS_EMPTY, MARGINAL),
+    ),
+    "marginal_dice_ce": Loss(
+        f"{_HERE}:marginal_dice_ce",
+        "marginal+CE",
+        ("I",),
+        heuristic=False,
+        several=True,
+        unannotated=(AS_EMPTY, MARGINAL),
+    ),
+    "tversky": Loss(f"{_HERE}:tversky", "Tversky {dice}", unannotated=UNANNOTATED),
+    "jaccard": Loss(f"{_HERE}:jaccard", "Jaccard {dice}", unannotated=UNANNOTATED),
+    "generalized": Loss(
+        f"{_HERE}:generalized",
+        "generalized {dice}",
+        ("CI", "BCI"),
+        heuristic=False,
+        unannotated=(AS_EMPTY, IGNORED),
+    ),
 }

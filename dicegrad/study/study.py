@@ -13,15 +13,8 @@ from typing import Any
 from dicegrad.errors import InputError, nearest
 from dicegrad.files import read_cells
 from dicegrad.study.dataset import Dataset
-from dicegrad.study.experiment import (
-    COLUMNS,
-    DEFAULTS,
-    FULL,
-    REQUIRED,
-    Experiment,
-    missing_share,
-    name_setups,
-)
+from dicegrad.study.experiment import COLUMNS, DEFAULTS, REQUIRED, Experiment, name_setups
+from dicegrad.study.labeling import missing_share, sort_labelings
 from dicegrad.study.schemas import read_schema, with_defaults
 
 
@@ -72,7 +65,9 @@ class Study:
         datasets = read_datasets(names, folder / "datasets", settings["datasets"], where)
         for experiment in experiments:
             try:
-                experiment.check(datasets[experiment.dataset].classes)
+                dataset = datasets[experiment.dataset]
+                experiment.check(dataset.classes)
+                dataset.labeling(experiment.labeling)
             except InputError as error:
                 row = " ".join(map(str, experiment.row.values()))
                 raise InputError(f"{table}: {row}: {error}") from None
@@ -114,9 +109,9 @@ class Study:
 
         None if it is only trained on full labels.
         """
-        here = [each for each in self.of_dataset(dataset) if each.labeling != FULL]
-        most = max((missing_share(each.labeling) for each in here), default=0.0)
-        return [each for each in here if missing_share(each.labeling) == most]
+        here = [each for each in self.of_dataset(dataset) if missing_share(each.labeling) > 0]
+        names = sort_labelings({each.labeling for each in here})
+        return [each for each in here if each.labeling == names[-1]]
 
 
 def read_experiments(path: Path) -> list[Experiment]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from dicegrad.arrays import open_array
 from dicegrad.errors import InputError
+from dicegrad.preprocessing.labeling import IGNORE
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,10 @@ class PreparedData:
 
     Attributes:
         images: (N, C, X, Y, Z) float16.
-        labels: (N, X, Y, Z) uint8; value k is `classes[k - 1]`, 0 background.
+        labels: (N, X, Y, Z) uint8; value k is `classes[k - 1]`, 0 background, `IGNORE` unknown.
         cases: Name of each case, for messages.
         classes: Names of the foreground classes.
+        annotated: (N, K) bool, which maps are annotated; None if the loss is not to know.
         elsewhere: Where batches go, if not where the arrays are.
     """
 
@@ -29,6 +32,7 @@ class PreparedData:
     labels: Tensor
     cases: tuple[str, ...]
     classes: tuple[str, ...]
+    annotated: Tensor | None = None
     elsewhere: torch.device | None = None
 
     def __post_init__(self) -> None:
@@ -39,11 +43,17 @@ class PreparedData:
                 f"{tuple(self.labels.shape)}; expected ({n}, C, X, Y, Z) and ({n}, X, Y, Z)"
             )
         # Here, since a GPU reports such a label late, and with a traceback.
-        if n and (highest := int(self.labels.max())) > len(self.classes):
+        known = self.labels if not self.has_ignored else self.labels[self.labels != IGNORE]
+        if known.numel() and (highest := int(known.max())) > len(self.classes):
             raise InputError(
                 f"labels go up to {highest}, but there are {len(self.classes)} classes "
                 f"({', '.join(self.classes)}); prepare the labels for these, or correct `classes`"
             )
+
+    @cached_property
+    def has_ignored(self) -> bool:
+        """Whether there are voxels of which no label is known."""
+        return bool(self.labels.numel()) and int(self.labels.max()) == IGNORE
 
     @property
     def device(self) -> torch.device:
@@ -54,19 +64,21 @@ class PreparedData:
         """Case numbers for `batch`, moved to where the arrays are: once, since that may wait."""
         return torch.as_tensor(cases).to(self.images.device)
 
-    def batch(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Image (B, C, X, Y, Z) float32 and label (B, X, Y, Z) uint8 of some cases."""
+    def batch(self, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Some cases: image (B, C, X, Y, Z) float32, label (B, X, Y, Z) uint8, annotated (B, K)."""
         image, label = self.images[numbers], self.labels[numbers]
+        annotated = None if self.annotated is None else self.annotated[numbers].to(self.device)
         if self.elsewhere:  # from pinned memory, copies run in the background
             image, label = (
                 part.pin_memory().to(self.elsewhere, non_blocking=True) for part in (image, label)
             )
-        return image.float(), label
+        return image.float(), label, annotated
 
     def fingerprint(self) -> str:
         """A hash of every voxel, to tell these arrays from those of another preprocessing."""
         digest = hashlib.sha256()
-        for array in (*self.images, *self.labels):
+        masks = () if self.annotated is None else (self.annotated,)
+        for array in (*self.images, *self.labels, *masks):
             digest.update(array.cpu().numpy().ravel())
         return digest.hexdigest()[:16]
 
@@ -77,6 +89,7 @@ def load_prepared(
     cases: Sequence[str],
     classes: Sequence[str],
     device: torch.device | str = "cpu",
+    annotated: np.ndarray | None = None,
 ) -> PreparedData:
     """Read prepared arrays, onto a device if they leave half of its memory free.
 
@@ -88,17 +101,21 @@ def load_prepared(
         cases: N names.
         classes: Foreground classes.
         device: Where batches are to be.
+        annotated: (N, K) bool, or None.
 
     Raises:
         InputError: A file is missing, cut, of another type or shape, or does not fit the cases or
             classes.
     """
+    n = len(cases)
     # Copy-on-write pages: torch wants writable memory, the file stays as it is.
-    channels = (len(cases), None, None, None, None)
-    image = torch.from_numpy(open_array(images, np.float16, channels, mode="c"))
-    label = torch.from_numpy(open_array(labels, np.uint8, (len(cases), None, None, None), mode="c"))
+    image = torch.from_numpy(open_array(images, np.float16, (n, None, None, None, None), mode="c"))
+    label = torch.from_numpy(open_array(labels, np.uint8, (n, None, None, None), mode="c"))
+    masks = None if annotated is None else torch.from_numpy(annotated)
     target = torch.device(device)
     size = image.nbytes + label.nbytes
     if target.type == "cuda" and size > torch.cuda.mem_get_info(target)[0] / 2:
-        return PreparedData(image, label, tuple(cases), tuple(classes), target)
-    return PreparedData(image.to(target), label.to(target), tuple(cases), tuple(classes))
+        return PreparedData(image, label, tuple(cases), tuple(classes), masks, target)
+    image, label = image.to(target), label.to(target)
+    masks = None if masks is None else masks.to(target)
+    return PreparedData(image, label, tuple(cases), tuple(classes), masks)

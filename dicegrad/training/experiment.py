@@ -14,8 +14,11 @@ from dicegrad.errors import InputError
 from dicegrad.logs import Report
 from dicegrad.preprocessing.epsilon import read_epsilon
 from dicegrad.preprocessing.folds import held_out
+from dicegrad.preprocessing.labeling import read_annotated
 from dicegrad.provenance import TRAINING, made_by
-from dicegrad.study.experiment import FULL, NONE, Experiment, epsilon_number
+from dicegrad.study.experiment import Experiment, epsilon_number
+from dicegrad.study.labeling import AS_ANNOTATED, FULL
+from dicegrad.study.losses import AS_EMPTY, NONE
 from dicegrad.training.dataset import PreparedData, load_prepared
 from dicegrad.training.loop import train
 from dicegrad.training.network import NetworkSettings, UNet
@@ -35,6 +38,7 @@ class PreparedFiles:
         images: (N, C, X, Y, Z) array.
         labels: (N, X, Y, Z) array of the labeling.
         epsilon: Heuristic epsilons of the labeling, for experiments that ask for them.
+        annotated: Which maps are annotated, for losses that know it.
     """
 
     cases: Path
@@ -42,16 +46,20 @@ class PreparedFiles:
     images: Path
     labels: Path
     epsilon: Path | None = None
+    annotated: Path | None = None
 
     @classmethod
-    def of(cls, folder: Path, labeling: str) -> "PreparedFiles":
-        """The files in a folder such as `resources/acdc`."""
+    def of(cls, folder: Path, experiment: Experiment) -> "PreparedFiles":
+        """The files of an experiment in a folder such as `resources/acdc`."""
+        labeling, knows = experiment.labeling, experiment.unannotated != AS_EMPTY
+        plain = labeling in (FULL, AS_ANNOTATED)
         return cls(
             folder / "cases.tsv",
             folder / "folds.tsv",
             folder / "images.npy",
-            folder / ("labels.npy" if labeling == FULL else f"labels/{labeling}.npy"),
-            folder / "epsilon" / f"{labeling}.tsv",
+            folder / ("labels.npy" if plain else f"labels/{labeling}.npy"),
+            folder / "epsilon" / f"{labeling}{'.annotated' * knows}.tsv",
+            folder / "annotated" / f"{labeling}.tsv" if knows else None,
         )
 
     def check(self) -> None:
@@ -66,8 +74,9 @@ class PreparedFiles:
                     f"{path}: no such file; prepare the dataset with the workflow first"
                 )
             verify(path)
-        if self.epsilon is not None:
-            verify(self.epsilon)
+        for optional in (self.epsilon, self.annotated):
+            if optional is not None:
+                verify(optional)
 
 
 def train_experiment(
@@ -112,7 +121,9 @@ def train_experiment(
     classes = settings["classes"]
     cases = read_cases(files.cases)
     out_of_fold = held_out(cases, files.folds, settings["fold_count"], fold)
-    data = load_prepared(files.images, files.labels, [c.case for c in cases], classes, device)
+    names = [case.case for case in cases]
+    annotated = read_annotated(files.annotated, names, classes) if files.annotated else None
+    data = load_prepared(files.images, files.labels, names, classes, device, annotated)
     split = _split(cases, out_of_fold, settings["sampling"])
     epsilon = _epsilon(experiment, files, fold, classes)
     released = sorted(settings.get("released", ()))
@@ -121,7 +132,9 @@ def train_experiment(
         training = scaled_patience(training, split)
     network = _network(settings["network"], data, files.images)
     objective = make_objective(
-        Wanted(experiment, epsilon, tuple(classes), released, data.labels[0].numel())
+        Wanted(
+            experiment, epsilon, tuple(classes), released, data.labels[0].numel(), data.has_ignored
+        )
     )
     row = {name: str(value) for name, value in experiment.row.items()}
     derived = derive_seed(seed, study, *row.values(), fold)

@@ -95,14 +95,14 @@ class Run:
         self.network.train()
         for number in range(len(self.losses), self.steps_per_epoch):
             cases = order[number * self.batch_size : (number + 1) * self.batch_size]
-            image, label = self.data.batch(cases)
+            image, label, annotated = self.data.batch(cases)
             generator = self._generator("augmentation", self.step, self.data.device)
             image, label = augment(image, label, self.settings.augmentation, generator)
             self._set_learning_rate()
             self.optimizer.zero_grad()
             with autocast(self.settings.precision, self.data.device):
                 logits = self.predict(image)
-            loss = self.objective(logits.float(), label)
+            loss = self.objective(logits.float(), label, annotated)
             loss.backward()
             self.optimizer.step()
             self.losses.append(loss.detach())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from dicegrad.preprocessing.labeling import IGNORE
 from dicegrad.training.dataset import PreparedData
 from dicegrad.training.numerics import autocast
 from dicegrad.training.objective import Objective
@@ -35,12 +36,12 @@ def validate(
         for numbers in data.numbers(cases).split(batch_size):
             if losses:
                 pause()
-            image, label = data.batch(numbers)
+            image, label, annotated = data.batch(numbers)
             with autocast(precision, data.device):
                 logits = network(image)
             logits = logits.float()
-            losses.append(objective(logits, label) * len(label))
-            scores.append(_dice_per_case(harden(logits), label, len(data.classes)))
+            losses.append(objective(logits, label, annotated) * len(label))
+            scores.append(_dice_per_case(harden(logits), label, len(data.classes), annotated))
     dice = torch.cat(scores).nanmean(dim=0)
     return float(torch.stack(losses).sum()) / len(cases), dice.tolist()
 
@@ -52,11 +53,15 @@ def harden(logits: Tensor) -> Tensor:
     return logits.argmax(dim=1).to(torch.uint8)
 
 
-def _dice_per_case(prediction: Tensor, label: Tensor, classes: int) -> Tensor:
-    """(B, classes); nan where the truth is empty."""
+def _dice_per_case(
+    prediction: Tensor, label: Tensor, classes: int, annotated: Tensor | None = None
+) -> Tensor:
+    """(B, classes); nan where the truth is empty or not annotated. Ignored voxels do not count."""
+    prediction = prediction.masked_fill(label == IGNORE, 0)
     values = torch.arange(1, classes + 1, device=label.device, dtype=label.dtype)
     axes = (2, 3, 4)
     p, y = (volume[:, None] == values[:, None, None, None] for volume in (prediction, label))
     truth = y.sum(axes)
     dice = 2 * (p & y).sum(axes) / (p.sum(axes) + truth)
-    return dice.where(truth > 0, torch.nan)
+    known = truth > 0 if annotated is None else (truth > 0) & annotated
+    return dice.where(known, torch.nan)

@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.grids import (
@@ -113,3 +115,57 @@ def test_the_box_and_the_centre_of_mass_see_what_is_not_zero():
     assert bounding_box(volume) == (slice(2, 3), slice(3, 5), slice(6, 7))
     assert bounding_box(volume, margin=1) == (slice(1, 4), slice(2, 6), slice(5, 7))
     assert centre_of_mass(volume) == (2, 3, 6)
+
+
+def place(length, size, old, new, crop="snap"):
+    """Where the voxels of a grid lie along x, in voxels of the image."""
+    image = image_of(np.zeros((length, 3, 3), np.uint8), spacing=(old, 1.0, 1.0))
+    chosen = Preprocessing.from_dict({"spacing": [new, 1, 1], "size": [size, 3, 3], "crop": crop})
+    return Grid.of_image(image).positions(network_grid(image, chosen))[0]
+
+
+sizes = st.integers(1, 40)
+
+
+@given(sizes, sizes, st.sampled_from([0.7, 1.0, 1.3671875]), st.sampled_from([0, 4e-4, -4e-4]))
+def test_snap_puts_the_grid_on_the_voxels_of_the_image_in_its_middle(length, size, old, error):
+    positions = place(length, size, old, old * (1 + error))
+    np.testing.assert_array_equal(np.diff(positions), 1)
+    np.testing.assert_array_equal(positions, np.rint(positions))
+    assert abs((positions[0] + positions[-1]) / 2 - (length - 1) / 2) <= 0.5
+
+
+@given(sizes, sizes, st.integers(2, 5))
+def test_snap_has_every_native_slice_on_a_finer_grid(length, size, steps):
+    positions = place(length, size, 10.0, 10.0 / steps)
+    on_voxels = positions * steps
+    np.testing.assert_allclose(on_voxels, np.rint(on_voxels), atol=1e-9)
+    inside = [k for k in range(length) if positions[0] - 1e-9 <= k <= positions[-1] + 1e-9]
+    assert all(np.abs(positions - k).min() < 1e-9 for k in inside)
+
+
+@given(sizes.filter(lambda n: n > 1), sizes, st.sampled_from([1.5, 2.0, 0.75]))
+def test_snap_keeps_the_centre_where_the_spacing_differs(length, size, new):
+    snapped, centred = (place(length, size, 1.0, new, crop) for crop in ("snap", "center"))
+    np.testing.assert_array_equal(snapped, centred)
+
+
+@given(sizes, sizes)
+def test_center_is_the_papers_grid_half_a_voxel_off_or_not(length, size):
+    positions = place(length, size, 1.0, 1.0, "center")
+    assert positions[0] == pytest.approx((length - size) / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize("crop", ["center", "snap", "label", "foreground"])
+@pytest.mark.parametrize("slices", [1, 6, 7, 18])
+def test_a_native_axis_keeps_the_slices_of_each_image(crop, slices):
+    array = np.ones((20, 20, slices), np.int16)
+    image = image_of(array, spacing=(1.5, 1.5, 6.5))
+    chosen = Preprocessing.from_dict(
+        {"spacing": [3, 3, "native"], "size": [8, 8, 12], "crop": crop}
+    )
+    grid = network_grid(image, chosen, image)
+    assert grid.spacing == pytest.approx((3, 3, 6.5))
+    positions = Grid.of_image(image).positions(grid)[2]
+    np.testing.assert_array_equal(positions, np.rint(positions))
+    assert np.isin(np.arange(slices), positions).sum() == min(slices, 12)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -9,6 +10,7 @@ import SimpleITK as sitk
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.grids import Grid
+from dicegrad.preprocessing.kept import describe_kept
 from dicegrad.preprocessing.prepare import (
     cut,
     encode_label,
@@ -111,7 +113,8 @@ def test_workers_change_nothing_but_the_time(cases, tmp_path):
     seen = []
     alone = prepare(cases, tmp_path / "one", progress=lambda *step: seen.append(step))
     together = prepare(cases, tmp_path / "two", workers=2)
-    assert seen == [(1, 3, "case0"), (2, 3, "case1"), (3, 3, "case2")]
+    assert [step[:2] for step in seen] == [(1, 3), (2, 3), (3, 3)]
+    assert [step[2].split()[0] for step in seen] == ["case0", "case1", "case2"]
     np.testing.assert_array_equal(alone[0], together[0])
     np.testing.assert_array_equal(alone[1], together[1])
     assert alone[2] == together[2]
@@ -133,6 +136,69 @@ def test_every_bad_case_is_told_and_nothing_is_left_behind(cases, tmp_path, work
     assert str(cases[0].images[0]) in first
     assert str(cases[2].label) in second
     assert list(out.iterdir()) == []
+
+
+def test_the_log_says_how_much_of_each_class_the_grid_keeps(cases, tmp_path):
+    lines = []
+    prepare(cases[:1], tmp_path / "out", progress=lambda done, total, line: lines.append(line))
+    # 864 voxels of 6 cubic mm carry MYO or LV, 384 of them LV. Where the grid's slices lie half-way
+    # between those of the image, the paper's tie rule gives the edge to the background.
+    kept = prepare_case(cases[0], ADAPTER, ("MYO", "LV"), SETTINGS).kept
+    assert [each.original_ml for each in kept] == pytest.approx([512 * 0.006, 256 * 0.006])
+    assert lines == [
+        f"case0  MYO {kept[0].grid_ml:.2f} of 3.07 ml, LV {kept[1].grid_ml:.2f} of 1.54 ml"
+    ]
+
+
+def lost_label(case, where, value=3):
+    label = np.zeros((16, 20, 4), np.uint8)
+    label[where] = value
+    label[6:10, 8:12, 1:3] = 2
+    nib.save(nib.Nifti1Image(label, np.diag([-1.0, -1.0, 6.0, 1.0])), case.label)
+
+
+def test_a_class_of_which_the_grid_sees_nothing_is_refused(cases, tmp_path):
+    narrow = replace(SETTINGS, size=(4, 10, 6))
+    lost_label(cases[1], np.s_[0:2, 0:4, 1:3])
+    with pytest.raises(InputError) as caught:
+        prepare_case(cases[1], ADAPTER, ("MYO", "LV"), narrow)
+    line = str(caught.value)
+    assert line.startswith("case case1: class LV has 16 voxels in the label and none on the grid")
+    assert "4 x 10 x 6 voxels of 2 x 2 x 3 mm, crop: center" in line
+    assert "enlarge preprocessing.size" in line
+    assert "\n" not in line
+
+
+def test_a_class_too_small_for_the_spacing_is_refused_with_that_remedy(cases):
+    lost_label(cases[1], np.s_[12:13, 14:15, 1:2])
+    with pytest.raises(InputError, match=r"class LV has 1 voxels.*finer preprocessing\.spacing"):
+        prepare_case(cases[1], ADAPTER, ("MYO", "LV"), SETTINGS)
+
+
+def test_allow_lost_trains_on_it_as_empty_and_says_so(cases, tmp_path):
+    lost_label(cases[1], np.s_[12:13, 14:15, 1:2])
+    allowed = replace(SETTINGS, allow_lost=True)
+    prepared = prepare_case(cases[1], ADAPTER, ("MYO", "LV"), allowed)
+    assert (prepared.label != 2).all()
+    assert describe_kept(prepared.kept).endswith("LV 0.00 of 0.01 ml: all 1 voxels lost")
+
+
+def one_slice(folder):
+    return write_case(folder, "flat", shape=(16, 20, 1))
+
+
+def test_a_grid_that_sees_none_of_the_image_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"case flat: the grid.*sees none of the image: along z"):
+        prepare_case(one_slice(tmp_path), ADAPTER, ("MYO", "LV"), SETTINGS)
+
+
+@pytest.mark.parametrize("change", [{"crop": "snap"}, {"spacing": (2, 2, "native")}])
+def test_the_remedies_see_the_only_slice(tmp_path, change):
+    settings = replace(SETTINGS, **change)
+    prepared = prepare_case(one_slice(tmp_path), ADAPTER, ("MYO", "LV"), settings)
+    seen = prepared.label.any(axis=(0, 1))
+    assert seen.sum() == 1
+    assert prepared.image[:, :, :, seen].std() > 0
 
 
 def test_a_volume_over_time_is_refused(cases):

@@ -33,6 +33,14 @@ def test_defaults_and_fractions():
         (Preprocessing, GRID | {"size": [80, 80, 4.5]}, "size is"),
         (Preprocessing, GRID | {"crop": "heart"}, "crop is 'heart'; choose one of center"),
         (Preprocessing, GRID | {"antialias": "yes"}, "antialias is 'yes'"),
+        (Preprocessing, GRID | {"allow_lost": 1}, "allow_lost is 1"),
+        (
+            Preprocessing,
+            GRID | {"ties": "mine"},
+            "ties is 'mine'; choose one of background, shared",
+        ),
+        (Preprocessing, GRID | {"spacing": [1, 1, "natural"]}, "or the word native"),
+        (Preprocessing, GRID | {"spacing": "native"}, "or the word native"),
         (Preprocessing, GRID | {"label": "cubic"}, "label is 'cubic'"),
         (Normalisation, {"over": "brain"}, "over is 'brain'"),
         (Normalisation, {"clip": [0.9, 0.1]}, "clip is"),
@@ -56,3 +64,16 @@ def test_a_wrong_value_is_named(read, values, message):
 def test_a_wrong_sampling_is_named(values):
     with pytest.raises(InputError, match="sampling"):
         sampling_from_dict(values)
+
+
+def test_spacing_may_be_the_images_own():
+    settings = Preprocessing.from_dict(GRID | {"spacing": [1.5, 2, "native"]})
+    assert settings.spacing == (1.5, 2.0, "native")
+
+
+@pytest.mark.parametrize(
+    ("values", "ties"),
+    [({}, "background"), ({"crop": "snap"}, "shared"), ({"ties": "shared"}, "shared")],
+)
+def test_ties_are_the_papers_but_for_snap(values, ties):
+    assert Preprocessing.from_dict(GRID | values).ties == ties

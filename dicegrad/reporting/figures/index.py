@@ -15,7 +15,7 @@ from dicegrad.reporting.figures.style import (
     theme,
 )
 from dicegrad.reporting.setups import look, sort_setups
-from dicegrad.study.experiment import sort_labelings
+from dicegrad.study.labeling import sort_labelings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

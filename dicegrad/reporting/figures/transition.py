@@ -17,7 +17,7 @@ from dicegrad.reporting.figures.style import (
     theme,
 )
 from dicegrad.reporting.setups import line_style
-from dicegrad.study.experiment import sort_labelings
+from dicegrad.study.labeling import sort_labelings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

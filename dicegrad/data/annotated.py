@@ -1,0 +1,93 @@
+"""The user's table of what was annotated: for each case, the classes that were looked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dicegrad.data.adapter import Case
+from dicegrad.errors import InputError, nearest
+from dicegrad.files import Columns, read_rows
+
+TABLE = "annotated.tsv"
+ALL, NO_CLASS = "all", "none"
+_COLUMNS = Columns(text=("case", "annotated"), rest="text")
+
+
+def find_table(root: Path, named: str | None = None) -> Path | None:
+    """The table of a dataset: the one that its file names, or annotated.tsv in its root.
+
+    Raises:
+        InputError: The named table does not exist.
+    """
+    if named is not None:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise InputError(f"annotated: {path} does not exist; give the path of the table")
+        return path
+    return root / TABLE if (root / TABLE).is_file() else None
+
+
+def parse_classes(text: str, classes: Sequence[str], where: str) -> tuple[str, ...] | None:
+    """The classes that a cell names: separated by commas, `all` (None), or `none`.
+
+    Raises:
+        InputError: It names something else.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if words == [ALL]:
+        return None
+    if words == [NO_CLASS]:
+        return ()
+    if unknown := [word for word in words if word not in classes]:
+        raise InputError(
+            f"{where}: annotated is {text!r}; name classes separated by commas "
+            f"({', '.join(classes)}), {ALL} or {NO_CLASS}{nearest(unknown[0], classes)}"
+        )
+    return tuple(name for name in classes if name in words)
+
+
+def format_classes(annotated: Sequence[str] | None) -> str:
+    """The cell of a table: what `parse_classes` reads."""
+    return ALL if annotated is None else ",".join(annotated) or NO_CLASS
+
+
+def read_annotated(path: Path, classes: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
+    """Case -> the classes that were looked for; None is all of them.
+
+    Args:
+        path: A table with the columns case and annotated; others are skipped.
+        classes: Names of the dataset's classes.
+
+    Raises:
+        InputError: The table cannot be read, names another class, or a case twice.
+    """
+    found: dict[str, tuple[str, ...] | None] = {}
+    for row in read_rows(path, _COLUMNS):
+        case = row["case"]
+        if case in found:
+            raise InputError(f"{path}: case {case!r} comes twice; keep one line of it")
+        found[case] = parse_classes(row["annotated"], classes, f"{path}: case {case!r}")
+    return found
+
+
+def with_annotated(
+    cases: Sequence[Case], table: Mapping[str, tuple[str, ...] | None], path: Path
+) -> tuple[list[Case], str]:
+    """The cases with what was annotated in them, and a line that says how many are listed.
+
+    Raises:
+        InputError: The table names a case that the dataset does not have.
+    """
+    names = {case.case for case in cases}
+    if unknown := [name for name in table if name not in names]:
+        raise InputError(
+            f"{path}: case {unknown[0]!r} is not in the dataset{nearest(unknown[0], names)}; "
+            "correct or remove the line"
+        )
+    marked = [replace(case, annotated=table.get(case.case, case.annotated)) for case in cases]
+    unlisted = len(names) - len(table)
+    partly = sum(case.annotated is not None for case in marked)
+    line = f"{path}: {partly} of {len(cases)} cases are not annotated for every class"
+    if unlisted:
+        line += f"; {unlisted} cases are not listed and count as annotated for all classes"
+    return marked, line

@@ -1,0 +1,177 @@
+"""What a grid costs: how well the true labels themselves come back from it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import SimpleITK as sitk
+
+from dicegrad.data.adapter import Adapter, Case
+from dicegrad.errors import InputError
+from dicegrad.prediction.restoration import restore
+from dicegrad.preprocessing.grids import Grid, network_grid
+from dicegrad.preprocessing.kept import Kept, count_voxels, kept_volumes
+from dicegrad.preprocessing.prepare import encode_label, map_cases, read_volume, voxels
+from dicegrad.preprocessing.resampling import resample_label
+from dicegrad.preprocessing.settings import Preprocessing
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What the grid costs one class of one case that has it.
+
+    Attributes:
+        case: Name of the case.
+        dsc: Overlap of the true label with itself, brought to the grid and back: what a network
+            that makes no mistake scores.
+        kept: Volumes, and the share outside the grid.
+    """
+
+    case: str
+    dsc: float
+    kept: Kept
+
+
+def label_ceiling(
+    label: np.ndarray,
+    original: Grid,
+    grid: Grid,
+    settings: Preprocessing,
+    classes: Sequence[str],
+    case: str = "",
+) -> list[Ceiling]:
+    """Bring a true label to the grid and back.
+
+    Args:
+        label: (X, Y, Z) uint8, k for ``classes[k - 1]``, on ``original``.
+        original: The grid of the case's image.
+        grid: The network's grid.
+        settings: How labels go to the grid, and predictions back.
+        classes: Names of the classes, in network order.
+        case: Name of the case.
+
+    Returns:
+        One for each class that the label has.
+    """
+    there = resample_label(
+        label, original, grid, len(classes), settings.label, settings.antialias, settings.ties
+    )
+    back = restore(there, grid, original, settings.restoration)
+    overlap = count_voxels(label[label == back], len(classes))
+    returned = count_voxels(back, len(classes))
+    kept = kept_volumes(label, original, there, grid, classes)
+    return [
+        Ceiling(case, float(2 * same / (each.voxels + came)), each)
+        for each, same, came in zip(kept, overlap, returned, strict=True)
+        if each.voxels
+    ]
+
+
+def case_ceiling(
+    case: Case, adapter: Adapter, classes: Sequence[str], settings: Preprocessing
+) -> list[Ceiling]:
+    """As `label_ceiling`, from the files of a case.
+
+    Raises:
+        InputError: A file cannot be read, or there is nothing to centre the crop on.
+    """
+    raw = read_volume(case.label)
+    label, original = encode_label(voxels(raw), adapter, classes), Grid.of_image(raw)
+    try:
+        grid = network_grid(_seen_by_crop(case, raw, settings), settings, raw)
+    except InputError as error:
+        raise InputError(f"case {case.case}: {error}") from error
+    return label_ceiling(label, original, grid, settings, classes, case.case)
+
+
+def _seen_by_crop(case: Case, raw: sitk.Image, settings: Preprocessing) -> sitk.Image:
+    """The image, where the crop looks at its voxels; else the label map, which lies on its grid."""
+    return read_volume(case.images[0]) if settings.crop == "foreground" else raw
+
+
+def dataset_ceiling(
+    cases: Sequence[Case],
+    adapter: Adapter,
+    classes: Sequence[str],
+    settings: Preprocessing,
+    workers: int = 1,
+    done: Callable[[], None] | None = None,
+) -> list[Ceiling]:
+    """The ceilings of all cases of a dataset.
+
+    Args:
+        cases: The cases, in any order.
+        adapter: The dataset's label values.
+        classes: Names of the classes, in network order.
+        settings: Grid, crop and resampling.
+        workers: Number of processes.
+        done: Called after each case.
+
+    Raises:
+        InputError: One line for each case that cannot be used.
+    """
+    work = partial(_try_case, adapter=adapter, classes=tuple(classes), settings=settings)
+    found: list[Ceiling] = []
+    problems = []
+    for result in map_cases(work, cases, workers):
+        if isinstance(result, InputError):
+            problems.append(str(result))
+        else:
+            found += result
+        if done is not None:
+            done()
+    if problems:
+        raise InputError("\n".join(problems))
+    return found
+
+
+def _try_case(
+    case: Case, adapter: Adapter, classes: tuple[str, ...], settings: Preprocessing
+) -> list[Ceiling] | InputError:
+    """The ceiling of a case, or what is wrong with it, so that the others go on."""
+    try:
+        return case_ceiling(case, adapter, classes, settings)
+    except InputError as error:
+        return error
+
+
+def describe(ceilings: Sequence[Ceiling], classes: Sequence[str], worst: int = 3) -> list[str]:
+    """Lines that say what the grid keeps of each class, and which cases lose most.
+
+    Args:
+        ceilings: Of all cases.
+        classes: Names of the classes, in the order of the lines.
+        worst: How many cases to name for each class.
+
+    Returns:
+        A table with one line a class (cases, mean and lowest DSC, total volume on the grid against
+        the original, share outside), then the worst cases of each class.
+    """
+    wide = max(map(len, (*classes, "class")))
+    head = "cases  mean DSC  lowest DSC  volume kept  outside the grid"
+    table, named = [f"{'class':{wide}}  {head}"], []
+    for name in classes:
+        rows = [each for each in ceilings if each.kept.name == name]
+        if not rows:
+            table.append(f"{name:{wide}}  {0:5}")
+            continue
+        lowest = sorted(rows, key=lambda each: each.dsc)[:worst]
+        total = sum(each.kept.original_ml for each in rows)
+        kept = sum(each.kept.grid_ml for each in rows) / total
+        outside = sum(each.kept.outside * each.kept.original_ml for each in rows) / total
+        mean = np.mean([each.dsc for each in rows])
+        table.append(
+            f"{name:{wide}}  {len(rows):5}  {mean:8.4f}  {lowest[0].dsc:10.4f}  {kept:11.1%}"
+            f"  {outside:16.2%}"
+        )
+        named += [_worst(each) for each in lowest if each.dsc < 1]
+    return table + (["lowest:", *named] if named else [])
+
+
+def _worst(each: Ceiling) -> str:
+    kept = each.kept
+    return (
+        f"  {kept.name} of {each.case}: DSC {each.dsc:.4f}, {kept.grid_ml:.1f} of "
+        f"{kept.original_ml:.1f} ml on the grid, {kept.outside:.1%} of its voxels outside"
+    )

@@ -1,0 +1,167 @@
+"""Labelings: which maps, and which slices, a study takes out of the training truth."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dicegrad.errors import InputError, nearest
+
+FULL, PARTIAL, AS_ANNOTATED = "full", "partial", "as-annotated"
+_SHARE = re.compile(r"partial-([1-9][0-9]?)")
+WORDS = (FULL, PARTIAL, AS_ANNOTATED)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One entry of a labeling: what it takes away, and from which cases.
+
+    Attributes:
+        group: From the cases of this group; None is every case.
+        classes: These classes; none is every class.
+        share: From a share of the subjects concerned, drawn at random: the part (low, high) of
+            their random order, (0, 1) being all.
+        smallest: If given, only from this share of the cases concerned, those in which the class
+            has the smallest volume.
+        slices: If given, maps stay, and every n-th slice along z is kept: the others are ignored.
+        seed: Of the random order.
+    """
+
+    group: str | None = None
+    classes: tuple[str, ...] = ()
+    share: tuple[float, float] = (0.0, 1.0)
+    smallest: float | None = None
+    slices: int | None = None
+    seed: int = 0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Removal":
+        """Read one entry of a dataset file; `share: 0.5` is the share from 0 to 0.5."""
+        share = values.get("share", 1.0)
+        low, high = share if isinstance(share, (list, tuple)) else (0.0, share)
+        return cls(
+            group=values.get("group"),
+            classes=tuple(values.get("classes", ())),
+            share=(float(low), float(high)),
+            smallest=values.get("smallest"),
+            slices=values.get("slices"),
+            seed=values.get("seed", 0),
+        )
+
+    def check(self, where: str, classes: Sequence[str]) -> None:
+        """See that the entry makes sense for a dataset.
+
+        Raises:
+            InputError: It does not.
+        """
+        if unknown := [name for name in self.classes if name not in classes]:
+            raise InputError(
+                f"{where}: classes has {unknown[0]!r}; the classes are {', '.join(classes)}"
+                f"{nearest(unknown[0], classes)}"
+            )
+        low, high = self.share
+        if not 0 <= low < high <= 1:
+            raise InputError(
+                f"{where}: share is [{low:g}, {high:g}]; write a number above 0 and up to 1, or "
+                "[from, to] in 0 .. 1"
+            )
+        if self.slices is not None and (self.classes or self.smallest is not None):
+            raise InputError(
+                f"{where}: slices are ignored for all classes together; leave out classes and "
+                "smallest"
+            )
+
+    @property
+    def part(self) -> float:
+        """The share of the maps concerned that lose their labels; 0 if only slices go."""
+        if self.slices is not None:
+            return 0.0
+        return (self.share[1] - self.share[0]) * (1 if self.smallest is None else self.smallest)
+
+
+@dataclass(frozen=True)
+class Labeling:
+    """What one labeling takes away.
+
+    Attributes:
+        name: As in the experiment table.
+        removals: Its entries; none for `full` and `as-annotated`.
+    """
+
+    name: str
+    removals: tuple[Removal, ...] = ()
+
+    def missing_share(self, group: str, class_name: str) -> float:
+        """The share of a group's maps of a class that it takes away, at most 1."""
+        parts = [
+            removal.part
+            for removal in self.removals
+            if removal.group in (None, group)
+            and (not removal.classes or class_name in removal.classes)
+        ]
+        return min(sum(parts), 1.0)
+
+
+def make_labelings(
+    missing: Removal | None, named: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, Labeling]:
+    """The labelings that a dataset names, besides the shares of `partial`.
+
+    Args:
+        missing: What `partial` takes away; None if the dataset does not say.
+        named: The block `labelings` of its file.
+    """
+    labelings = {FULL: Labeling(FULL), AS_ANNOTATED: Labeling(AS_ANNOTATED)}
+    if missing:
+        labelings[PARTIAL] = Labeling(PARTIAL, (missing,))
+    for name, entries in named.items():
+        labelings[name] = Labeling(name, tuple(map(Removal.from_dict, entries)))
+    return labelings
+
+
+def find_labeling(name: str, known: Mapping[str, Labeling]) -> Labeling:
+    """The labeling of that name; `partial-50` is half of `partial`.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name in known:
+        return known[name]
+    if (share := _SHARE.fullmatch(name)) and PARTIAL in known:
+        (whole,) = known[PARTIAL].removals
+        part = Removal(whole.group, whole.classes, (0.0, int(share[1]) / 100))
+        return Labeling(name, (part,))
+    hint = "" if PARTIAL in known else "; `partial` needs the key `missing` of the dataset"
+    raise InputError(
+        f"labeling is {name!r}; the dataset has {', '.join(known)}"
+        + (", and shares such as partial-50" if PARTIAL in known else hint)
+        + nearest(name, known)
+    )
+
+
+def missing_share(labeling: str) -> float:
+    """How much a labeling takes away, to sort labelings by.
+
+    Args:
+        labeling: `full` and `as-annotated` are 0, `partial` is 1, `partial-<percent>` its share;
+            one that a dataset names is just below 1.
+
+    Example:
+        >>> missing_share("full"), missing_share("partial-25"), missing_share("partial")
+        (0.0, 0.25, 1.0)
+    """
+    if labeling in (FULL, AS_ANNOTATED):
+        return 0.0
+    if share := _SHARE.fullmatch(labeling):
+        return int(share[1]) / 100
+    return 1.0 if labeling == PARTIAL else 0.99
+
+
+def sort_labelings(labelings: Sequence[str] | set[str]) -> list[str]:
+    """Unique labelings, the more labels are missing the later.
+
+    Example:
+        >>> sort_labelings(["partial", "full", "partial-50", "partial"])
+        ['full', 'partial-50', 'partial']
+    """
+    return sorted(set(labelings), key=lambda name: (missing_share(name), name))

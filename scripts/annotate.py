@@ -1,0 +1,24 @@
+"""Which maps are annotated under one labeling."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dicegrad.data.cases import read_cases
+from dicegrad.logs import job
+from dicegrad.preprocessing.epsilon import class_volumes
+from dicegrad.preprocessing.labeling import annotated_maps, write_annotated
+from dicegrad.study import Labeling, Removal
+
+with job(snakemake.log[0]) as report:
+    files, params = snakemake.input, snakemake.params
+    cases, classes = read_cases(Path(files.cases)), params.classes
+    labeling = Labeling(
+        snakemake.wildcards.labeling, tuple(Removal(**removal) for removal in params.removals)
+    )
+    volumes = class_volumes(np.load(files.labels, mmap_mode="r"), len(classes))
+    annotated = annotated_maps(cases, classes, labeling, volumes)
+    names = [case.case for case in cases]
+    write_annotated(Path(snakemake.output[0]), names, classes, annotated)
+    for name, flags in zip(classes, annotated.T, strict=True):
+        report(f"{name}: annotated in {flags.sum()} of {len(flags)} cases")
