@@ -1,15 +1,23 @@
 """What weights were trained as: all that prediction needs, and what made them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from dicegrad.checksums import verify
 from dicegrad.errors import InputError
+from dicegrad.files import read_text
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.study.schemas import shown
 
-# How the label of a training case is resampled; a new image has none.
-_OF_LABELS = ("label",)
+if TYPE_CHECKING:
+    from dicegrad.data.adapter import Adapter
+    from dicegrad.study import Dataset
+
+# Of the labels of training cases; a new image has none.
+_OF_LABELS = ("label", "ties", "allow_lost")
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,44 @@ class Source:
     classes: tuple[str, ...]
     class_values: Mapping[str, tuple[int, ...]]
     preprocessing: Preprocessing
+
+    @classmethod
+    def of(cls, dataset: "Dataset", adapter: "Adapter") -> "Source":
+        """What a dataset file and the adapter of its data say."""
+        return cls(
+            adapter.channels,
+            dataset.classes,
+            {name: tuple(adapter.class_values[name]) for name in dataset.classes},
+            Preprocessing.from_dict(dataset.block("preprocessing")),
+        )
+
+    @classmethod
+    def beside(cls, arrays: Path, dataset: "Dataset") -> "Source | None":
+        """What a dataset file and `prepared.json` in the folder of the arrays say.
+
+        None where that file is missing, or is of an earlier version that does not say it.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        path = arrays / "prepared.json"
+        if not path.is_file():
+            return None
+        verify(path)
+        try:
+            about = json.loads(read_text(path))
+            known = {key: about.get(key) for key in ("channels", "class_values")}
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{path}: is damaged; delete it to prepare the cases again") from error
+        if None in known.values():
+            return None
+        return cls.from_dict(
+            {
+                **known,
+                "classes": dataset.classes,
+                "preprocessing": dataset.block("preprocessing"),
+            }
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Source":
@@ -107,27 +153,29 @@ class Trained:
         return cls(**found)
 
 
-def check_same(trained: object, given: object, differences: Mapping[str, tuple], do: str) -> None:
-    """Refuse settings that differ.
+def check_same(
+    weights: object, given: object, differences: Mapping[str, tuple[Any, Any]], remedy: str
+) -> None:
+    """Refuse settings that differ from those of some weights.
 
     Args:
-        trained: The weights, for the message.
+        weights: Their file.
         given: Where the other settings come from.
         differences: Key -> value of the weights and the other.
-        do: The remedy.
+        remedy: How to fix it.
 
     Raises:
-        InputError: The first difference.
+        InputError: One line for the first difference: both files, the key and both values.
     """
-    for key, (theirs, ours) in differences.items():
+    for key, values in differences.items():
+        theirs, ours = (shown(_plain(value)) for value in values)
         raise InputError(
-            f"{trained}: was trained with {key} {shown(plain(theirs))}, but {given} has "
-            f"{shown(plain(ours))}; {do}"
+            f"{weights}: was trained with {key} {theirs}, but {given} has {ours}; {remedy}"
         )
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:  # noqa: ANN401
     """A setting as a user writes it: lists instead of tuples."""
     if isinstance(value, Mapping):
-        return {key: plain(each) for key, each in value.items()}
-    return [plain(each) for each in value] if isinstance(value, (tuple, list)) else value
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (tuple, list)) else value
