@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from dicegrad.inputs import check_inputs
 from dicegrad.provenance import made_by
 
 Report = Callable[[object], None]  # takes a line, or what becomes one as text
-_MADE = re.compile(r"^made by dicegrad \S+ ?\S* \(code ([0-9a-f]+)\)$", re.MULTILINE)
+_MADE = re.compile(r"^made by dicegrad (\S+) ?(\S*) \(code ([0-9a-f]+)\)$", re.MULTILINE)
 # What a disk says that is full, or may not be written.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 
@@ -90,10 +91,25 @@ def _end(lines: Iterable[str]) -> None:
     sys.exit(1)
 
 
-def code_in(log: Path) -> str | None:
-    """The code that made a result, from its log; None where the log does not say."""
+@dataclass(frozen=True)
+class Made:
+    """What made a result: version, commit (empty outside a checkout) and hash of the code."""
+
+    version: str
+    commit: str
+    code: str
+
+
+def made_in(log: Path) -> Made | None:
+    """What made a result, from its log; None where the log does not say."""
     try:
         found = _MADE.search(log.read_text(errors="replace"))
     except OSError:
         return None
-    return found[1] if found else None
+    return Made(*found.groups()) if found else None
+
+
+def code_in(log: Path) -> str | None:
+    """The code that made a result, from its log; None where the log does not say."""
+    made = made_in(log)
+    return made.code if made else None
