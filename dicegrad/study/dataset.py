@@ -213,7 +213,7 @@ class Dataset:
         Raises:
             InputError: One is not; say, a misspelt group.
         """
-        named = {
+        named: dict[str, list[str]] = {
             "missing.group": [self.missing.group] if self.missing else [],
             "labelings": [
                 removal.group

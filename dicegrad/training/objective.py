@@ -19,7 +19,9 @@ from dicegrad.losses.inputs import Activation, Phi
 from dicegrad.study.experiment import Experiment
 from dicegrad.study.losses import LOSSES
 
-Objective = Callable[[Tensor, Tensor], Tensor]
+# Of logits (B, K, X, Y, Z), labels (B, X, Y, Z) and which maps are annotated, (B, C) or None.
+Objective = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+Unmasked = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Wanted:
             where each class has its epsilon, every class is taken with all of them, background's
             included, and the mean is over both.
         voxels: Of a case; what the classes leave of it is the background's epsilon.
+        has_ignored: Whether there are voxels of which no label is known.
     """
 
     experiment: Experiment
@@ -44,6 +47,7 @@ class Wanted:
     classes: tuple[str, ...]
     released: Collection[str] = ()
     voxels: int = 0
+    has_ignored: bool = False
 
     @property
     def binary(self) -> bool:
@@ -86,10 +90,11 @@ def make_objective(wanted: Wanted) -> Objective:
     """
     wanted.experiment.check(wanted.classes)
     module, _, function = LOSSES[wanted.experiment.loss].make.partition(":")
-    return getattr(import_module(module), function)(wanted)
+    loss = getattr(import_module(module), function)(wanted)
+    return lambda logits, label, annotated: loss(logits, label)
 
 
-def dice(wanted: Wanted) -> Objective:
+def dice(wanted: Wanted) -> Unmasked:
     """Dice over phi, with the switches of the authors' code where they are on."""
     epsilon = wanted.smoothing
     shared: list[float | Sequence[float]] = [epsilon]
@@ -109,7 +114,7 @@ def dice(wanted: Wanted) -> Objective:
     return _mean(terms, classes / (classes + 1) if scaled else 1)
 
 
-def dice_ce(wanted: Wanted) -> Objective:
+def dice_ce(wanted: Wanted) -> Unmasked:
     """Dice plus cross-entropy, weighted 1 each."""
     return DiceCELoss(
         wanted.phi,
@@ -119,22 +124,22 @@ def dice_ce(wanted: Wanted) -> Objective:
     )
 
 
-def cross_entropy(wanted: Wanted) -> Objective:
+def cross_entropy(wanted: Wanted) -> Unmasked:
     """Cross-entropy alone."""
     return CrossEntropyLoss(activation=wanted.activation)
 
 
-def leaf(wanted: Wanted) -> Objective:
+def leaf(wanted: Wanted) -> Unmasked:
     """Leaf Dice as released: a class without a true voxel counts as missing."""
     return LeafDiceLoss(wanted.number, activation=wanted.activation)
 
 
-def marginal(wanted: Wanted) -> Objective:
+def marginal(wanted: Wanted) -> Unmasked:
     """Marginal Dice as released: a class without a true voxel joins the background."""
     return MarginalDiceLoss(wanted.number, activation=wanted.activation)
 
 
-def _mean(terms: Sequence[DiceLoss], weight: float) -> Objective:
+def _mean(terms: Sequence[DiceLoss], weight: float) -> Unmasked:
     """One minus `weight` times the Dice of the terms, which is their mean."""
     if len(terms) == weight == 1:
         return terms[0]
