@@ -95,7 +95,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _check_dataset(options: argparse.Namespace) -> None:
     """Check the files of a dataset, then say what its grid keeps."""
-    from dicegrad.preprocessing.ceiling import dataset_ceiling, describe
+    from dicegrad.prediction.ceiling import dataset_ceiling, describe
     from dicegrad.preprocessing.settings import Preprocessing
 
     dataset = read_dataset(Path(options.what), options.configfile)

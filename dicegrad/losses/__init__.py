@@ -1,10 +1,13 @@
 """The Dice loss family, its derivative in closed form, and epsilon."""
 
-from dicegrad.losses.cross_entropy import CrossEntropyLoss, DiceCELoss
-from dicegrad.losses.dice import DiceLoss, dice_gradient, dice_loss, soft_dice
+from dicegrad.losses.cross_entropy import CrossEntropyLoss
+from dicegrad.losses.dice import DiceLoss
+from dicegrad.losses.dice_ce import DiceCELoss
 from dicegrad.losses.epsilon import epsilon_heuristic, solve_epsilon
+from dicegrad.losses.functional import dice_gradient, dice_loss, soft_dice
 from dicegrad.losses.missing import LeafDiceLoss, MarginalDiceLoss
-from dicegrad.losses.variants import GeneralizedDiceLoss, SoftJaccardLoss
+from dicegrad.losses.overlap import SoftJaccardLoss, TverskyLoss
+from dicegrad.losses.variants import GeneralizedDiceLoss
 
 __all__ = [
     "CrossEntropyLoss",
@@ -14,6 +17,7 @@ __all__ = [
     "LeafDiceLoss",
     "MarginalDiceLoss",
     "SoftJaccardLoss",
+    "TverskyLoss",
     "dice_gradient",
     "dice_loss",
     "epsilon_heuristic",

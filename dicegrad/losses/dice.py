@@ -6,21 +6,20 @@ import torch
 from torch import Tensor, nn
 
 from dicegrad.errors import InputError
-from dicegrad.losses.inputs import Activation, Norm, PerClass, Phi, as_truth, check_settings
+from dicegrad.losses.inputs import Activation, Norm, PerClass, Phi, check_settings
+from dicegrad.losses.label_sets import LabelSets
+from dicegrad.losses.masks import Masks, Unannotated, make_mask_settings
 from dicegrad.losses.reduction import (
+    Output,
     Reduction,
     fraction,
     loss_and_coefficients,
     make_reduction,
-    mean_loss,
+    pool,
+    reduce_loss,
+    subset_weight,
 )
-from dicegrad.losses.sums import (
-    differentiable_sums,
-    needs_plain,
-    overlap_gradient,
-    overlap_sums,
-    plain_sums,
-)
+from dicegrad.losses.sums import needs_plain, overlap_gradient, overlap_sums, plain_sums
 from dicegrad.losses.tiles import working_dtype
 
 if TYPE_CHECKING:
@@ -45,8 +44,18 @@ class DiceLoss(nn.Module):
         weight: With "I" and "BI", one factor of at least 0 per class, applied to 1 - Dice before
             the mean (the mean is not divided by the weights).
         process_group: With "BI" and "BCI", the processes of data-parallel training whose batches
-            count as one, such as ``torch.distributed.group.WORLD``. None reduces over the batch of
-            this process alone.
+            count as one: "world", or a group that ``torch.distributed.new_group`` returned. None
+            reduces over the batch of this process alone, as "I" and "CI" always do.
+        ignore_index: A value of the label map whose voxels are ignored, as those of ``mask`` are.
+        unannotated: What a map that is not annotated is. "ignored": it leaves the sums and the
+            mean. Where a softmax is followed by a Dice of the background, background is then
+            "background or one of the classes that are not annotated", whose probability is
+            q = p_0 + sum of p_c over these classes. "marginal": the same, and q takes part in any
+            case; without an activation, the channels are taken for a distribution.
+        label_sets: Values of the label map that stand for a set of channels, as in
+            ``{255: (1, 3)}``. In a case where a set occurs, the map of the union stands in place
+            of those of its classes. Needs ``unannotated="marginal"``.
+        reduction: "mean" over the subsets, "sum", or "none" for one value per subset.
 
     Raises:
         InputError: If a setting is not allowed; the message names what came and what is.
@@ -58,6 +67,9 @@ class DiceLoss(nn.Module):
         >>> y = torch.ones(2, 8, 8, 6, dtype=torch.uint8)
         >>> round(loss(y_pred, y).item(), 4)
         0.9
+        >>> annotated = torch.tensor([[True, True, False, False]] * 2)  # classes 2, 3: not drawn
+        >>> round(loss(y_pred, y, annotated).item(), 4)  # of background 0, of class 1 0.4
+        0.8
     """
 
     def __init__(
@@ -69,39 +81,87 @@ class DiceLoss(nn.Module):
         include_background: bool = True,
         norm: Norm = "l1",
         weight: PerClass | None = None,
-        process_group: "ProcessGroup | None" = None,
+        process_group: "ProcessGroup | str | None" = None,
+        ignore_index: int | None = None,
+        unannotated: Unannotated = "ignored",
+        label_sets: LabelSets | None = None,
+        reduction: Output = "mean",
     ) -> None:
         super().__init__()
         check_settings(phi, activation, norm)
-        self.reduction = make_reduction(phi, epsilon, include_background, weight, process_group)
+        self.reduction = make_reduction(
+            phi, epsilon, include_background, weight, process_group, reduction
+        )
+        self.masks = make_mask_settings(
+            activation, include_background, ignore_index, unannotated, label_sets
+        )
         self.activation = activation
         self.norm = norm
 
-    def forward(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        """Return the loss, a scalar in [0, 1] (float32, or float64 for float64 input).
+    def forward(
+        self,
+        y_pred: Tensor,
+        y: Tensor,
+        annotated: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        case_weight: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss, in [0, 1] (float32, or float64 for float64 input).
 
         Args:
             y_pred: Shape (B, C, *spatial), 2-D or 3-D; probabilities in [0, 1] or logits.
             y: Label map of shape (B, *spatial) or (B, 1, *spatial), or one map per class of shape
                 (B, C, *spatial) with values in [0, 1]. In a label map channel c stands for label
                 c; if C is 1, the channel stands for label 1 and the only other label is 0.
+            annotated: Which maps are annotated: bool of shape (B, C), or (B, C - 1) for the
+                foreground, where channel 0 is background. None: all of them.
+            mask: 0 where a voxel is ignored; shape (B, 1, *spatial) or (B, *spatial). What y holds
+                there does not matter.
+            case_weight: How often each case counts, of at least 0, shape (B,): a weight of 2 is
+                the case twice in the batch, 0 is a batch without it.
+
+        Returns:
+            A scalar, or with ``reduction="none"`` one value per subset, of the shape that
+            `soft_dice` returns. It is 0, with gradient 0, where no map is annotated.
 
         Raises:
             InputError: If shape, dtype, device or range do not fit; the message names what came.
         """
         self.reduction.check(y_pred, self.activation)
-        truth = as_truth(y_pred, y)
+        truth, masks = self.masks.read(y_pred, y, annotated, mask, case_weight)
         if needs_plain(truth):
-            return _plain_loss(y_pred, truth, self.activation, self.norm, self.reduction)
-        return _ClosedForm.apply(y_pred, truth, self.activation, self.norm, self.reduction)
+            return plain_loss(y_pred, truth, self.activation, self.norm, self.reduction, masks)
+        return _ClosedForm.apply(
+            y_pred,
+            truth,
+            *masks.over_voxels,
+            masks.share,
+            self.activation,
+            self.norm,
+            self.reduction,
+        )
 
     def extra_repr(self) -> str:
         """Show the settings in the module's text."""
-        r = self.reduction
-        return (
-            f"phi={r.phi!r}, epsilon={r.epsilon}, activation={self.activation!r}, "
-            f"include_background={r.include_background}, norm={self.norm!r}, weight={r.weight}"
-        )
+        return f"{describe(self.reduction, self.masks)}, norm={self.norm!r}"
+
+
+def describe(reduction: Reduction, masks: Any) -> str:  # noqa: ANN401
+    """The settings as they were given; those that are seldom used only where they are."""
+    text = (
+        f"phi={reduction.phi!r}, epsilon={reduction.epsilon}, activation={masks.activation!r}, "
+        f"include_background={reduction.include_background}, weight={reduction.weight}"
+    )
+    seldom = {
+        "process_group": (reduction.process_group, None),
+        "ignore_index": (masks.ignore_index, None),
+        "unannotated": (masks.unannotated, "ignored"),
+        "label_sets": (masks.label_sets, None),
+        "reduction": (reduction.output, "mean"),
+    }
+    used = [f", {name}={value!r}" for name, (value, usual) in seldom.items() if value != usual]
+    return text + "".join(used)
 
 
 class _ClosedForm(torch.autograd.Function):
@@ -112,161 +172,56 @@ class _ClosedForm(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401
         y_pred: Tensor,
         y: Tensor,
+        mask: Tensor | None,
+        ignore_index: int | None,
+        into: Tensor | None,
+        share: Tensor | None,
         activation: str | None,
         norm: str,
         reduction: Reduction,
     ) -> Tensor:
-        sums = overlap_sums(y_pred, y, activation, norm)
-        loss, coefficients = loss_and_coefficients(sums, reduction)
-        ctx.save_for_backward(y_pred, y, coefficients)
-        ctx.settings = activation, norm, reduction
+        masks = Masks(mask, ignore_index, into)
+        sums = overlap_sums(y_pred, y, activation, norm, masks)
+        loss, coefficients = loss_and_coefficients(sums, reduction, share)
+        ctx.save_for_backward(y_pred, y, coefficients, mask, into, share)
+        ctx.settings = activation, norm, reduction, ignore_index
         return torch.as_tensor(loss, dtype=working_dtype(y_pred))
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        y_pred, y, coefficients = ctx.saved_tensors
+        y_pred, y, coefficients, mask, into, share = ctx.saved_tensors
+        activation, norm, reduction, ignore_index = ctx.settings
+        masks = Masks(mask, ignore_index, into, share)
         if torch.is_grad_enabled():  # a second derivative is wanted: let autograd see the formula
-            loss = _plain_loss(y_pred, y, *ctx.settings)
+            loss = plain_loss(y_pred, y, activation, norm, reduction, masks)
             (gradient,) = torch.autograd.grad(loss, y_pred, upstream, create_graph=True)
         else:
-            activation, norm, _ = ctx.settings
-            gradient = overlap_gradient(y_pred, y, activation, norm, upstream * coefficients)
-        return gradient, None, None, None, None
+            if upstream.ndim == 2:  # one value per subset; a background left out has none
+                upstream = torch.nn.functional.pad(
+                    upstream.expand(-1, coefficients.shape[2] - reduction.first),
+                    (reduction.first, 0),
+                )
+            coefficients = upstream * coefficients
+            gradient = overlap_gradient(y_pred, y, activation, norm, coefficients, masks)
+        return gradient, *[None] * 8
 
 
-def _plain_loss(
-    y_pred: Tensor, y: Tensor, activation: str | None, norm: str, reduction: Reduction
+def plain_loss(
+    y_pred: Tensor,
+    y: Tensor,
+    activation: str | None,
+    norm: str,
+    reduction: Reduction,
+    masks: Masks,
 ) -> Tensor:
     """Eq. 3 as autograd and the compiler see it."""
-    if reduction.process_group is not None and "B" in reduction.phi:
+    if reduction.shared:
         raise InputError(
             "process_group is set, and a batch over several processes has no second derivative, no "
             "gradient for y and no compiled form: leave the loss out of torch.compile, detach y"
         )
-    numerator, denominator = fraction(plain_sums(y_pred, y, activation, norm), reduction)
-    return mean_loss(numerator / denominator, reduction)
-
-
-def dice_loss(
-    y_pred: Tensor,
-    y: Tensor,
-    phi: Phi = "I",
-    epsilon: PerClass = 1e-7,
-    *,
-    activation: Activation | None = None,
-    include_background: bool = True,
-    norm: Norm = "l1",
-    weight: PerClass | None = None,
-) -> Tensor:
-    """Return the Dice loss (Eq. 3), a scalar in [0, 1].
-
-    Args:
-        y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
-        y: Label map or maps per class, as for `DiceLoss.forward`.
-        phi: The reduction, as for `DiceLoss`.
-        epsilon: Smoothing term in voxels, as for `DiceLoss`.
-        activation: As for `DiceLoss`.
-        include_background: As for `DiceLoss`.
-        norm: As for `DiceLoss`.
-        weight: As for `DiceLoss`.
-
-    Raises:
-        InputError: As for `DiceLoss` and `DiceLoss.forward`.
-    """
-    loss = DiceLoss(
-        phi,
-        epsilon,
-        activation=activation,
-        include_background=include_background,
-        norm=norm,
-        weight=weight,
-    )
-    return loss(y_pred, y)
-
-
-def soft_dice(
-    y_pred: Tensor,
-    y: Tensor,
-    phi: Phi = "I",
-    epsilon: PerClass = 1e-7,
-    *,
-    activation: Activation | None = None,
-    include_background: bool = True,
-    norm: Norm = "l1",
-) -> Tensor:
-    """Return the soft Dice of every subset (the fraction in Eq. 3).
-
-    Args:
-        y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
-        y: Label map or maps per class, as for `DiceLoss.forward`.
-        phi: The reduction.
-        epsilon: Smoothing term in voxels, as for `DiceLoss`.
-        activation: As for `DiceLoss`.
-        include_background: As for `DiceLoss`.
-        norm: As for `DiceLoss`.
-
-    Returns:
-        Values in (0, 1]; shape (B, C) for "I", (B, 1) for "CI", (1, C) for "BI", (1, 1) for "BCI",
-        with C one less if the background is left out.
-
-    Raises:
-        InputError: As for `DiceLoss` and `DiceLoss.forward`.
-
-    Example:
-        >>> import torch
-        >>> y = torch.tensor([[[0, 0, 1, 1]]])
-        >>> soft_dice(torch.tensor([[[[0.0, 0.0, 1.0, 0.0]]]]), y)
-        tensor([[0.6667]])
-    """
-    check_settings(phi, activation, norm)
-    reduction = make_reduction(phi, epsilon, include_background)
-    reduction.check(y_pred, activation)
-    sums = differentiable_sums(y_pred, as_truth(y_pred, y), activation, norm)
-    numerator, denominator = fraction(sums, reduction)
-    return (numerator / denominator).to(working_dtype(y_pred))
-
-
-def dice_gradient(
-    y_pred: Tensor,
-    y: Tensor,
-    phi: Phi = "I",
-    epsilon: PerClass = 1e-7,
-    *,
-    activation: Activation | None = None,
-    include_background: bool = True,
-    norm: Norm = "l1",
-    weight: PerClass | None = None,
-) -> Tensor:
-    """Return the derivative of the Dice loss by every value of y_pred (Eq. 4).
-
-    Args:
-        y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
-        y: Label map or maps per class, as for `DiceLoss.forward`.
-        phi: The reduction.
-        epsilon: Smoothing term in voxels, as for `DiceLoss`.
-        activation: As for `DiceLoss`; with an activation the derivative is by the logits.
-        include_background: As for `DiceLoss`.
-        norm: As for `DiceLoss`.
-        weight: As for `DiceLoss`.
-
-    Returns:
-        Shape and dtype of y_pred. Without an activation, with "l1" and a binary y, it takes two
-        values per subset: one where y is 1, one where y is 0.
-
-    Raises:
-        InputError: As for `DiceLoss` and `DiceLoss.forward`.
-
-    Example:
-        >>> import torch
-        >>> y = torch.tensor([[[0, 0, 1, 1]]])
-        >>> dice_gradient(torch.tensor([[[[0.0, 0.0, 1.0, 0.0]]]]), y).flatten()
-        tensor([ 0.2222,  0.2222, -0.4444, -0.4444])
-    """
-    check_settings(phi, activation, norm)
-    reduction = make_reduction(phi, epsilon, include_background, weight)
-    reduction.check(y_pred, activation)
-    truth = as_truth(y_pred, y)
-    with torch.no_grad():
-        sums = overlap_sums(y_pred, truth, activation, norm)
-        _, coefficients = loss_and_coefficients(sums, reduction)
-        return overlap_gradient(y_pred, truth, activation, norm, coefficients)
+    share = masks.share
+    sums = plain_sums(y_pred, y, activation, norm, masks)
+    numerator, denominator = fraction(pool(sums, reduction, share), reduction)
+    weight = None if share is None else subset_weight(share, reduction)
+    return reduce_loss(numerator / denominator, reduction, weight).to(sums.dtype)

@@ -157,7 +157,13 @@ def as_plain(tensor: Tensor) -> Tensor:
     return tensor.as_subclass(Tensor)
 
 
-def check_values(y_pred: Tensor, y: Tensor, volumes: Tensor, extremes: list[Tensor]) -> None:
+def check_values(
+    y_pred: Tensor,
+    y: Tensor,
+    volumes: Tensor,
+    extremes: list[Tensor],
+    kept: Tensor | None = None,
+) -> None:
     """Raise unless every label has a channel and soft values lie in [0, 1], but for rounding.
 
     NaN passes: the loss is NaN then, and a gradient scaler skips the step.
@@ -167,38 +173,49 @@ def check_values(y_pred: Tensor, y: Tensor, volumes: Tensor, extremes: list[Tens
         y: Label map (B, *spatial) or maps per class (B, C, *spatial).
         volumes: Sums of the truth, shape (B, C).
         extremes: Lowest and highest values of what should lie in [0, 1], of any shape.
+        kept: (B, *spatial) bool, the voxels that are not ignored; None is all of them.
 
     Raises:
         InputError: On the CPU. On CUDA a device-side assertion is queued, so that nothing waits;
             other devices are not checked.
     """
     counted = y.ndim < y_pred.ndim and y_pred.shape[1] > 1
+    voxels = y.numel() if kept is None or not counted else torch.count_nonzero(kept)
     if y_pred.device.type == "cpu":
-        inside = not counted or volumes.sum().item() == y.numel()
+        inside = not counted or volumes.sum().item() == int(voxels)
         for value in extremes:
             inside = inside and not (value.item() < -_SLACK or value.item() > 1 + _SLACK)
         if not inside:
-            _raise_range(y_pred, y)
+            _raise_range(y_pred, y, kept)
     if y_pred.device.type != "cuda":
         return
     if counted:
-        torch._assert_async(volumes.sum() == y.numel(), "y holds a label without a channel")
+        torch._assert_async(volumes.sum() == voxels, "y holds a label without a channel")
     for values in extremes:
         inside = ~((values < -_SLACK) | (values > 1 + _SLACK)).any()
         torch._assert_async(inside, "y_pred or y holds values outside [0, 1]")
 
 
-def check_labels(y_pred: Tensor, y: Tensor) -> None:
-    """Raise an ``InputError`` unless every label of a label map on the CPU has a channel."""
+def check_labels(y_pred: Tensor, y: Tensor, kept: Tensor | None = None) -> None:
+    """Raise an ``InputError`` unless every kept label of a map on the CPU has a channel."""
     if y.device.type == "cpu" and y.dtype != torch.bool and y.ndim < y_pred.ndim:
-        lowest, highest = torch.aminmax(y)
+        inside = y if kept is None else y[kept]
+        if inside.numel() == 0:
+            return
+        lowest, highest = torch.aminmax(inside)
         if lowest < 0 or highest > max(y_pred.shape[1] - 1, 1):
-            _raise_range(y_pred, y)
+            _raise_range(y_pred, inside, labels=True)
 
 
-def _raise_range(y_pred: Tensor, y: Tensor) -> None:
+def _raise_range(
+    y_pred: Tensor, y: Tensor, kept: Tensor | None = None, *, labels: bool | None = None
+) -> None:
     """Say which of the two holds what is not allowed."""
-    labels, channels = y.ndim < y_pred.ndim, y_pred.shape[1]
+    labels = y.ndim < y_pred.ndim if labels is None else labels
+    channels = y_pred.shape[1]
+    if kept is not None:
+        y_pred = y_pred.movedim(1, -1)[kept]
+        y = y[kept] if labels else y.movedim(1, -1)[kept]
     lowest, highest = y.min().item(), y.max().item()
     most = max(channels - 1, 1) if labels else 1
     if lowest < -_SLACK or highest > most + _SLACK:

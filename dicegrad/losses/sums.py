@@ -16,10 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dicegrad.losses.inputs import as_plain, check_values
+from dicegrad.losses.masks import EVERYTHING, Masks
 from dicegrad.losses.tiles import tiled_gradient, tiled_sums, working_dtype
 
 
-def overlap_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -> Tensor:
+def overlap_sums(
+    y_pred: Tensor, y: Tensor, activation: str | None, norm: str, masks: Masks = EVERYTHING
+) -> Tensor:
     """Sum the intersection, the prediction and the truth over the voxels, without a gradient.
 
     Args:
@@ -27,10 +30,11 @@ def overlap_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -
         y: Label map (B, *spatial) or maps per class (B, C, *spatial), see `inputs.as_truth`.
         activation: None, "sigmoid" or "softmax" (over the channels).
         norm: "l1" sums p and y; "l2" sums their squares.
+        masks: The voxels that are left out, and the channels that are merged after the activation.
 
     Returns:
         Shape (3, B, C), float64 (float32 where the device has no float64): sum of y p, sum of p
-        (or p^2), sum of y (or y^2).
+        (or p^2), sum of y (or y^2). They are 0 for a channel that is merged into another.
 
     Raises:
         InputError: If a label has no channel, or if probabilities or maps per class leave [0, 1].
@@ -40,8 +44,8 @@ def overlap_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -
     y_pred = as_plain(y_pred)
     fused = _fused() if y_pred.is_cuda else None
     first_pass = fused.fused_sums if fused and fused.fits(y_pred, y) else tiled_sums
-    sums, extremes = first_pass(y_pred, y, activation, norm)
-    check_values(y_pred, y, sums[2], extremes)
+    sums, extremes = first_pass(y_pred, y, activation, norm, *masks.over_voxels)
+    check_values(y_pred, y, sums[2], extremes, masks.kept(y))
     return sums
 
 
@@ -51,6 +55,7 @@ def overlap_gradient(
     activation: str | None,
     norm: str,
     coefficients: Tensor,
+    masks: Masks = EVERYTHING,
 ) -> Tensor:
     """Gradient with respect to y_pred of a loss that is known by its derivatives to the sums.
 
@@ -60,36 +65,63 @@ def overlap_gradient(
         activation: As for `overlap_sums`.
         norm: As for `overlap_sums`.
         coefficients: Derivatives of the loss by the first and the second sum, shape (2, B, C).
+        masks: As for `overlap_sums`.
 
     Returns:
-        Shape and dtype of y_pred. Before the activation it is, for "l1",
-        ``coefficients[0] * y + coefficients[1]``: affine in y, two values for a binary y. For "l2"
-        the second term is ``2 * coefficients[1] * p``.
+        Shape and dtype of y_pred, exactly 0 at ignored voxels. Before the activation it is, for
+        "l1", ``coefficients[0] * y + coefficients[1]``: affine in y, two values for a binary y.
+        For "l2" the second term is ``2 * coefficients[1] * p``. A merged channel has the gradient of the
+        channel that it joins.
     """
     y_pred = as_plain(y_pred)
     fused = _fused() if y_pred.is_cuda else None
     second_pass = fused.fused_gradient if fused and fused.fits(y_pred, y) else tiled_gradient
-    return second_pass(y_pred, y, activation, norm, coefficients)
+    return second_pass(y_pred, y, activation, norm, coefficients, *masks.over_voxels)
 
 
-def plain_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -> Tensor:
+def plain_sums(
+    y_pred: Tensor, y: Tensor, activation: str | None, norm: str, masks: Masks = EVERYTHING
+) -> Tensor:
     """`overlap_sums` as a plain formula, differentiable any number of times, in y as well.
 
     It is what a second derivative, a gradient for y and `torch.compile` go through. It keeps
     probabilities and one-hot maps, and checks no value.
     """
-    p = probabilities(y_pred, activation)
-    truth = maps_per_class(y, p).flatten(2)
-    p = p.flatten(2)
+    p, truth = plain_maps(y_pred, y, activation, masks)
+    p, truth = p.flatten(2), truth.flatten(2)
     predicted, true = (p, truth) if norm == "l1" else (p * p, truth * truth)
     return torch.stack([(p * truth).sum(-1), predicted.sum(-1), true.sum(-1)])
 
 
-def differentiable_sums(y_pred: Tensor, y: Tensor, activation: str | None, norm: str) -> Tensor:
+def plain_maps(
+    y_pred: Tensor, y: Tensor, activation: str | None, masks: Masks
+) -> tuple[Tensor, Tensor]:
+    """Probabilities and truth of every channel, masked and merged, shape (B, C, *spatial)."""
+    p, kept = probabilities(y_pred, activation), masks.kept(y)
+    if kept is not None and y.ndim < p.ndim:
+        y = y.masked_fill(~kept, 0)  # what is ignored may have no channel
+    truth = maps_per_class(y, p)
+    if kept is not None:
+        left_out = ~kept.unsqueeze(1)
+        p, truth = p.masked_fill(left_out, 0), truth.masked_fill(left_out, 0)
+    if masks.into is None:
+        return p, truth
+    return merge(p, masks.into), merge(truth, masks.into)
+
+
+def merge(maps: Tensor, into: Tensor) -> Tensor:
+    """Add every channel to the one that it goes into; 0 is left of a channel that moved."""
+    moves = F.one_hot(into, maps.shape[1]).to(maps.dtype)  # (B, from, to)
+    return torch.einsum("bcv,bct->btv", maps.flatten(2), moves).view(maps.shape)
+
+
+def differentiable_sums(
+    y_pred: Tensor, y: Tensor, activation: str | None, norm: str, masks: Masks = EVERYTHING
+) -> Tensor:
     """`overlap_sums` with a gradient for y_pred that needs no graph over the voxels."""
     if needs_plain(y):
-        return plain_sums(y_pred, y, activation, norm)
-    return _OverlapSums.apply(y_pred, y, activation, norm)
+        return plain_sums(y_pred, y, activation, norm, masks)
+    return _OverlapSums.apply(y_pred, y, *masks.over_voxels, activation, norm)
 
 
 def needs_plain(y: Tensor) -> bool:
@@ -103,22 +135,27 @@ class _OverlapSums(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401
         y_pred: Tensor,
         y: Tensor,
+        mask: Tensor | None,
+        ignore_index: int | None,
+        into: Tensor | None,
         activation: str | None,
         norm: str,
     ) -> Tensor:
-        ctx.save_for_backward(y_pred, y)
-        ctx.settings = activation, norm
-        return overlap_sums(y_pred, y, activation, norm)
+        ctx.save_for_backward(y_pred, y, mask, into)
+        ctx.settings = activation, norm, ignore_index
+        return overlap_sums(y_pred, y, activation, norm, Masks(mask, ignore_index, into))
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        y_pred, y = ctx.saved_tensors
+        y_pred, y, mask, into = ctx.saved_tensors
+        activation, norm, ignore_index = ctx.settings
+        masks = Masks(mask, ignore_index, into)
         if torch.is_grad_enabled():  # a second derivative is wanted
-            sums = plain_sums(y_pred, y, *ctx.settings).to(upstream.dtype)
+            sums = plain_sums(y_pred, y, activation, norm, masks).to(upstream.dtype)
             (gradient,) = torch.autograd.grad(sums, y_pred, upstream, create_graph=True)
         else:
-            gradient = overlap_gradient(y_pred, y, *ctx.settings, upstream[:2])
-        return gradient, None, None, None
+            gradient = overlap_gradient(y_pred, y, activation, norm, upstream[:2], masks)
+        return gradient, None, None, None, None, None, None
 
 
 def probabilities(y_pred: Tensor, activation: str | None) -> Tensor:

@@ -1,66 +1,26 @@
-"""Relatives of the Dice loss: the generalised Dice loss and the soft Jaccard loss."""
+"""The generalised Dice loss: classes pooled, each weighted by its inverse true volume."""
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from dicegrad.losses.inputs import Activation, Norm, PerClass, Phi, as_truth, check_choice
-from dicegrad.losses.inputs import check_settings as check_words
-from dicegrad.losses.reduction import fraction, make_reduction, mean_loss, per_class, pool
+from dicegrad.losses.dice import describe
+from dicegrad.losses.inputs import Activation, check_choice, check_settings
+from dicegrad.losses.label_sets import LabelSets
+from dicegrad.losses.masks import Unannotated, make_mask_settings
+from dicegrad.losses.reduction import (
+    Output,
+    fraction,
+    make_reduction,
+    pool,
+    reduce_loss,
+    subset_weight,
+)
 from dicegrad.losses.sums import differentiable_sums
 from dicegrad.losses.tiles import working_dtype
 
 Weighting = Literal["square", "simple", "uniform"]
-
-
-class SoftJaccardLoss(nn.Module):
-    """One minus the mean soft Jaccard, (I + epsilon) / (P + T - I + epsilon), over phi's subsets.
-
-    I is the intersection, P the predicted and T the true volume of a subset.
-
-    Args:
-        phi: The reduction, as for `DiceLoss`.
-        epsilon: Smoothing term in voxels, finite and above 0; one number or one per class.
-        activation: None if y_pred holds probabilities, "sigmoid" or "softmax" if it holds logits.
-        include_background: If False, channel 0 is left out of every sum and of the mean.
-        norm: "l1" takes the prediction itself for its volume, "l2" its square.
-
-    Raises:
-        InputError: If a setting is not allowed.
-    """
-
-    def __init__(
-        self,
-        phi: Phi = "I",
-        epsilon: PerClass = 1e-7,
-        *,
-        activation: Activation | None = None,
-        include_background: bool = True,
-        norm: Norm = "l1",
-    ) -> None:
-        super().__init__()
-        check_words(phi, activation, norm)
-        self.reduction = make_reduction(phi, epsilon, include_background)
-        self.activation, self.norm = activation, norm
-
-    def forward(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        """Return the loss, a scalar in [0, 1].
-
-        Args:
-            y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
-            y: Label map or maps per class, as for `DiceLoss.forward`.
-
-        Raises:
-            InputError: As for `DiceLoss.forward`.
-        """
-        self.reduction.check(y_pred, self.activation)
-        sums = differentiable_sums(y_pred, as_truth(y_pred, y), self.activation, self.norm)
-        intersection, predicted, true = pool(sums, self.reduction)
-        epsilon = per_class(self.reduction.epsilon, sums)
-        union = predicted + true - intersection
-        jaccard = (intersection + epsilon) / (union + epsilon)
-        return mean_loss(jaccard, self.reduction).to(working_dtype(y_pred))
 
 
 class GeneralizedDiceLoss(nn.Module):
@@ -77,6 +37,10 @@ class GeneralizedDiceLoss(nn.Module):
             A class without a true voxel gets the largest weight of the others.
         activation: None if y_pred holds probabilities, "sigmoid" or "softmax" if it holds logits.
         include_background: If False, channel 0 is left out of every sum.
+        ignore_index: As for `DiceLoss`.
+        unannotated: As for `DiceLoss`.
+        label_sets: As for `DiceLoss`.
+        reduction: As for `DiceLoss`.
 
     Raises:
         InputError: If a setting is not allowed.
@@ -90,33 +54,61 @@ class GeneralizedDiceLoss(nn.Module):
         weighting: Weighting = "square",
         activation: Activation | None = None,
         include_background: bool = True,
+        ignore_index: int | None = None,
+        unannotated: Unannotated = "ignored",
+        label_sets: LabelSets | None = None,
+        reduction: Output = "mean",
     ) -> None:
         super().__init__()
-        check_words("I", activation, "l1")
+        check_settings("I", activation, "l1")
         check_choice("phi", phi, ("CI", "BCI"))
         check_choice("weighting", weighting, ("square", "simple", "uniform"))
-        self.reduction = make_reduction(phi, epsilon, include_background)
+        self.reduction = make_reduction(phi, epsilon, include_background, output=reduction)
+        self.masks = make_mask_settings(
+            activation, include_background, ignore_index, unannotated, label_sets
+        )
         self.weighting, self.activation = weighting, activation
 
-    def forward(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        """Return the loss, a scalar in [0, 1].
+    def forward(
+        self,
+        y_pred: Tensor,
+        y: Tensor,
+        annotated: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        case_weight: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss, in [0, 1]; shapes and errors as for `DiceLoss.forward`.
 
         Args:
             y_pred: Shape (B, C, *spatial), as for `DiceLoss.forward`.
             y: Label map or maps per class, as for `DiceLoss.forward`.
+            annotated: Which maps are annotated, as for `DiceLoss.forward`.
+            mask: 0 where a voxel is ignored, as for `DiceLoss.forward`.
+            case_weight: How often each case counts, as for `DiceLoss.forward`.
 
         Raises:
             InputError: As for `DiceLoss.forward`.
         """
-        self.reduction.check(y_pred, self.activation)
-        sums = differentiable_sums(y_pred, as_truth(y_pred, y), self.activation, "l1")
-        if self.reduction.phi == "BCI":
+        reduction, share = self.reduction, None
+        reduction.check(y_pred, self.activation)
+        truth, masks = self.masks.read(y_pred, y, annotated, mask, case_weight)
+        sums = differentiable_sums(y_pred, truth, self.activation, "l1", masks)
+        weight = None
+        if masks.share is not None:
+            share, weight = masks.share, subset_weight(masks.share, reduction)
+            sums = sums * (share if reduction.phi == "BCI" else (share > 0) * 1.0)
+        if reduction.phi == "BCI":
             sums = sums.sum(1, keepdim=True)
-        true = sums[2, :, self.reduction.first :].detach()
-        weight = torch.zeros_like(sums[2])
-        weight[:, self.reduction.first :] = _volume_weights(true, self.weighting)
-        twice, total = fraction(sums * weight, self.reduction)
-        return mean_loss(twice / total, self.reduction).to(working_dtype(y_pred))
+        true = sums[2, :, reduction.first :].detach()
+        class_weight = torch.zeros_like(sums[2])
+        class_weight[:, reduction.first :] = _volume_weights(true, self.weighting)
+        twice, total = fraction(pool(sums * class_weight, reduction), reduction)
+        return reduce_loss(twice / total, reduction, weight).to(working_dtype(y_pred))
+
+    def extra_repr(self) -> str:
+        """Show the settings in the module's text."""
+        return f"{describe(self.reduction, self.masks)}, weighting={self.weighting!r}"
 
 
 def _volume_weights(true: Tensor, weighting: str) -> Tensor:

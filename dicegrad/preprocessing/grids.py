@@ -56,10 +56,11 @@ class Grid:
         image.SetDirection(self.direction)
         return image
 
-    def point(self, index: Sequence[float]) -> tuple[float, ...]:
+    def point(self, index: Sequence[float]) -> tuple[float, float, float]:
         """Where a continuous voxel index lies, in mm."""
         axes = np.reshape(self.direction, (3, 3))
-        return tuple((self.origin + axes @ (np.asarray(index) * self.spacing)).tolist())
+        x, y, z = (self.origin + axes @ (np.asarray(index) * self.spacing)).tolist()
+        return x, y, z
 
     def positions(self, other: "Grid") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where the voxels of an aligned grid lie on this one.
@@ -101,7 +102,8 @@ def bounding_box(volume: np.ndarray, margin: int = 0) -> tuple[slice, slice, sli
         if len(found) == 0:
             return slice(0), slice(0), slice(0)
         box.append(slice(max(found[0] - margin, 0), min(found[-1] + 1 + margin, len(line))))
-    return tuple(box)
+    x, y, z = box
+    return x, y, z
 
 
 def centre_of_mass(mask: np.ndarray) -> tuple[int, int, int]:
@@ -114,10 +116,11 @@ def centre_of_mass(mask: np.ndarray) -> tuple[int, int, int]:
     hits = mask[box] != 0
     total = np.count_nonzero(hits)
     counts = (hits.sum(axis=tuple({0, 1, 2} - {a})) for a in range(3))
-    return tuple(
+    x, y, z = (
         int(count @ np.arange(edge.start, edge.stop) // total)
         for count, edge in zip(counts, box, strict=True)
     )
+    return x, y, z
 
 
 def network_grid(
@@ -148,8 +151,9 @@ def network_grid(
         axes = _around(_centre(image, settings.crop, label), original, settings)
     else:
         axes = _centred(original, settings)
-    spacing, offset = zip(*axes, strict=True)
-    return Grid(settings.size, spacing, original.point(offset), original.direction)
+    (x, first_x), (y, first_y), (z, first_z) = axes
+    origin = original.point((first_x, first_y, first_z))
+    return Grid(settings.size, (x, y, z), origin, original.direction)
 
 
 def _centre(image: sitk.Image, crop: str, label: sitk.Image | None) -> tuple[int, int, int]:
@@ -195,12 +199,15 @@ def covering_grid(original: Grid, grid: Grid) -> tuple[Grid, tuple[int, int, int
     Returns:
         That grid, and the index of its first voxel on ``grid`` (negative where it starts earlier).
     """
-    starts, sizes = [], []
+    starts: list[int] = []
+    sizes: list[int] = []
     for axis, positions in enumerate(original.positions(grid)):
         step = grid.spacing[axis] / original.spacing[axis]
         first = int(np.ceil(-positions[0] / step - TOLERANCE))
         last = int(np.floor((original.size[axis] - 1 - positions[0]) / step + TOLERANCE))
         starts.append(first)
         sizes.append(max(last - first + 1, 1))
-    covering = Grid(tuple(sizes), grid.spacing, grid.point(starts), grid.direction)
-    return covering, tuple(starts)
+    x, y, z = sizes
+    covering = Grid((x, y, z), grid.spacing, grid.point(starts), grid.direction)
+    x, y, z = starts
+    return covering, (x, y, z)

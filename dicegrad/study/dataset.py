@@ -214,7 +214,7 @@ class Dataset:
             InputError: One is not; say, a misspelt group.
         """
         named: dict[str, list[str]] = {
-            "missing.group": [self.missing.group] if self.missing else [],
+            "missing.group": [self.missing.group] if self.missing and self.missing.group else [],
             "labelings": [
                 removal.group
                 for labeling in self.labelings.values()

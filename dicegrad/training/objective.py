@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,16 +12,20 @@ from dicegrad.losses import (
     CrossEntropyLoss,
     DiceCELoss,
     DiceLoss,
+    GeneralizedDiceLoss,
     LeafDiceLoss,
     MarginalDiceLoss,
+    SoftJaccardLoss,
+    TverskyLoss,
 )
-from dicegrad.losses.inputs import Activation, Phi
+from dicegrad.preprocessing.labeling import IGNORE
 from dicegrad.study.experiment import Experiment
-from dicegrad.study.losses import LOSSES
+from dicegrad.study.losses import AS_EMPTY, LOSSES, MARGINAL
 
-# Of logits (B, K, X, Y, Z), labels (B, X, Y, Z) and which maps are annotated, (B, C) or None.
+# Of logits (B, C, X, Y, Z), label maps (B, X, Y, Z) and what is annotated (B, K), if that is known.
 Objective = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-Unmasked = Callable[[Tensor, Tensor], Tensor]
+
+FALSE_POSITIVE, FALSE_NEGATIVE = 0.3, 0.7  # of the Tversky loss, as in Salehi et al. (2017)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Wanted:
             where each class has its epsilon, every class is taken with all of them, background's
             included, and the mean is over both.
         voxels: Of a case; what the classes leave of it is the background's epsilon.
-        has_ignored: Whether there are voxels of which no label is known.
+        ignored: Whether there are voxels of which no label is known, labelled `IGNORE`.
     """
 
     experiment: Experiment
@@ -47,7 +51,7 @@ class Wanted:
     classes: tuple[str, ...]
     released: Collection[str] = ()
     voxels: int = 0
-    has_ignored: bool = False
+    ignored: bool = False
 
     @property
     def binary(self) -> bool:
@@ -55,18 +59,8 @@ class Wanted:
         return len(self.classes) == 1
 
     @property
-    def phi(self) -> Phi:
-        """The reduction; `make_objective` has checked it."""
-        return cast(Phi, self.experiment.phi)
-
-    @property
-    def activation(self) -> Activation:
-        """What turns logits into probabilities."""
-        return "sigmoid" if self.binary else "softmax"
-
-    @property
     def smoothing(self) -> float | Sequence[float]:
-        """Epsilon, a single number where there is one class."""
+        """Epsilon, a single number where there is one class, since some losses take no list."""
         if self.epsilon is None:
             raise ValueError(f"loss {self.experiment.loss} has no epsilon")
         if isinstance(self.epsilon, Sequence) and len(self.epsilon) == 1:
@@ -76,76 +70,130 @@ class Wanted:
     @property
     def number(self) -> float:
         """Epsilon of a loss that takes a single number."""
-        epsilon = self.smoothing
-        if isinstance(epsilon, Sequence):
-            raise ValueError(f"loss {self.experiment.loss} takes one epsilon, not one per class")
-        return epsilon
+        return cast("float", self.smoothing)
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """Arguments that every loss takes."""
+        return {
+            "activation": "sigmoid" if self.binary else "softmax",
+            "ignore_index": IGNORE if self.ignored else None,
+        }
+
+    @property
+    def overlap(self) -> dict[str, Any]:
+        """Arguments of the losses that are made of overlaps."""
+        marginal = self.experiment.unannotated == MARGINAL
+        return {
+            **self.common,
+            "include_background": self.binary or marginal,
+            "unannotated": "marginal" if marginal else "ignored",
+        }
+
+    @property
+    def infers(self) -> bool:
+        """Whether a marginal loss takes an empty map for a missing one, as released."""
+        return self.experiment.unannotated == AS_EMPTY
 
 
 def make_objective(wanted: Wanted) -> Objective:
-    """The loss of an experiment, for logits (B, K, X, Y, Z) and label maps (B, X, Y, Z).
+    """The loss of an experiment.
 
     Raises:
         InputError: The loss does not fit the classes; see `Experiment.check`.
     """
     wanted.experiment.check(wanted.classes)
     module, _, function = LOSSES[wanted.experiment.loss].make.partition(":")
-    loss = getattr(import_module(module), function)(wanted)
-    return lambda logits, label, annotated: loss(logits, label)
+    return getattr(import_module(module), function)(wanted)
 
 
-def dice(wanted: Wanted) -> Unmasked:
-    """Dice over phi, with the switches of the authors' code where they are on."""
+def dice(wanted: Wanted) -> Objective:
+    """Dice over phi, perhaps with the switches of the authors' code."""
     epsilon = wanted.smoothing
-    shared: list[float | Sequence[float]] = [epsilon]
+    shared = [epsilon]
     if "epsilon_broadcast" in wanted.released and isinstance(epsilon, Sequence):
         shared = [wanted.voxels - sum(epsilon), *epsilon]
-    terms = [
-        DiceLoss(
-            wanted.phi,
-            each,
-            activation=wanted.activation,
-            include_background=wanted.binary,
-        )
-        for each in shared
-    ]
+    phi: Any = wanted.experiment.phi
+    terms = [DiceLoss(phi, each, **wanted.overlap) for each in shared]
     classes = len(wanted.classes)
     scaled = "loss_scale" in wanted.released and not wanted.binary
     return _mean(terms, classes / (classes + 1) if scaled else 1)
 
 
-def dice_ce(wanted: Wanted) -> Unmasked:
-    """Dice plus cross-entropy, weighted 1 each."""
-    return DiceCELoss(
-        wanted.phi,
-        wanted.smoothing,
-        activation=wanted.activation,
-        include_background=wanted.binary,
-    )
+def dice_ce(wanted: Wanted) -> Objective:
+    """Dice plus cross-entropy, each once."""
+    phi: Any = wanted.experiment.phi
+    return DiceCELoss(phi, wanted.smoothing, **wanted.overlap)
 
 
-def cross_entropy(wanted: Wanted) -> Unmasked:
+def cross_entropy(wanted: Wanted) -> Objective:
     """Cross-entropy alone."""
-    return CrossEntropyLoss(activation=wanted.activation)
+    return CrossEntropyLoss(**wanted.common)
 
 
-def leaf(wanted: Wanted) -> Unmasked:
-    """Leaf Dice as released: a class without a true voxel counts as missing."""
-    return LeafDiceLoss(wanted.number, activation=wanted.activation)
+def leaf(wanted: Wanted) -> Objective:
+    """Leaf Dice; unless it is told, a class without a true voxel counts as missing, as released."""
+    return LeafDiceLoss(wanted.number, **wanted.common)
 
 
-def marginal(wanted: Wanted) -> Unmasked:
-    """Marginal Dice as released: a class without a true voxel joins the background."""
-    return MarginalDiceLoss(wanted.number, activation=wanted.activation)
+def marginal(wanted: Wanted) -> Objective:
+    """Marginal Dice; unless it is told, a class without a true voxel joins the background."""
+    return MarginalDiceLoss(wanted.number, **wanted.common)
 
 
-def _mean(terms: Sequence[DiceLoss], weight: float) -> Unmasked:
+def marginal_ce(wanted: Wanted) -> Objective:
+    """Cross-entropy in which a missing class is "background or that class"."""
+    return _inferring(cross_entropy(wanted), wanted)
+
+
+def marginal_dice_ce(wanted: Wanted) -> Objective:
+    """Marginal Dice plus marginal cross-entropy, each once."""
+    terms = (marginal(wanted), marginal_ce(wanted))
+
+    def loss(logits: Tensor, label: Tensor, annotated: Tensor | None = None) -> Tensor:
+        return terms[0](logits, label, annotated) + terms[1](logits, label, annotated)
+
+    return loss
+
+
+def tversky(wanted: Wanted) -> Objective:
+    """The Tversky loss, in which a missed voxel costs more than an invented one."""
+    phi: Any = wanted.experiment.phi
+    return TverskyLoss(FALSE_POSITIVE, FALSE_NEGATIVE, phi, wanted.smoothing, **wanted.overlap)
+
+
+def jaccard(wanted: Wanted) -> Objective:
+    """The soft Jaccard loss."""
+    phi: Any = wanted.experiment.phi
+    return SoftJaccardLoss(phi, wanted.smoothing, **wanted.overlap)
+
+
+def generalized(wanted: Wanted) -> Objective:
+    """The generalised Dice loss."""
+    phi: Any = wanted.experiment.phi
+    return GeneralizedDiceLoss(phi, wanted.number, **wanted.overlap)
+
+
+def _inferring(term: Objective, wanted: Wanted) -> Objective:
+    """A loss that takes an empty map for a missing one, where it is not told."""
+    if not wanted.infers:
+        return term
+    values = range(1, len(wanted.classes) + 1)
+
+    def loss(logits: Tensor, label: Tensor, annotated: Tensor | None = None) -> Tensor:
+        present = torch.stack([(label == k).flatten(1).any(1) for k in values], dim=1)
+        return term(logits, label, present)
+
+    return loss
+
+
+def _mean(terms: Sequence[DiceLoss], weight: float) -> Objective:
     """One minus `weight` times the Dice of the terms, which is their mean."""
     if len(terms) == weight == 1:
         return terms[0]
 
-    def loss(logits: Tensor, label: Tensor) -> Tensor:
-        mean = torch.stack([term(logits, label) for term in terms]).mean()
+    def loss(logits: Tensor, label: Tensor, annotated: Tensor | None = None) -> Tensor:
+        mean = torch.stack([term(logits, label, annotated) for term in terms]).mean()
         return 1 - weight * (1 - mean)
 
     return loss

@@ -14,8 +14,8 @@ def test_everything_public_is_at_hand():
     for name in dicegrad.__all__:
         assert getattr(dicegrad, name) is getattr(losses, name)
         assert name in dir(dicegrad)
-    with pytest.raises(AttributeError, match="no attribute 'TverskyLoss'"):
-        dicegrad.TverskyLoss  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'FocalDiceLoss'"):
+        dicegrad.FocalDiceLoss  # noqa: B018
 
 
 def test_the_package_itself_needs_no_torch():

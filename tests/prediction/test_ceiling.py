@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.ceiling import dataset_ceiling, describe, label_ceiling
+from dicegrad.prediction.ceiling import dataset_ceiling, describe, label_ceiling
 from dicegrad.preprocessing.grids import Grid, network_grid
 from dicegrad.preprocessing.settings import Preprocessing
 
