@@ -30,6 +30,8 @@ rule all:
     default_target: True
     input:
         study_files(),
+        prepared_files(),
+        rules.checksums.output,
 
 
 rule epsilon:
@@ -39,6 +41,10 @@ rule epsilon:
 
 # On a cluster these are worth a job; everything else takes seconds and runs where snakemake runs.
 run_locally_all_but("resample", "train", "predict", "evaluate")
+
+
+onstart:
+    add_command(Path(RESULTS), sys.argv)
 
 
 onsuccess:

@@ -10,16 +10,16 @@ import math
 import os
 import platform
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+from dicegrad.checksums import EDITABLE, checksum, sum_file
 from dicegrad.errors import InputError, first_line
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 Kind = Literal["text", "number", "whole", "flag"]
@@ -184,8 +184,9 @@ def write_table(
     """
     rows: Iterable[Mapping[str, Any]]
     if hasattr(table, "to_dict"):
-        header = list(table.columns) if header is None else header
-        rows = table.to_dict("records")
+        frame: Any = table
+        header = list(frame.columns) if header is None else header
+        rows = frame.to_dict("records")
     else:
         rows = list(table)
         header = list(rows[0]) if header is None else header
@@ -225,7 +226,12 @@ def _refuse(cell: str) -> bool:
     raise ValueError(cell)
 
 
-_CONVERT = {"text": str, "number": _number, "whole": _whole, "flag": _flag}
+_CONVERT: dict[Kind, Callable[[str], Cell]] = {
+    "text": str,
+    "number": _number,
+    "whole": _whole,
+    "flag": _flag,
+}
 _MEANING = {
     "text": "text",
     "number": "numbers (nan where there is none)",
@@ -235,13 +241,14 @@ _MEANING = {
 
 
 @contextmanager
-def whole_file(path: Path, lasting: bool = True) -> Iterator[BinaryIO]:
+def whole_file(path: Path, lasting: bool = True, checked: bool = True) -> Iterator[BinaryIO]:
     """Write a file so that at any moment either the old one or the new one is there.
 
     Args:
         path: Where to; its folder is made.
         lasting: Wait until the disk has the file and its name, so that one of the two also
             survives a power failure. What is cheap to make again need not wait.
+        checked: Write its checksum beside it, for those who read it; see `dicegrad.checksums`.
 
     Yields:
         A file to write bytes to.
@@ -249,13 +256,13 @@ def whole_file(path: Path, lasting: bool = True) -> Iterator[BinaryIO]:
     Raises:
         InputError: The disk does not take it; the previous file is intact.
     """
-    with whole_path(path, lasting) as temporary, temporary.open("wb") as file:
+    with whole_path(path, lasting, checked) as temporary, temporary.open("wb") as file:
         yield file
         file.flush()
 
 
 @contextmanager
-def whole_path(path: Path, lasting: bool = True) -> Iterator[Path]:
+def whole_path(path: Path, lasting: bool = True, checked: bool = True) -> Iterator[Path]:
     """As `whole_file`, for writers that take the name of a file.
 
     Yields:
@@ -265,55 +272,37 @@ def whole_path(path: Path, lasting: bool = True) -> Iterator[Path]:
     Raises:
         InputError: The disk does not take it; the previous file is intact.
     """
-    temporary = unfinished(path)
+    temporary, beside = unfinished(path), sum_file(path)
+    checked = checked and path.name not in EDITABLE
+    temporary_sum = unfinished(beside)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if lasting:
             _sync(temporary)
+        if checked:
+            temporary_sum.write_text(checksum(temporary))
+            if lasting:
+                _sync(temporary_sum)
+        # In this order, so that no file is ever beside the checksum of another.
+        beside.unlink(missing_ok=True)
         temporary.replace(path)
+        if checked:
+            temporary_sum.replace(beside)
         if lasting:
             _sync(path.parent)
     except OSError as error:
-        if error.filename is not None and Path(error.filename) not in (
-            temporary,
-            path,
-            path.parent,
-        ):
+        ours = (temporary, path, path.parent, temporary_sum, beside)
+        if error.filename is not None and Path(error.filename) not in ours:
             raise  # of another file, which the caller's code has read
         raise InputError(
             f"{path}: could not be written ({first_line(error)}); free some space or allow "
             "writing, and start again: what was written before is kept"
         ) from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def new_array(path: Path, shape: Sequence[int], dtype: type) -> "Iterator[np.ndarray]":
-    """A memory-mapped .npy file to be filled, which appears at `path` once the block is left.
-
-    Raises:
-        InputError: The disk has no room for it. The room is taken before the first value is
-            written, since a memory map that runs out of disk kills the process.
-    """
-    import numpy as np
-
-    with whole_path(path) as temporary:
-        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": tuple(shape)}
-        with temporary.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            size = file.tell() + math.prod(shape) * np.dtype(dtype).itemsize
-            file.flush()
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:  # pragma: no cover - macOS
-                file.truncate(size)
-        array = np.load(temporary, mmap_mode="r+")
-        yield array
-        array.flush()
-        del array
+        for each in (temporary, temporary_sum):
+            with suppress(OSError):
+                each.unlink(missing_ok=True)
 
 
 def unfinished(path: Path) -> Path:
@@ -328,8 +317,9 @@ def unfinished(path: Path) -> Path:
 
 def remove_unfinished(path: Path) -> None:
     """Remove what kills left of a file, also those on another machine."""
-    for part in path.parent.glob(f".*.part.{path.name}"):
-        part.unlink(missing_ok=True)
+    for name in (path.name, sum_file(path).name):
+        for part in path.parent.glob(f".*.part.{name}"):
+            part.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

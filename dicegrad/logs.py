@@ -1,66 +1,115 @@
 """Logs of jobs, and one line instead of a traceback for expected failures."""
 
+import errno
 import re
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from dicegrad.errors import InputError, Interrupted
+from dicegrad.inputs import check_inputs
 from dicegrad.provenance import made_by
 
 Report = Callable[[object], None]  # takes a line, or what becomes one as text
-_MADE = re.compile(r"^made by dicegrad \S+ ?\S* \(code ([0-9a-f]+)\)$", re.MULTILINE)
+_MADE = re.compile(r"^made by dicegrad (\S+) ?(\S*) \(code ([0-9a-f]+)\)$", re.MULTILINE)
+# What a disk says that is full, or may not be written.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
 
 
 @contextmanager
-def job(log: str | Path, modules: Iterable[str] = ()) -> Iterator[Report]:
+def job(
+    log: str | Path, modules: Iterable[str] = (), inputs: Iterable[str | Path] = ()
+) -> Iterator[Report]:
     """Run a job with a log.
 
     An `InputError` ends the process with status 1 after one `error:` line, in the log and on
-    standard error, for each of its lines; an `Interrupted` after a line in the log; any other
-    exception goes into the log with its traceback.
+    standard error, for each of its lines; so does a disk that is full. An `Interrupted` ends it
+    after a line in the log; any other exception goes into the log with its traceback.
 
     Args:
         log: File to write; its folder is made.
         modules: Modules whose code made the result, which the log then notes.
+        inputs: Files and folders that the job reads: they are verified first, see
+            `dicegrad.inputs`.
 
     Yields:
         A function that adds a line with the time of day to the log.
     """
-    log = Path(log)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", buffering=1) as file:
-
-        def report(line: object) -> None:
-            file.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
-
-        try:
-            yield report
-        except InputError as error:
-            for line in str(error).splitlines():
-                file.write(f"error: {line}\n")
-                print(f"error: {line}", file=sys.stderr)
-            sys.exit(1)
-        except Interrupted as stop:
-            report(f"interrupted: {stop}; the same command resumes from there")
-            sys.exit(1)
-        except Exception:
-            file.write(traceback.format_exc())
+    try:
+        with _opened(Path(log)) as file:
+            yield from _in_log(file, modules, inputs)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
             raise
-        if modules:
-            made = made_by(modules)
-            file.write(
-                f"made by dicegrad {made['version']} {made['commit']} (code {made['code']})\n"
-            )
+        where = f"{error.filename}: " if error.filename else ""
+        _end([f"{where}could not be written ({error.strerror}); free some space or allow writing"])
 
 
-def code_in(log: Path) -> str | None:
-    """The code that made a result, from its log; None where the log does not say."""
+def _opened(log: Path) -> FileIO:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log.open("wb", buffering=0)  # what a full disk refuses is not tried again at the end
+
+
+def _in_log(file: FileIO, modules: Iterable[str], inputs: Iterable[str | Path]) -> Iterator[Report]:
+    def write(text: str) -> None:
+        with suppress(OSError):  # a full disk is told where a result is lost, not where a line is
+            file.write(text.encode(errors="replace"))
+
+    def report(line: object) -> None:
+        write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+
+    try:
+        check_inputs(inputs)
+        yield report
+    except InputError as error:
+        lines = str(error).splitlines()
+        write("".join(f"error: {line}\n" for line in lines))
+        _end(lines)
+    except Interrupted as stop:
+        report(f"interrupted: {stop}; the same command resumes from there")
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            write(traceback.format_exc())
+        raise
+    except Exception:
+        write(traceback.format_exc())
+        raise
+    if modules:
+        made = made_by(modules)
+        write(f"made by dicegrad {made['version']} {made['commit']} (code {made['code']})\n")
+
+
+def _end(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"error: {line}", file=sys.stderr)
+    sys.exit(1)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What made a result: version, commit (empty outside a checkout) and hash of the code."""
+
+    version: str
+    commit: str
+    code: str
+
+
+def made_in(log: Path) -> Made | None:
+    """What made a result, from its log; None where the log does not say."""
     try:
         found = _MADE.search(log.read_text(errors="replace"))
     except OSError:
         return None
-    return found[1] if found else None
+    return Made(*found.groups()) if found else None
+
+
+def code_in(log: Path) -> str | None:
+    """The code that made a result, from its log; None where the log does not say."""
+    made = made_in(log)
+    return made.code if made else None

@@ -12,8 +12,8 @@ from pathlib import Path
 from dicegrad import __version__
 
 PACKAGE = Path(__file__).parent
-# What the dear stages are made of. Their results stay when this code changes; `dicegrad plan` says
-# that it has.
+# What the expensive stages are made of. Their results stay when this code changes; `dicegrad plan`
+# says that it has.
 RESAMPLING = ("dicegrad.preprocessing.prepare",)
 TRAINING = ("dicegrad.training.experiment", "dicegrad.training.objective")
 PREDICTION = ("dicegrad.prediction.inference",)
@@ -35,7 +35,7 @@ def code_of(modules: Iterable[str]) -> str:
 
 def made_by(modules: Iterable[str]) -> dict[str, str]:
     """What a result that was made now by some modules carries: version, commit and code."""
-    return {"version": __version__, "commit": _commit(), "code": code_of(modules)}
+    return {"version": __version__, "commit": commit(), "code": code_of(modules)}
 
 
 def _reached(modules: Iterable[str]) -> set[str]:
@@ -96,14 +96,14 @@ def _tokens(module: str) -> str:
 
 
 @cache
-def _commit() -> str:
+def commit() -> str:
     """The commit of a checkout, with `+` where files differ from it; empty elsewhere."""
     git = ["git", "-C", str(PACKAGE.parent)]
     try:
-        commit = subprocess.run(
+        head = subprocess.run(
             [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
         ).stdout.strip()
         clean = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", str(PACKAGE)], check=False)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return commit + "+" * (clean.returncode != 0)
+    return head + "+" * (clean.returncode != 0)

@@ -14,9 +14,11 @@ from dicegrad.data.annotated import find_table
 from dicegrad.errors import InputError
 from dicegrad.provenance import code_of
 from dicegrad.reporting.outputs import OUTPUTS, files_of, wanted_files
+from dicegrad.reporting.record import add_command
 from dicegrad.study import Experiment, Study
 from dicegrad.study.labeling import AS_ANNOTATED, FULL
 from dicegrad.study.losses import AS_EMPTY
+from dicegrad.training.trained import Source
 
 # Jobs import dicegrad from here, also those that run in an environment of their own.
 environment = os.environ
@@ -27,10 +29,11 @@ environment.update(
 try:
     where = ", ".join(map(str, workflow.configfiles)) or "config"
     STUDY = Study.read(config, where, Path(workflow.basedir) / "config")
-    ABOUT, ORIGINALS = {}, {}
+    ABOUT, ORIGINALS, SOURCES = {}, {}, {}
     for name, dataset in STUDY.datasets.items():
         adapter = adapter_of(dataset)
         dataset.check_names(tuple(adapter.class_values), adapter.groups)
+        SOURCES[name] = Source.of(dataset, adapter).to_dict()
         ABOUT[name] = dataset.about(adapter.groups, STUDY.labelings(name))
         # One rule names all original files and writes a fingerprint of each case; what reads them
         # through that table runs again when a file changes.

@@ -1,9 +1,30 @@
 """The study's answer: one rule for each line of OUTPUTS. What a reader wants is in the report."""
 
+SETTINGS = ["config.yaml", "experiments.tsv"]
+SETTINGS += [f"datasets/{name}.yaml" for name in STUDY.datasets]
+
 
 def study_files():
-    """What a reader of the study wants."""
-    return [f"{RESULTS}/{file}" for file in WANTED]
+    """What a reader of the study wants, and what that was made of.
+
+    A file that a failed rerun has lost is a target, so that the next run makes it again.
+    """
+    wanted = [f"{RESULTS}/{file}" for file in WANTED]
+    for name in ("weights.pt", "history.tsv", "predictions"):
+        wanted += fold_files(STUDY.experiments, name)
+    wanted += [f"{RESULTS}/{each.path}/scores.tsv" for each in STUDY.experiments]
+    return wanted + [f"{RESULTS}/study/{file}" for file in SETTINGS]
+
+
+def prepared_files():
+    """What the training runs need of resources/."""
+    names = ("cases.tsv", "folds.tsv", "images.npy", "labels.npy", "prepared.json")
+    files = [f"resources/{dataset}/{name}" for dataset in STUDY.datasets for name in names]
+    for each in STUDY.experiments:
+        files.append(labels_of(each.dataset, each.labeling))
+        if each.multiple is not None:
+            files.append(epsilon_file(each))
+    return list(dict.fromkeys(files))
 
 
 def read_by(output):
@@ -84,6 +105,43 @@ for name, output in OUTPUTS.items():
             f"Making {name}"
         script:
             "../scripts/output.py"
+
+
+rule settings:
+    """What the user wrote, as it was when the results were made. Nothing reads it."""
+    input:
+        experiments=config["experiments"],
+    output:
+        [f"{RESULTS}/study/{file}" for file in SETTINGS],
+    log:
+        f"logs/{STUDY.name}/settings.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        config=dict(config),
+        datasets={name: dataset.settings for name, dataset in STUDY.datasets.items()},
+    message:
+        "Copying the settings"
+    script:
+        "../scripts/settings.py"
+
+
+rule checksums:
+    """SHA256SUMS of the finished study, for `dicegrad verify` and `sha256sum -c`."""
+    input:
+        study_files(),
+    output:
+        f"{RESULTS}/SHA256SUMS",
+    log:
+        f"logs/{STUDY.name}/checksums.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Writing the checksums"
+    script:
+        "../scripts/checksums.py"
 
 
 def show_summary():

@@ -50,6 +50,7 @@ rule train:
         study=STUDY.name,
         seed=STUDY.seed,
         # What derives from the output is no reason to run again.
+        source=lambda wildcards, output: SOURCES[experiment_of(wildcards).dataset],
         device=lambda wildcards, output: STUDY.device,
         tensorboard=lambda wildcards, output: (
             f"{Path(output.weights).parent}/tensorboard" if STUDY.tensorboard else None

@@ -4,19 +4,22 @@ from pathlib import Path
 
 import numpy as np
 
+from dicegrad.arrays import open_array
 from dicegrad.data.cases import read_cases
 from dicegrad.logs import job
 from dicegrad.preprocessing.epsilon import class_volumes
 from dicegrad.preprocessing.labeling import annotated_maps, write_annotated
 from dicegrad.study import Labeling, Removal
 
-with job(snakemake.log[0]) as report:
+with job(snakemake.log[0], inputs=snakemake.input) as report:
     files, params = snakemake.input, snakemake.params
     cases, classes = read_cases(Path(files.cases)), params.classes
     labeling = Labeling(
         snakemake.wildcards.labeling, tuple(Removal(**removal) for removal in params.removals)
     )
-    volumes = class_volumes(np.load(files.labels, mmap_mode="r"), len(classes))
+    volumes = class_volumes(
+        open_array(files.labels, np.uint8, (len(cases), None, None, None)), len(classes)
+    )
     annotated = annotated_maps(cases, classes, labeling, volumes)
     names = [case.case for case in cases]
     write_annotated(Path(snakemake.output[0]), names, classes, annotated)

@@ -9,7 +9,7 @@ from dicegrad.data.checks import find_problems
 from dicegrad.errors import InputError
 from dicegrad.logs import job
 
-with job(snakemake.log[0]) as report:
+with job(snakemake.log[0], inputs=snakemake.input) as report:
     root = Path(snakemake.params.root)
     adapter = get_adapter(snakemake.params.adapter, root)
     found = adapter.scan(root)

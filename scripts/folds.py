@@ -7,7 +7,7 @@ from dicegrad.logs import job
 from dicegrad.preprocessing.folds import make_folds, write_folds
 from dicegrad.study import Folds
 
-with job(snakemake.log[0]) as report:
+with job(snakemake.log[0], inputs=snakemake.input) as report:
     settings = Folds(**snakemake.params.folds)
     cases = read_cases(Path(snakemake.input.cases))
     folds = make_folds(cases, settings.count, settings.method, settings.seed)

@@ -13,7 +13,7 @@ from dicegrad.preprocessing.epsilon import (
 from dicegrad.preprocessing.folds import read_folds
 from dicegrad.preprocessing.labeling import read_annotated
 
-with job(snakemake.log[0]) as report:
+with job(snakemake.log[0], inputs=snakemake.input) as report:
     row, params = snakemake.wildcards, snakemake.params
     cases = read_cases(Path(snakemake.input.cases))
     subjects = {case.subject for case in cases}

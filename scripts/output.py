@@ -3,7 +3,7 @@
 from dicegrad.logs import job
 from dicegrad.reporting.produce import produce
 
-with job(snakemake.log[0]) as report:
+with job(snakemake.log[0], inputs=snakemake.input) as report:
     files, params = snakemake.input, snakemake.params
     produce(
         params.output,

@@ -6,26 +6,36 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dicegrad.arrays import open_array
 from dicegrad.data.cases import read_cases
 from dicegrad.files import write_table
 from dicegrad.logs import job
-from dicegrad.prediction.inference import load_network, predict_cases
+from dicegrad.prediction.inference import build_network, check_prepared, predict_cases
 from dicegrad.preprocessing.folds import held_out
 from dicegrad.preprocessing.prepare import read_about
 from dicegrad.provenance import PREDICTION
 from dicegrad.training.cards import card
+from dicegrad.training.checkpoint import load_weights, remove_checkpoint
 from dicegrad.training.network import NetworkSettings
 
 cuda = snakemake.resources.gpu and torch.cuda.is_available()
-with job(snakemake.log[0], PREDICTION) as report, card() if cuda else nullcontext("cpu") as device:
+with (
+    job(snakemake.log[0], PREDICTION, snakemake.input) as report,
+    card() if cuda else nullcontext("cpu") as device,
+):
     files, params, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
     torch.set_num_threads(snakemake.threads)
     about, cases = read_about(Path(files.about)), read_cases(Path(files.cases))
     fold = int(snakemake.wildcards.fold)
     chosen = np.flatnonzero(held_out(cases, Path(files.folds), params.fold_count, fold))
-    images = np.load(files.images, mmap_mode="r")
+    shape = (len(cases), len(about.channels), None, None, None)
+    images = open_array(files.images, np.float16, shape)
     settings = NetworkSettings.from_dict(params.network, len(about.channels), len(about.classes))
-    network = load_network(settings, Path(files.weights), device)
+    weights = load_weights(Path(files.weights))
+    check_prepared(weights, about, Path(files.about))
+    network = build_network(settings, weights, device)
+    # That this job runs means that Snakemake has accepted the weights.
+    remove_checkpoint(Path(files.weights).with_name("checkpoint.pt"))
     out.mkdir(parents=True)
     volumes = predict_cases(
         network,

@@ -9,7 +9,7 @@ from dicegrad.preprocessing.prepare import prepare_dataset
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.provenance import RESAMPLING
 
-with job(snakemake.log[0], RESAMPLING) as report:
+with job(snakemake.log[0], RESAMPLING, snakemake.input) as report:
     params, output = snakemake.params, snakemake.output
     prepare_dataset(
         read_cases(Path(snakemake.input.cases)),

@@ -3,7 +3,7 @@
 from dicegrad.evaluation.scores import collect_scores, write_scores
 from dicegrad.logs import job
 
-with job(snakemake.log[0]) as report:
+with job(snakemake.log[0], inputs=snakemake.input) as report:
     scores = collect_scores(snakemake.input, snakemake.params.setups)
     write_scores(scores, snakemake.output[0])
     report(f"{len(scores)} rows")

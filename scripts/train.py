@@ -13,7 +13,10 @@ from dicegrad.training.cards import card
 from dicegrad.training.experiment import PreparedFiles, train_experiment
 
 cuda = snakemake.resources.gpu and torch.cuda.is_available()
-with job(snakemake.log[0], TRAINING) as report, card() if cuda else nullcontext("cpu") as device:
+with (
+    job(snakemake.log[0], TRAINING, snakemake.input) as report,
+    card() if cuda else nullcontext("cpu") as device,
+):
     files, params = snakemake.input, snakemake.params
     if params.device == "cuda" and not cuda:
         raise InputError(
@@ -21,7 +24,7 @@ with job(snakemake.log[0], TRAINING) as report, card() if cuda else nullcontext(
             "set device to auto or cpu"
         )
     torch.set_num_threads(snakemake.threads)
-    keys = ("classes", "fold_count", "network", "training", "sampling", "released")
+    keys = ("classes", "fold_count", "network", "training", "sampling", "released", "source")
     train_experiment(
         Experiment.from_path(snakemake.wildcards.experiment),
         int(snakemake.wildcards.fold),
@@ -43,4 +46,6 @@ with job(snakemake.log[0], TRAINING) as report, card() if cuda else nullcontext(
         # fails is no reason to throw away what a GPU has trained.
         set_aside=bool(cuda) or not snakemake.resources.gpu,
         tensorboard=Path(params.tensorboard) if params.tensorboard else None,
+        # Snakemake deletes weights that it does not accept, such as those older than an input.
+        keep_checkpoint=True,
     )

@@ -11,10 +11,11 @@ from dicegrad.cli.plan import add_plan, run_plan
 from dicegrad.cli.predict import add_predict
 from dicegrad.cli.summary import add_summary
 from dicegrad.cli.train import add_train
+from dicegrad.cli.verify import add_verify
 from dicegrad.errors import InputError, Interrupted
 
 # In the order of `dicegrad --help`.
-COMMANDS = (add_summary, add_plan, add_check, add_phantom, add_train, add_predict)
+COMMANDS = (add_summary, add_plan, add_check, add_phantom, add_train, add_predict, add_verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,7 +26,7 @@ def add_predict(commands: "argparse._SubParsersAction") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     predict.add_argument(
-        "dataset", type=Path, help="settings of the training, e.g. config/datasets/acdc.yaml"
+        "dataset", type=Path, help="settings of the training run, e.g. config/datasets/acdc.yaml"
     )
     predict.add_argument(
         "input",
@@ -42,7 +42,7 @@ def add_predict(commands: "argparse._SubParsersAction") -> None:
         nargs="+",
         required=True,
         metavar="WEIGHTS.PT",
-        help="of one training, or of several folds: their probabilities are averaged",
+        help="of one training run, or of several folds: their probabilities are averaged",
     )
     _add_options(predict)
     predict.set_defaults(run=_predict)
@@ -64,35 +64,38 @@ def _add_options(predict: argparse.ArgumentParser) -> None:
         help="write OUT/probabilities/NAME_CLASS.nii.gz as well",
     )
     predict.add_argument(
-        "--resume", action="store_true", help="leave the label maps that are there as they are"
+        "--resume",
+        action="store_true",
+        help="keep the label maps that exist, and predict the others",
     )
 
 
 def _predict(options: argparse.Namespace) -> None:
     from dicegrad.data.adapters import get_adapter
     from dicegrad.data.images import find_images
+    from dicegrad.prediction import model as models
     from dicegrad.prediction import new_cases
-    from dicegrad.preprocessing.settings import Preprocessing
     from dicegrad.terminal import counted
+    from dicegrad.training.trained import Source
 
     # In the order of what it costs to find a fault.
     path = options.dataset
-    new_cases.check_origin(path, options.weights)
+    models.check_origin(path, options.weights)
     dataset = read_dataset(path, options.configfile)
     adapter = get_adapter(dataset.adapter, dataset.root)
     dataset.check_names(tuple(adapter.class_values), adapter.groups)
-    preprocessing = new_cases.place_grid(
-        Preprocessing.from_dict(dataset.block("preprocessing")), options.crop, path
-    )
-    network = new_cases.network_settings(dataset.settings, adapter, path)
+    network = models.network_settings(dataset.settings, adapter, path)
+    source = Source.of(dataset, adapter)
+    models.place_grid(source.preprocessing, options.crop, path)
+    weights = models.read_weights(options.weights)
+    given = models.settings_of(weights, models.Given(source, network, path))
     images = find_images(options.input, adapter.channels)
     left = new_cases.remaining(images, options.out, options.resume)
     if len(left) < len(images):
         print(f"{options.out}: {len(images) - len(left)} of {len(images)} already exist")
     device = device_there(options.device)
-    networks = new_cases.load_networks(network, options.weights, device)
-    options.out.mkdir(parents=True, exist_ok=True)  # if it cannot be made, that is told now
-    model = new_cases.Model(networks, preprocessing, dataset.classes, adapter.class_values)
+    model = models.Model.from_weights(weights, given, options.crop, device)
+    options.out.mkdir(parents=True, exist_ok=True)  # if that fails, it should fail here
     with counted(len(left)) as report:
         new_cases.predict_all(model, left, options.out, options.probabilities, report)
     print(f"{options.out}: {len(left)} label map{'' if len(left) == 1 else 's'} written")

@@ -37,12 +37,12 @@ def add_train(commands: "argparse._SubParsersAction") -> None:
         help="how the loss treats a map that is not annotated (default: as_empty)",
     )
     train.add_argument("--batch-size", type=int, default=2, help="cases (default: 2)")
-    train.add_argument("--fold", type=int, default=0, help="the one held out (default: 0)")
+    train.add_argument("--fold", type=int, default=0, help="the one that is held out (default: 0)")
     train.add_argument("--study", default="command-line", help="part of the seed")
-    train.add_argument("--seed", type=int, default=0, help="from 0 up (default: 0)")
+    train.add_argument("--seed", type=int, default=0, help="at least 0 (default: 0)")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     train.add_argument(
-        "--tensorboard", action="store_true", help="write OUT/tensorboard for TensorBoard to show"
+        "--tensorboard", action="store_true", help="write OUT/tensorboard for TensorBoard"
     )
     train.set_defaults(run=_train)
 
@@ -51,6 +51,7 @@ def _train(options: argparse.Namespace) -> None:
     from dicegrad.study import Dataset
     from dicegrad.terminal import shown
     from dicegrad.training.experiment import PreparedFiles, train_experiment
+    from dicegrad.training.trained import Source
 
     dataset = Dataset.read(options.dataset)
     experiment = _experiment(options, dataset.classes)
@@ -62,6 +63,7 @@ def _train(options: argparse.Namespace) -> None:
     if weights.exists():
         raise InputError(f"{weights}: already exists; name another folder, or remove it")
     device = device_there(options.device)
+    source = Source.beside(options.prepared, dataset)
     settings = {
         "classes": list(dataset.classes),
         "fold_count": dataset.folds.count,
@@ -69,6 +71,7 @@ def _train(options: argparse.Namespace) -> None:
         "training": dataset.block("training"),
         "sampling": dataset.sampling_of(experiment),
         "released": dataset.released_training(experiment),
+        "source": source.to_dict() if source else None,
     }
     with shown() as report:
         train_experiment(

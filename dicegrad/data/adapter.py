@@ -1,7 +1,7 @@
 """What every dataset is turned into: cases, and the adapter that finds them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicegrad.errors import InputError
@@ -18,6 +18,8 @@ class Case:
         images: One file per channel, in the adapter's channel order.
         label: The label map, in the dataset's own values.
         annotated: The classes that were looked for in this case; None is all of them.
+        fingerprint: What the case table says of the contents of label and images; empty of a case
+            that was not read from one.
     """
 
     case: str
@@ -26,6 +28,7 @@ class Case:
     images: tuple[Path, ...]
     label: Path
     annotated: tuple[str, ...] | None = None
+    fingerprint: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -63,12 +63,37 @@ def write_cases(path: Path, cases: Iterable[Case], channels: Sequence[str]) -> N
 
 
 def fingerprint(files: Iterable[Path]) -> str:
-    """Return 16 hex digits that tell the contents of some files from any others."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:16]
+    """16 hex digits for the content of each file, joined by hyphens."""
+    return "-".join(map(_digest, files))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+def check_originals(case: Case, files: Iterable[Path] | None = None) -> None:
+    """See that original files are still those that the case table was made from.
+
+    Args:
+        case: As `read_cases` gave it. One without a fingerprint, or with that of an earlier version
+            (of all files together), is accepted.
+        files: Those of its files that are to be read; all by default.
+
+    Raises:
+        InputError: The content of one has changed.
+    """
+    every = (case.label, *case.images)
+    digests = case.fingerprint.split("-")
+    if len(digests) != len(every):
+        return
+    known = dict(zip(every, digests, strict=True))
+    for path in every if files is None else files:
+        if path.is_file() and _digest(path) != known[path]:  # its reader tells that it is missing
+            raise InputError(
+                f"{path}: has changed since the case table was made; put the file back, or delete "
+                "cases.tsv of this dataset in resources/ to start from the new one"
+            )
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -91,7 +116,8 @@ def read_cases(path: Path) -> list[Case]:
         annotated = row.get("annotated", ALL)
         named = {ALL: None, NO_CLASS: ()}.get(annotated, tuple(annotated.split(",")))
         label = Path(row["label"])
-        cases.append(Case(row["case"], row["subject"], row["group"], paths, label, named))
+        names = (row["case"], row["subject"], row["group"])
+        cases.append(Case(*names, paths, label, named, row.get("fingerprint", "")))
     if twice := repeated(case.case for case in cases):
         raise InputError(f"{path}: case {twice[0]} comes twice; keep one line of it")
     return cases

@@ -1,6 +1,7 @@
 """From a trained network and a prepared image to probabilities, and on to a file."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +9,18 @@ import torch
 from torch import nn
 
 from dicegrad.errors import InputError, first_line
-from dicegrad.prediction.restoration import (
-    restore,
-    soft_volumes,
-    write_prediction,
-)
+from dicegrad.prediction.restoration import restore, soft_volumes, write_prediction
 from dicegrad.preprocessing.prepare import About
+from dicegrad.training.checkpoint import Weights, load_weights
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import memory_format, numerics
 from dicegrad.training.settings import TrainingSettings
+from dicegrad.training.trained import Source, check_same
 
-# Whatever a training computed in; and on one device the same bits each time.
+# Whatever the precision of the training run; and on one device the same bits each time.
 _FLOAT32 = TrainingSettings(precision="float32", deterministic=True)
-_IF_FULL = "let less share the GPU, or predict on the CPU"
+_IF_FULL = "let fewer processes share the GPU, or predict on the CPU"
+_REMEDY = "train it, or name the dataset that it was trained with"
 
 
 def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") -> UNet:
@@ -28,24 +28,55 @@ def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") 
 
     Args:
         settings: The network it was trained as.
-        weights: `weights.pt` of a training.
+        weights: `weights.pt` of a training run.
         device: Where to run it.
 
     Raises:
         InputError: The file is not readable, or holds the weights of another network.
     """
+    return build_network(settings, load_weights(weights), device)
+
+
+def build_network(settings: NetworkSettings, weights: Weights, device: str = "cpu") -> UNet:
+    """As `load_network`, of weights that were read."""
+    if weights.trained:
+        theirs, ours = weights.trained.network, asdict(settings)
+        differences = {
+            f"network.{key}": (theirs.get(key), value)
+            for key, value in ours.items()
+            if theirs.get(key) != value
+        }
+        check_same(weights.path, "the dataset", differences, _REMEDY)
     network = UNet(settings)
     try:
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except Exception as error:  # what a damaged file raises depends on where it is damaged
+        network.load_state_dict(weights.state)
+    except RuntimeError as error:
         reason = first_line(error).rstrip(":")
         raise InputError(
-            f"{weights}: no weights of this network ({reason}); train it, or name the dataset that "
-            "it was trained with"
+            f"{weights.path}: no weights of this network ({reason}); {_REMEDY}"
         ) from error
     order = memory_format(settings.norm, torch.device(device))
     network.memory_format = order
-    return network.to(device, memory_format=order).eval()
+    network.to(device, memory_format=order)  # type: ignore[call-overload]
+    return network.eval()
+
+
+def check_prepared(weights: Weights, about: About, where: Path) -> None:
+    """See that weights were trained on data like these, where they say on what.
+
+    Args:
+        weights: Of a training run.
+        about: The prepared dataset.
+        where: Its file, for the message.
+
+    Raises:
+        InputError: They were trained with other channels, classes or label values.
+    """
+    if weights.trained and (source := weights.trained.source):
+        here = Source(
+            tuple(about.channels), about.classes, about.class_values, source.preprocessing
+        )
+        check_same(weights.path, where, source.differences(here), "delete them to train again")
 
 
 def probabilities(network: nn.Module, image: np.ndarray) -> np.ndarray:

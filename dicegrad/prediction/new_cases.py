@@ -1,123 +1,19 @@
-"""Segment new images, of which there are no labels, as a study segments its held-out cases."""
+"""Segment new images, which have no labels, as a study segments its held-out cases."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
-from dicegrad.data.adapter import Adapter
 from dicegrad.data.checks import image_problems
 from dicegrad.data.images import Images
 from dicegrad.errors import InputError
-from dicegrad.prediction.inference import load_network, mean_probabilities
+from dicegrad.prediction.inference import mean_probabilities
+from dicegrad.prediction.model import Model
 from dicegrad.prediction.restoration import restore, restored, write_prediction, write_volume
 from dicegrad.preprocessing.prepare import Prepared, prepare_images, read_volume, voxels
 from dicegrad.preprocessing.settings import Preprocessing
-from dicegrad.training.network import NetworkSettings
-
-# Where the workflow puts weights: experiment and, in it, dataset.
-_OF_STUDY = re.compile(r"^(.*/dataset~([^/]+)/.+)/fold~\d+/weights\.pt$")
-
-
-@dataclass(frozen=True)
-class Model:
-    """Trained networks, and what is done before and after them.
-
-    Attributes:
-        networks: In evaluation mode; their probabilities are averaged.
-        preprocessing: From an image to the networks' grid, and back.
-        classes: In network order.
-        class_values: The dataset's own label values of each class.
-    """
-
-    networks: tuple[nn.Module, ...]
-    preprocessing: Preprocessing
-    classes: tuple[str, ...]
-    class_values: Mapping[str, Sequence[int]]
-
-
-def network_settings(settings: Mapping, adapter: Adapter, where: object) -> NetworkSettings:
-    """The network that a dataset's settings describe, once its grid is seen to fit.
-
-    Raises:
-        InputError: It does not, or the settings do not fit each other.
-    """
-    channels, classes = len(adapter.channels), len(settings["classes"])
-    network = NetworkSettings.from_dict(settings["network"], channels, classes)
-    network.check_size(tuple(settings["preprocessing"]["size"]), where)
-    return network
-
-
-def check_origin(dataset: Path, weights: Sequence[Path]) -> None:
-    """See that weights of a study are of this dataset, and of one experiment, by their folders.
-
-    Weights themselves hold no settings: with those of another dataset, a network of the same shape
-    would predict without a complaint.
-
-    Raises:
-        InputError: They are of another one, or of several experiments.
-    """
-    first = None
-    for path in weights:
-        of_study = _OF_STUDY.search(path.absolute().as_posix())
-        if not of_study:
-            continue
-        experiment, name = of_study.groups()
-        if name != dataset.stem:
-            raise InputError(
-                f"{path}: weights of the dataset {name}, not of {dataset.stem}; give "
-                f"{dataset.with_stem(name)}, or other weights"
-            )
-        if experiment != (first := first or experiment):
-            raise InputError(
-                f"{path}: weights of another experiment than {first}; their probabilities are "
-                "averaged, so name the folds of one"
-            )
-
-
-def load_networks(
-    settings: NetworkSettings, weights: Sequence[Path], device: str
-) -> tuple[nn.Module, ...]:
-    """The networks of some `weights.pt`.
-
-    Raises:
-        InputError: One is not there, or is that of another network.
-    """
-    for path in weights:
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; name the weights.pt of a finished training")
-    return tuple(load_network(settings, path, device) for path in weights)
-
-
-def place_grid(preprocessing: Preprocessing, crop: str | None, where: object) -> Preprocessing:
-    """Preprocessing that needs no label.
-
-    Args:
-        preprocessing: Of the dataset.
-        crop: What to place the network's grid by instead of the true label, which `crop: label`
-            looks at; else None.
-        where: Dataset file, for the message.
-
-    Raises:
-        InputError: A crop is needed and not given, or given and not needed.
-    """
-    if preprocessing.crop == "label":
-        if crop is None:
-            raise InputError(
-                f"{where}: preprocessing.crop is label, the place of the true label, which a new "
-                "image has not; add --crop foreground or center, and expect less than the study's "
-                "scores"
-            )
-        return replace(preprocessing, crop=crop)
-    if crop not in (None, preprocessing.crop):
-        raise InputError(
-            f"--crop is {crop}, but the networks have learnt with {preprocessing.crop}, which "
-            f"needs no label ({where}); leave --crop out"
-        )
-    return preprocessing
 
 
 def remaining(images: Images, out: Path, resume: bool) -> Images:
@@ -126,13 +22,15 @@ def remaining(images: Images, out: Path, resume: bool) -> Images:
     Args:
         images: All.
         out: Folder of the label maps.
-        resume: Pass over those whose label map is there.
+        resume: Skip those whose label map exists.
 
     Raises:
         InputError: A label map would replace an image, or already exists; `out` is a file.
     """
     if out.is_file():
-        raise InputError(f"{out}: is a file; the last word before the options is a folder to write")
+        raise InputError(
+            f"{out}: is a file; the last word before the options is the folder for label maps"
+        )
     inputs = {path.resolve() for paths in images.values() for path in paths}
     there = []
     for name in images:
@@ -166,8 +64,8 @@ def predict_all(
         report: Takes a line after each case: its name and the volume of each class.
 
     Raises:
-        InputError: Lines on the images that could not be used, at the end; or at once that a disk
-            or the memory of a GPU is full.
+        InputError: At the end, one line for each image that cannot be used; at once if a disk or
+            the memory of a GPU is full.
     """
     problems = []
     for name, paths in images.items():

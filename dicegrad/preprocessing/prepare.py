@@ -14,10 +14,12 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
+from dicegrad.arrays import new_array
 from dicegrad.data.adapter import Adapter, Case
+from dicegrad.data.cases import check_originals
 from dicegrad.data.checks import check_voxels
 from dicegrad.errors import InputError
-from dicegrad.files import new_array, read_text, whole_file
+from dicegrad.files import read_text, whole_file
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
 from dicegrad.preprocessing.kept import (
     Kept,
@@ -184,6 +186,7 @@ def prepare_case(
         InputError: A file cannot be read, its content cannot be used, or the grid sees nothing of
             the image or of a class.
     """
+    check_originals(case)
     images = [read_volume(path) for path in case.images]
     raw = read_volume(case.label)
     _check(case, images, raw, adapter)

@@ -213,8 +213,8 @@ class Dataset:
         Raises:
             InputError: One is not; say, a misspelt group.
         """
-        named = {
-            "missing.group": [self.missing.group] if self.missing else [],
+        named: dict[str, list[str]] = {
+            "missing.group": [self.missing.group] if self.missing and self.missing.group else [],
             "labelings": [
                 removal.group
                 for labeling in self.labelings.values()
@@ -224,7 +224,9 @@ class Dataset:
             "examples": list(self.block("examples", default={})),
             **{f"sampling.{labeling}": list(times) for labeling, times in self.sampling.items()},
         }
-        checks = [("classes", list(self.classes), classes, "classes")]
+        checks: list[tuple[str, list[str], tuple[str, ...], str]] = [
+            ("classes", list(self.classes), classes, "classes")
+        ]
         checks += [(key, names, groups, "groups") for key, names in named.items()]
         for key, names, known, word in checks:
             if unknown := [name for name in names if name not in known]:

@@ -94,8 +94,9 @@ def _size(node: "yaml.Node", known: dict[int, int]) -> int:
     if id(node) in known:
         return known[id(node)]
     known[id(node)] = _MOST_NODES + 1  # of an alias to a node around it, which never ends
-    parts: list[Any] = node.value if node.id == "sequence" else []
-    if node.id == "mapping":
+    kind = getattr(node, "id", "")
+    parts: list[Any] = node.value if kind == "sequence" else []
+    if kind == "mapping":
         parts = [part for pair in node.value for part in pair]
     known[id(node)] = min(1 + sum(_size(part, known) for part in parts), _MOST_NODES + 1)
     return known[id(node)]

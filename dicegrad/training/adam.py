@@ -1,11 +1,12 @@
 """The optimiser: torch's fused Adam, without the class around it.
 
-The first use of `torch.optim.Adam` imports torch's compiler, which takes a second of every
-training; the function beneath it does not.
+The first use of `torch.optim.Adam` imports torch's compiler, which costs every training run a
+second; the function beneath it does not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,14 +32,14 @@ class Adam:
     Args:
         groups: Parameters and their weight decay: the gradient is that of the loss plus decay
             times the parameter.
-        rate: Learning rate; may be set anew before each step.
+        rate: Learning rate; may be changed before each step.
     """
 
-    def __init__(self, groups: Iterable[tuple[list[Tensor], float]], rate: float) -> None:
+    def __init__(self, groups: Iterable[tuple[Sequence[Tensor], float]], rate: float) -> None:
         self.rate = rate
         self.groups = [
             _Group(
-                parameters,
+                list(parameters),
                 decay,
                 [torch.zeros_like(p) for p in parameters],
                 [torch.zeros_like(p) for p in parameters],
@@ -59,7 +60,7 @@ class Adam:
         for group in self.groups:
             adam(
                 group.parameters,
-                [parameter.grad for parameter in group.parameters],
+                [_gradient(parameter) for parameter in group.parameters],
                 group.means,
                 group.squares,
                 [],
@@ -74,12 +75,12 @@ class Adam:
                 maximize=False,
             )
 
-    def state_dict(self) -> dict[str, float | list[Tensor]]:
+    def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, besides parameters and gradients."""
         return {"rate": self.rate, **self._tensors()}
 
-    def load_state_dict(self, state: dict[str, float | list[Tensor]]) -> None:
-        """Take up a saved state."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved state."""
         self.rate = state["rate"]
         for name, tensors in self._tensors().items():
             for tensor, saved in zip(tensors, state[name], strict=True):
@@ -88,3 +89,9 @@ class Adam:
     def _tensors(self) -> dict[str, list[Tensor]]:
         names = ("means", "squares", "steps")
         return {name: [t for group in self.groups for t in getattr(group, name)] for name in names}
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    if parameter.grad is None:
+        raise RuntimeError("a parameter has no gradient; every one takes part in the loss")
+    return parameter.grad

@@ -3,8 +3,10 @@
 Affine, elastic and flip are composed into one sampling grid, so an image is interpolated once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +23,7 @@ _KNOTS, _PADDING, _SIGMA = 30, 5, 6.0
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """How strongly a training case is varied; zero everywhere means not at all.
+    """How strongly a training case is augmented; zero everywhere means not at all.
 
     Attributes:
         distribution: What widths mean: `normal` (a standard deviation) or `uniform` (a half-width).
@@ -55,14 +57,18 @@ class AugmentationSettings:
         object.__setattr__(self, "moves", any(any(triple) for triple in moving))
 
     @classmethod
-    def from_dict(cls, settings: dict) -> "AugmentationSettings":
+    def from_dict(cls, settings: Mapping[str, Any]) -> "AugmentationSettings":
         """Settings from the `training.augmentation` block of a dataset file."""
         known = [f.name for f in fields(cls) if f.init]
         if unknown := sorted(set(settings) - set(known)):
             raise InputError(
                 f"augmentation: unknown key {unknown[0]!r}; allowed: {', '.join(known)}"
             )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in settings.items()
+        }
+        return cls(**values)
 
 
 def augment(
@@ -71,9 +77,9 @@ def augment(
     """A random variation of a batch.
 
     Args:
-        image: (B, C, X, Y, Z) float32. What a deformation brings in from outside is 0.
+        image: (B, C, X, Y, Z) float32. Outside it is 0.
         label: (B, X, Y, Z) uint8, sampled at the nearest voxel; outside is 0 (background).
-        settings: How strongly to vary.
+        settings: How strongly to augment.
         generator: Source of randomness, on the device of the image.
 
     Returns:
@@ -99,7 +105,7 @@ def augment(
 def _sampling_grid(
     image: Tensor, settings: AugmentationSettings, generator: torch.Generator
 ) -> Tensor:
-    """Where each output voxel looks, (B, X, Y, Z, 3), in grid_sample's z, y, x and [-1, 1]."""
+    """Where each output voxel is sampled, (B, X, Y, Z, 3), in grid_sample's z, y, x and [-1, 1]."""
     batch, size = len(image), tuple(image.shape[2:])
     half = _constant(tuple(max(n - 1, 1) / 2 for n in size), image.device)
 
@@ -111,7 +117,7 @@ def _sampling_grid(
 
     rotation = _rotation(draw(settings.rotation))
     matrix = rotation / (1 + draw(settings.scaling))[:, None, :]
-    # Scaled and turned first, then shifted: a shift is in voxels of what comes out.
+    # Scaled and rotated first, then shifted: a shift is in voxels of the result.
     start = matrix @ draw(settings.translation)[:, :, None]
     mirror = torch.rand((batch, 3), generator=generator, device=image.device)
     sign = torch.where(mirror < _constant(settings.flip, image.device), -1.0, 1.0)
@@ -142,7 +148,7 @@ def _elastic_field(image: Tensor, generator: torch.Generator) -> Tensor:
     return shift / shift.std(dim=(1, 2, 3), keepdim=True)
 
 
-# Kept on the device: to bring them there for every batch would make the host wait for it.
+# Kept on the device: copying them for every batch would make the host wait for it.
 @lru_cache(maxsize=32)
 def _constant(values: Triple, device: torch.device) -> Tensor:
     return torch.tensor(values, device=device)
@@ -150,7 +156,7 @@ def _constant(values: Triple, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _voxels(size: tuple[int, ...], device: torch.device) -> Tensor:
-    """Places of the voxels from the centre of the volume, and a 1, (X Y Z, 4)."""
+    """Positions of the voxels relative to the centre of the volume, and a 1, (X Y Z, 4)."""
     axes = [torch.arange(n, dtype=torch.float32, device=device) - (n - 1) / 2 for n in size]
     places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, 2)
     return functional.pad(places, (0, 1), value=1.0)

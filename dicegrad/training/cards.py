@@ -1,4 +1,4 @@
-"""Which of several graphics cards a training, or a prediction, takes."""
+"""Which GPU a job of training or prediction uses."""
 
 import fcntl
 import os
@@ -13,11 +13,11 @@ import torch
 
 @contextmanager
 def card() -> Iterator[str]:
-    """A CUDA device such as `cuda:1`: a card of its own while there is one, then a shared one.
+    """A CUDA device such as `cuda:1`: one of its own while there is one, then a shared one.
 
     The jobs of this user on this machine take numbers from 0 up, each a locked file in the
-    temporary folder, which is free again when the process ends, however it does. They are dealt to
-    the cards in turn.
+    temporary folder; the lock ends with the process, however that ends. Numbers are assigned to
+    the GPUs in turn.
     """
     for number in count():
         path = Path(tempfile.gettempdir(), f"dicegrad-{os.getuid()}-card-{number}.lock")

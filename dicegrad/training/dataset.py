@@ -1,4 +1,4 @@
-"""Prepared arrays as a training sees them: on the device, drawn by case number."""
+"""Prepared arrays as a training run sees them: on the device, drawn by case number."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dicegrad.arrays import open_array
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.labeling import IGNORE
 
@@ -41,12 +42,12 @@ class PreparedData:
                 f"{n} cases, but images are {tuple(self.images.shape)} and labels "
                 f"{tuple(self.labels.shape)}; expected ({n}, C, X, Y, Z) and ({n}, X, Y, Z)"
             )
-        # Now, since a GPU tells of such a label late, and in a traceback.
+        # Here, since a GPU reports such a label late, and with a traceback.
         known = self.labels if not self.has_ignored else self.labels[self.labels != IGNORE]
         if known.numel() and (highest := int(known.max())) > len(self.classes):
             raise InputError(
                 f"labels go up to {highest}, but there are {len(self.classes)} classes "
-                f"({', '.join(self.classes)}); prepare the labels for these, or mend the classes"
+                f"({', '.join(self.classes)}); prepare the labels for these, or correct `classes`"
             )
 
     @cached_property
@@ -60,21 +61,21 @@ class PreparedData:
         return self.elsewhere or self.images.device
 
     def numbers(self, cases: Sequence[int] | Tensor) -> Tensor:
-        """Case numbers for `batch`, moved where the arrays are: once, since that may wait."""
+        """Case numbers for `batch`, moved to where the arrays are: once, since that may wait."""
         return torch.as_tensor(cases).to(self.images.device)
 
     def batch(self, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Some cases: image (B, C, X, Y, Z) float32, label (B, X, Y, Z) uint8, annotated (B, K)."""
         image, label = self.images[numbers], self.labels[numbers]
         annotated = None if self.annotated is None else self.annotated[numbers].to(self.device)
-        if self.elsewhere:  # from pinned memory a copy goes on in the background
+        if self.elsewhere:  # from pinned memory, copies run in the background
             image, label = (
                 part.pin_memory().to(self.elsewhere, non_blocking=True) for part in (image, label)
             )
         return image.float(), label, annotated
 
     def fingerprint(self) -> str:
-        """A hash of every voxel, to tell these arrays from ones that were prepared otherwise."""
+        """A hash of every voxel, to tell these arrays from those of another preprocessing."""
         digest = hashlib.sha256()
         masks = () if self.annotated is None else (self.annotated,)
         for array in (*self.images, *self.labels, *masks):
@@ -90,7 +91,7 @@ def load_prepared(
     device: torch.device | str = "cpu",
     annotated: np.ndarray | None = None,
 ) -> PreparedData:
-    """Prepared arrays from disk, once, onto a device if they leave half of its memory free.
+    """Read prepared arrays, onto a device if they leave half of its memory free.
 
     On the CPU the arrays stay memory-mapped: a fold touches its own cases only.
 
@@ -99,12 +100,17 @@ def load_prepared(
         labels: `.npy` of (N, X, Y, Z).
         cases: N names.
         classes: Foreground classes.
-        device: Where batches shall be.
+        device: Where batches are to be.
         annotated: (N, K) bool, or None.
+
+    Raises:
+        InputError: A file is missing, cut, of another type or shape, or does not fit the cases or
+            classes.
     """
+    n = len(cases)
     # Copy-on-write pages: torch wants writable memory, the file stays as it is.
-    arrays = (np.load(path, mmap_mode="c") for path in (images, labels))
-    image, label = (torch.from_numpy(array) for array in arrays)
+    image = torch.from_numpy(open_array(images, np.float16, (n, None, None, None, None), mode="c"))
+    label = torch.from_numpy(open_array(labels, np.uint8, (n, None, None, None), mode="c"))
     masks = None if annotated is None else torch.from_numpy(annotated)
     target = torch.device(device)
     size = image.nbytes + label.nbytes

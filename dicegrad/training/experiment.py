@@ -1,12 +1,13 @@
 """One row of the experiment table, one fold: from prepared files to a trained network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dicegrad.checksums import verify
 from dicegrad.data.adapter import Case
 from dicegrad.data.cases import read_cases
 from dicegrad.errors import InputError
@@ -14,6 +15,7 @@ from dicegrad.logs import Report
 from dicegrad.preprocessing.epsilon import read_epsilon
 from dicegrad.preprocessing.folds import held_out
 from dicegrad.preprocessing.labeling import read_annotated
+from dicegrad.provenance import TRAINING, made_by
 from dicegrad.study.experiment import Experiment, epsilon_number
 from dicegrad.study.labeling import AS_ANNOTATED, FULL
 from dicegrad.study.losses import AS_EMPTY, NONE
@@ -23,6 +25,7 @@ from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.objective import Wanted, make_objective
 from dicegrad.training.run import Split, derive_seed
 from dicegrad.training.settings import TrainingSettings
+from dicegrad.training.trained import Source, Trained
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,22 @@ class PreparedFiles:
             folder / "annotated" / f"{labeling}.tsv" if knows else None,
         )
 
+    def check(self) -> None:
+        """See that all files are there, and as they were written.
+
+        Raises:
+            InputError: One is not; the file of epsilons may be missing, since not all ask for it.
+        """
+        for path in (self.cases, self.folds, self.images, self.labels):
+            if not path.is_file():
+                raise InputError(
+                    f"{path}: no such file; prepare the dataset with the workflow first"
+                )
+            verify(path)
+        for optional in (self.epsilon, self.annotated):
+            if optional is not None:
+                verify(optional)
+
 
 def train_experiment(
     experiment: Experiment,
@@ -72,6 +91,7 @@ def train_experiment(
     report: Report = lambda line: None,
     set_aside: bool = False,
     tensorboard: Path | None = None,
+    keep_checkpoint: bool = False,
 ) -> UNet:
     """Train the network of one experiment on all folds but one.
 
@@ -80,22 +100,24 @@ def train_experiment(
         fold: The fold that is held out, 0-based.
         files: The prepared dataset.
         settings: `classes`, `fold_count`, `network`, `training`; `sampling`: how often the cases
-            of a group are listed; and perhaps `released`: switches of the authors' code, those of
-            `make_objective` and `patience`, see `scaled_patience`.
+            of a group are listed; perhaps `released`: switches of the authors' code, those of
+            `make_objective` and `patience`, see `scaled_patience`; and perhaps `source`: what
+            `trained.Source` holds, which goes into the weights.
         study: Its name; part of the seed.
         seed: Of the study.
         out: Folder for weights, history and checkpoint.
         device: Where to train.
         report: Takes the progress after each epoch, and a line on what else is worth knowing.
-        set_aside: Rename a checkpoint of another training and start anew, instead of refusing it.
+        set_aside: Rename a checkpoint of another training run and start from scratch, instead of
+            refusing it.
         tensorboard: Folder for what TensorBoard shows, if that is asked for.
+        keep_checkpoint: Leave the last checkpoint; see `train`.
 
     Raises:
-        InputError: A prepared file is missing; see also `train`, `read_folds`, `read_epsilon`.
+        InputError: A prepared file is missing or damaged; see also `train`, `read_folds`,
+            `read_epsilon`.
     """
-    for path in (files.cases, files.folds, files.images, files.labels):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; prepare the dataset with the workflow first")
+    files.check()
     classes = settings["classes"]
     cases = read_cases(files.cases)
     out_of_fold = held_out(cases, files.folds, settings["fold_count"], fold)
@@ -108,6 +130,7 @@ def train_experiment(
     training = TrainingSettings.from_dict(settings["training"])
     if "patience" in released:
         training = scaled_patience(training, split)
+    network = _network(settings["network"], data, files.images)
     objective = make_objective(
         Wanted(
             experiment, epsilon, tuple(classes), released, data.labels[0].numel(), data.has_ignored
@@ -115,25 +138,40 @@ def train_experiment(
     )
     row = {name: str(value) for name, value in experiment.row.items()}
     derived = derive_seed(seed, study, *row.values(), fold)
+    identity = {**row, "epsilon_value": str(epsilon), "fold": fold}
+    if released:
+        identity["released"] = ", ".join(released)
+    trained = Trained(
+        dataset=experiment.dataset,
+        experiment=vars(experiment),
+        fold=fold,
+        study=study,
+        seed=seed,
+        network=asdict(network),
+        training=training.to_dict(),
+        epsilon=epsilon,
+        sampling=dict(settings["sampling"]),
+        released=tuple(released),
+        training_cases=tuple(data.cases[number] for number in sorted(set(split.train))),
+        source=Source.from_dict(settings["source"]) if settings.get("source") else None,
+        made={**made_by(TRAINING), "torch": str(torch.__version__), "device": str(device)},
+    )
     report(f"{experiment.title}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
     return train(
         data,
         split,
-        _network(settings["network"], data, files.images),
+        network,
         training,
         objective,
         experiment.batch_size,
         derived,
         out,
         report,
-        identity={
-            **row,
-            "epsilon_value": str(epsilon),
-            "fold": fold,
-            **({"released": ", ".join(released)} if released else {}),
-        },
+        identity=identity,
         set_aside=set_aside,
         tensorboard=tensorboard,
+        trained=trained,
+        keep_checkpoint=keep_checkpoint,
     )
 
 
@@ -153,7 +191,8 @@ def _split(cases: Sequence[Case], held_out: Sequence[bool], sampling: Mapping[st
 def _network(settings: Mapping[str, Any], data: PreparedData, images: Path) -> NetworkSettings:
     """The network for some images, whose size it has to fit."""
     network = NetworkSettings.from_dict(settings, data.images.shape[1], len(data.classes))
-    network.check_size(tuple(data.images.shape[2:]), images)
+    x, y, z = data.images.shape[2:]
+    network.check_size((x, y, z), images)
     return network
 
 

@@ -10,5 +10,5 @@ HISTORY = Columns(whole=("epoch", "step"), rest="number")
 
 
 def write_history(rows: list[Row], path: Path) -> None:
-    """Rewrite `history.tsv` whole; readers never see half a row."""
+    """Write `history.tsv`; readers never see half a row."""
     write_table(rows, path, digits=6)

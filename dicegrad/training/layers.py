@@ -1,6 +1,6 @@
-"""The layers of the network, where torch's own are slow on a CPU.
+"""Layers of the network that are faster than torch's own on a CPU.
 
-They give the same numbers and the same gradients up to rounding, and are torch's own elsewhere.
+They give the same numbers and gradients up to rounding; on other devices they are torch's own.
 """
 
 from typing import Any
@@ -10,18 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _SPACE = (2, 3, 4)
-# torch leaves a float32 image to oneDNN if it has several cases or more values than this without
-# the last axis; another one goes to a convolution that is not vectorised.
+# torch convolves a float32 image by oneDNN if it has several cases, or more values than this in a
+# plane of the last axis; any other by a convolution that is not vectorised.
 _LARGE = 20480
 _ONEDNN = torch.backends.mkldnn.is_available()
 
 
 class Conv(nn.Conv3d):
-    """A convolution that keeps the size, and is vectorised for a single small case as well."""
+    """A convolution that keeps the size, and is vectorised for a single small case too."""
 
     def __init__(self, features: int, width: int, kernel: tuple[int, int, int]) -> None:
         odd = all(length % 2 for length in kernel)  # padded alike on both sides
-        padding = tuple(length // 2 for length in kernel) if odd else "same"
+        x, y, z = kernel
+        padding: str | tuple[int, int, int] = (x // 2, y // 2, z // 2) if odd else "same"
         super().__init__(features, width, kernel, padding=padding)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class BatchNorm(nn.BatchNorm3d):
 
 
 class LeakyReLU(nn.LeakyReLU):
-    """In place on a CPU; on a GPU instance normalisation gives a view, and autograd copies that."""
+    """In place on a CPU; on a GPU instance normalisation returns a view, which autograd copies."""
 
     def forward(self, image: Tensor) -> Tensor:
         """The image where it is positive, and the slope times the image elsewhere."""
@@ -71,7 +72,7 @@ class LeakyReLU(nn.LeakyReLU):
 
 
 class _InstanceNorm(torch.autograd.Function):
-    """Sums and products alone, which are vectorised in every memory format."""
+    """Sums and products only, which are vectorised in every memory format."""
 
     @staticmethod
     def forward(
@@ -93,7 +94,7 @@ class _InstanceNorm(torch.autograd.Function):
         total = upstream.sum(_SPACE, keepdim=True)
         aligned = (upstream * centred).sum(_SPACE, keepdim=True)
         scale = inverse * _wide(weight)
-        # What moves the mean or the spread of a channel is taken out of the gradient.
+        # The parts that change mean or variance of a channel are removed from the gradient.
         gradient = torch.addcmul(-scale * total / voxels, upstream, scale)
         gradient.addcmul_(centred, -scale * inverse.square() * aligned / voxels)
         return gradient, (aligned * inverse).sum((0, *_SPACE)), total.sum((0, *_SPACE)), None

@@ -1,23 +1,33 @@
-"""The training of one network, top to bottom."""
+"""The training of one network, from top to bottom."""
 
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from dicegrad.errors import InputError, Interrupted
+from dicegrad.files import remove_unfinished
+from dicegrad.locks import locked
 from dicegrad.logs import Report
-from dicegrad.training.checkpoint import load_checkpoint, remove_checkpoint, save_atomically
-from dicegrad.training.curves import Curves
+from dicegrad.training.checkpoint import (
+    load_checkpoint,
+    remove_checkpoint,
+    save_atomically,
+    save_weights,
+)
 from dicegrad.training.dataset import PreparedData
 from dicegrad.training.history import Row, write_history
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import numerics, settle
 from dicegrad.training.objective import Objective
 from dicegrad.training.progress import Progress, Stopwatch, peak_memory
+from dicegrad.training.progress_figure import ProgressFigure
 from dicegrad.training.run import FORMAT, Run, Split
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.signals import stop_signals
 from dicegrad.training.tensorboard import scalars
+from dicegrad.training.trained import Trained
 
 
 def train(
@@ -30,11 +40,13 @@ def train(
     seed: int,
     out: Path,
     report: Report = lambda line: None,
-    identity: dict | None = None,
+    identity: Mapping[str, object] | None = None,
     set_aside: bool = False,
     tensorboard: Path | None = None,
+    trained: Trained | None = None,
+    keep_checkpoint: bool = False,
 ) -> UNet:
-    """Train a network, or go on with a training that was cut off.
+    """Train a network, or resume a training run that was interrupted.
 
     Args:
         data: The prepared cases, on the device to train on.
@@ -44,100 +56,126 @@ def train(
         objective: Loss of logits (B, K, X, Y, Z) and labels (B, X, Y, Z).
         batch_size: Cases in a batch; the last batch of an epoch may be smaller and is kept.
         seed: Of initialisation, order and augmentation.
-        out: Folder for `weights.pt` and `history.tsv`; while it runs also `checkpoint.pt` and,
-            every half a minute, `progress.png`.
+        out: Folder for `weights.pt` and `history.tsv`; during training also `checkpoint.pt` and,
+            every half a minute, `progress.png`. No other process can train there meanwhile.
         report: Takes the progress after each epoch, and a line on what else is worth knowing.
-        identity: What else tells this training from another, for the checkpoint.
-        set_aside: Rename a checkpoint of another training and start anew, instead of refusing it.
+        identity: What else tells this training run from another, for the checkpoint.
+        set_aside: Rename a checkpoint of another training run and start from scratch, instead of
+            refusing it.
         tensorboard: Folder for what TensorBoard shows, if that is asked for.
+        trained: What goes into `weights.pt` beside the parameters.
+        keep_checkpoint: Leave the last checkpoint, from which weights that get lost are written
+            again at once.
 
     Returns:
         The network with the weights that were kept.
 
     Raises:
         InputError: The loss stopped being a number, or training diverges; the checkpoint is of
-            another training; disk or GPU memory is full; the batch size is below 1.
+            another training run; disk or GPU memory is full; the batch size is below 1; another
+            process trains in `out`.
         Interrupted: SIGTERM, SIGINT or SIGUSR1 came; the checkpoint is written, at the latest
             when the step or the batch of a validation is over in which it came.
     """
     if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}; it starts at 1")
+        raise InputError(f"batch_size is {batch_size}; it must be at least 1")
     settings = settle(settings, data.device)
     configuration = {
         "checkpoint.format": FORMAT,
         **_by_key("network", asdict(network_settings)),
         **_by_key("training", settings.to_dict()),
-        **{"batch_size": batch_size, "seed": seed, "split": str(split)},
+        "batch_size": batch_size,
+        "seed": seed,
+        "split": str(split),
         "data": data.fingerprint(),
         **(identity or {}),
     }
     del configuration["training.checkpoint_minutes"]  # changes nothing of the result
     run = Run(data, split, network_settings, settings, objective, batch_size, seed)
-    watch, checkpoint = Stopwatch(), out / "checkpoint.pt"
-    if checkpoint.exists():
-        _take_up(run, watch, checkpoint, configuration, set_aside, report)
-    curves = Curves(out / "progress.png", report, anew=run.step == 0)
-    saved = time.monotonic()
+    watch, checkpoint, saved = Stopwatch(), out / "checkpoint.pt", time.monotonic()
+
+    def save() -> None:
+        nonlocal saved
+        state = {"configuration": configuration, "seconds": watch.state(), **run.state()}
+        save_atomically(state, checkpoint)
+        saved = time.monotonic()
 
     def pause() -> None:
         """Between two batches: write a checkpoint if it is time, and stop if a signal came."""
-        nonlocal saved
         if caught or time.monotonic() - saved > 60 * settings.checkpoint_minutes:
-            state = {"configuration": configuration, "seconds": watch.state(), **run.state()}
-            save_atomically(state, checkpoint)
-            saved = time.monotonic()
+            save()
         if caught:
             raise Interrupted(f"stopped by {caught[0]} at step {run.step}; {checkpoint}")
 
-    with (
-        stop_signals() as caught,
-        numerics(settings, data.device),
-        scalars(tensorboard, run.epoch) as write_scalars,
-    ):
-        while not run.over():
-            pause()
-            watch.start()
-            for _ in run.steps():
+    with locked(out, report=report):
+        if checkpoint.exists():
+            _resume(run, watch, checkpoint, configuration, set_aside, report)
+        figure = ProgressFigure(out / "progress.png", report, fresh=run.step == 0)
+        with (
+            stop_signals() as caught,
+            numerics(settings, data.device),
+            scalars(tensorboard, run.epoch) as write_scalars,
+        ):
+            while not run.over():
                 pause()
-            row = run.finish_epoch(pause)
-            progress = _progress(row, run, watch)
-            write_history(run.history, out / "history.tsv")
-            report(progress)
-            write_scalars(progress)
-            curves.renew(run.history, watch.epochs, progress)
-        save_atomically(run.kept, out / "weights.pt")
-    remove_checkpoint(checkpoint)
+                watch.start()
+                for _ in run.steps():
+                    pause()
+                row = run.finish_epoch(pause)
+                progress = _progress(row, run, watch)
+                write_history(run.history, out / "history.tsv")
+                report(progress)
+                write_scalars(progress)
+                figure.update(run.history, watch.epochs, progress)
+            if keep_checkpoint:
+                save()
+            _write_results(run, trained, configuration, out)
+        if not keep_checkpoint:
+            remove_checkpoint(checkpoint)
     run.network.load_state_dict(run.kept)
     return run.network
 
 
-def _take_up(
+def _write_results(
+    run: Run, trained: Trained | None, configuration: Mapping[str, Any], out: Path
+) -> None:
+    """History and weights; what a kill left half written of them goes."""
+    for name in ("history.tsv", "weights.pt"):
+        remove_unfinished(out / name)
+    write_history(run.history, out / "history.tsv")  # again: the file may be gone since
+    if trained:
+        trained = replace(trained, training=run.settings.to_dict(), data=str(configuration["data"]))
+    save_weights(run.kept, trained, out / "weights.pt")
+
+
+def _resume(
     run: Run,
     watch: Stopwatch,
     checkpoint: Path,
-    configuration: dict,
+    configuration: Mapping[str, Any],
     set_aside: bool,
     report: Report,
 ) -> None:
-    """Go on from a checkpoint of this training; refuse, or rename, one of another."""
+    """Resume from a checkpoint of this training run; refuse, or rename, one of another."""
     try:
         state = load_checkpoint(checkpoint, configuration)
         run.restore(state)
         watch.restore(state["seconds"])
-        report(f"goes on from {checkpoint} at epoch {run.epoch + 1}, step {run.step}")
+        where = "its end" if run.over() else f"epoch {run.epoch + 1}, step {run.step}"
+        report(f"resumes from {checkpoint} at {where}")
     except InputError as error:
         if not set_aside:
             raise
-        report(f"{error}; renamed to {checkpoint.name}.old, training starts anew")
+        report(f"{error}; renamed to {checkpoint.name}.old, training starts from scratch")
         checkpoint.replace(checkpoint.with_name(f"{checkpoint.name}.old"))
 
 
-def _by_key(prefix: str, settings: dict) -> dict:
+def _by_key(prefix: str, settings: Mapping[str, Any]) -> dict[str, object]:
     """Nested settings as one dictionary of dotted keys."""
     flat: dict[str, object] = {}
     for key, value in settings.items():
         name = f"{prefix}.{key}"
-        flat |= _by_key(name, value) if isinstance(value, dict) else {name: value}
+        flat |= _by_key(name, value) if isinstance(value, Mapping) else {name: value}
     return flat
 
 

@@ -1,4 +1,4 @@
-"""The 3-D U-Net of the paper, with its depth, widths, kernels and pooling left open.
+"""The 3-D U-Net of the paper, with configurable depth, widths, kernels and pooling.
 
 Every convolution but the first is preceded by normalisation and activation ("pre-activation"),
 the last 1 x 1 x 1 convolution included. A skip is the raw output of its encoder level, so the
@@ -6,8 +6,10 @@ decoder normalises skip and upsampled maps together.
 """
 
 import math
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +67,9 @@ class NetworkSettings:
             )
 
     @classmethod
-    def from_dict(cls, settings: dict, in_channels: int, classes: int) -> "NetworkSettings":
+    def from_dict(
+        cls, settings: Mapping[str, Any], in_channels: int, classes: int
+    ) -> "NetworkSettings":
         """Settings from the `network` block of a dataset file.
 
         Args:
@@ -80,14 +84,17 @@ class NetworkSettings:
         known = [f.name for f in fields(cls) if not f.name.endswith("_channels")]
         if unknown := sorted(set(settings) - set(known)):
             raise InputError(f"network: unknown key {unknown[0]!r}; allowed: {', '.join(known)}")
-        nested = {k: tuple(map(tuple, v)) for k, v in settings.items() if isinstance(v, list)}
-        plain = {k: v for k, v in settings.items() if not isinstance(v, list)}
-        return cls(in_channels, 1 if classes == 1 else classes + 1, **nested, **plain)
+        values: dict[str, Any] = {
+            key: tuple(map(tuple, value)) if isinstance(value, (list, tuple)) else value
+            for key, value in settings.items()
+        }
+        return cls(in_channels, 1 if classes == 1 else classes + 1, **values)
 
     @property
     def divisors(self) -> Size:
         """What the image size must be divisible by along each axis."""
-        return tuple(math.prod(pool[axis] for pool in self.pools) for axis in range(3))
+        x, y, z = (math.prod(axis) for axis in zip(*self.pools, strict=True))
+        return x, y, z
 
     def check_size(self, size: Size, where: object) -> None:
         """See that images of a size can be pooled.
@@ -126,7 +133,7 @@ class UNet(nn.Module):
         torch.Size([2, 4, 16, 16, 4])
     """
 
-    # The order of values in which convolutions need not reorder them.
+    # The order of values that convolutions need not change.
     memory_format = torch.channels_last_3d
 
     def __init__(self, settings: NetworkSettings) -> None:
@@ -149,7 +156,7 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the output maps, (B, K, X, Y, Z), for an image (B, C, X, Y, Z)."""
-        # `contiguous` would leave a single channel as it is, since that is both formats at once.
+        # `contiguous` would leave a single channel as it is, since that has both formats at once.
         x = torch.empty_like(image, memory_format=self.memory_format).copy_(image)
         skips = []
         for block, pool in zip(self.encoder, (*self.settings.pools, None), strict=True):
@@ -163,7 +170,7 @@ class UNet(nn.Module):
 
 
 class Decoder(nn.Module):
-    """One level of the way up: the skip and the upsampled maps from below, then a block."""
+    """One decoder level: the skip and the upsampled maps from below, then a block."""
 
     def __init__(
         self,
@@ -174,15 +181,16 @@ class Decoder(nn.Module):
         settings: NetworkSettings,
     ) -> None:
         super().__init__()
-        self.scale = tuple(map(float, settings.pools[level]))
+        x, y, z = settings.pools[level]
+        self.scale = (float(x), float(y), float(z))
         self.skip = _activation(skip_features, settings)
         self.below = _activation(features, settings)
         self.block = _block(skip_features + features, widths, settings, first=True)
 
     def forward(self, skip: Tensor, below: Tensor) -> Tensor:
         """Maps (B, F, X, Y, Z) of a skip of the same size and coarser maps."""
-        # Upsampling repeats every voxel equally often, so a normalisation before it gives the same
-        # as one after it, for an eighth of the work.
+        # Upsampling repeats every voxel equally often, so that normalising before it gives the same
+        # as after it, for an eighth of the work.
         up = _upsample(self.below(below), self.scale)
         return self.block(torch.cat([self.skip(skip), up], dim=1))
 
@@ -190,14 +198,15 @@ class Decoder(nn.Module):
 def _upsample(maps: Tensor, scale: tuple[float, float, float]) -> Tensor:
     """Every voxel repeated along each axis, in the type it has."""
     half = maps.dtype in (torch.bfloat16, torch.float16)
-    # Autocast would make copies of half the precision twice as large.
+    # Autocast would make float32 copies of maps in half precision.
     with torch.autocast(maps.device.type, enabled=False) if half else nullcontext():
         return functional.interpolate(maps, scale_factor=scale, mode="nearest")
 
 
 def kernels_of(network: nn.Module) -> list[nn.Parameter]:
     """The convolution kernels: the only parameters under the L2 penalty."""
-    return [module.weight for module in network.modules() if isinstance(module, nn.Conv3d)]
+    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv3d))
+    return [cast(nn.Parameter, convolution.weight) for convolution in convolutions]
 
 
 def _block(
@@ -232,4 +241,5 @@ def _initialise(module: nn.Module) -> None:
         # 0.87963 is the standard deviation of a standard normal cut at +-2.
         std = math.sqrt(2 / fan_in) / 0.8796256610342398
         nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,4 +1,4 @@
-"""How a device computes: precision and reproducibility, for the length of a training."""
+"""How a device computes: precision and reproducibility."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from dicegrad.training.settings import TrainingSettings
 def settle(settings: TrainingSettings, device: torch.device) -> TrainingSettings:
     """The settings with the precision `auto` replaced by that of the device.
 
-    That is bfloat16 on a GPU that computes in it; one older than NVIDIA's Ampere would imitate it.
+    That is bfloat16 on a GPU that computes in it; one older than NVIDIA's Ampere would emulate it.
     """
     if settings.precision != "auto":
         return settings
@@ -28,11 +28,11 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 
 def memory_format(norm: str, device: torch.device, compiled: bool = False) -> torch.memory_format:
-    """The order of values in which a network with this normalisation is moved about least.
+    """The memory format in which a network with this normalisation is copied least.
 
-    oneDNN and cuDNN convolve channels last without reordering anything. Two cases are better off
-    with contiguous values: torch.compile orders memory by itself, and on CUDA instance
-    normalisation takes and gives contiguous values, so that each one would cost two copies.
+    oneDNN and cuDNN convolve channels last without reordering anything. Contiguous values are
+    better in two cases: torch.compile orders memory by itself, and on CUDA instance
+    normalisation takes and returns contiguous values, so that each one would cost two copies.
     """
     if compiled or (device.type == "cuda" and norm == "instance"):
         return torch.contiguous_format
@@ -48,19 +48,19 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 def numerics(
     settings: TrainingSettings,
     device: torch.device,
-    if_full: str = "lower batch_size, or let fewer trainings share the GPU",
+    if_full: str = "lower batch_size, or let fewer training runs share the GPU",
 ) -> Iterator[None]:
-    """Torch's switches as the settings want them, and the device as the current one.
+    """Set torch's switches as the settings want them, and make the device the current one.
 
-    All is put back at the end. Triton starts its kernels on the current device.
+    All is restored at the end. Triton starts its kernels on the current device.
 
-    Deterministic means that cuDNN takes the same algorithm each time, one that repeats to the bit.
-    The rest of a step does so anyway: pooling windows do not overlap, so that their gradient adds
-    nothing up; upsampling to the nearest voxel gathers its gradient; the loss adds up its sums in
-    a fixed order; interpolation in the augmentation has no gradient. Without it, cuDNN times its
-    algorithms on the first batch and takes the fastest. On a CPU everything repeats.
+    Deterministic means that cuDNN uses the same algorithm each time, one whose results repeat to
+    the bit. The rest of a step is deterministic anyway: pooling windows do not overlap, so that
+    their gradient sums nothing; upsampling to the nearest voxel gathers its gradient; the loss
+    adds its sums in a fixed order; interpolation in the augmentation has no gradient. Otherwise
+    cuDNN times its algorithms on the first batch and uses the fastest. On a CPU everything repeats.
 
-    TF32 is for convolutions alone: matrix products place the voxels of an augmentation, and keep
+    TF32 is for convolutions alone: matrix products place the voxels of an augmentation and keep
     float32, as is torch's default.
 
     Raises:

@@ -63,8 +63,9 @@ class Wanted:
         """Epsilon, a single number where there is one class, since some losses take no list."""
         if self.epsilon is None:
             raise ValueError(f"loss {self.experiment.loss} has no epsilon")
-        several = isinstance(self.epsilon, Sequence)
-        return self.epsilon[0] if several and len(self.epsilon) == 1 else self.epsilon
+        if isinstance(self.epsilon, Sequence) and len(self.epsilon) == 1:
+            return self.epsilon[0]
+        return self.epsilon
 
     @property
     def number(self) -> float:

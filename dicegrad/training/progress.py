@@ -1,4 +1,4 @@
-"""How far a training is, in numbers; a log and a terminal each show them in their way."""
+"""Progress of a training run in numbers, for a log or a terminal to show."""
 
 import resource
 import sys
@@ -9,12 +9,12 @@ import torch
 
 from dicegrad.training.history import Row
 
-_RECENT = 10  # epochs that time left is judged by
+_RECENT = 10  # epochs from which the time left is estimated
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands after an epoch; as text, one line of a log.
+    """Where a training run stands after an epoch; as text, one line of a log.
 
     Attributes:
         row: What the epoch adds to `history.tsv`.
@@ -66,14 +66,14 @@ class Progress:
 
 
 class Stopwatch:
-    """How long epochs take. What an epoch took before a training was cut off counts too."""
+    """How long epochs take; the time before an interruption counts too."""
 
     def __init__(self) -> None:
-        self.epochs: list[float] = []  # seconds of those that are over
+        self.epochs: list[float] = []  # seconds of each finished epoch
         self._before, self._started = 0.0, time.monotonic()
 
     def start(self) -> None:
-        """An epoch begins, or goes on."""
+        """An epoch begins, or is resumed."""
         self._started = time.monotonic()
 
     def stop(self) -> float:
@@ -83,7 +83,7 @@ class Stopwatch:
         return self.epochs[-1]
 
     def left(self, epochs: int) -> float:
-        """Seconds that so many more epochs take, if they take as long as the last ones."""
+        """Seconds that this many more epochs take at the speed of the last ones."""
         recent = self.epochs[-_RECENT:]
         return epochs * sum(recent) / len(recent)
 
@@ -92,7 +92,7 @@ class Stopwatch:
         return [*self.epochs, self._so_far()]
 
     def restore(self, state: list[float]) -> None:
-        """Take up a saved state."""
+        """Continue from a saved state."""
         *self.epochs, self._before = state
 
     def _so_far(self) -> float:

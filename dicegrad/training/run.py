@@ -1,16 +1,17 @@
-"""The state of one training, and how it moves: step by step, epoch by epoch.
+"""The state of one training run, and how it changes: step by step, epoch by epoch.
 
-Randomness has no history: the order of an epoch and the variation of a batch derive from
-(seed, epoch) and (seed, step) alone, so a training that was cut off goes on exactly where it was.
+Randomness has no history: the order of an epoch and the augmentation of a batch derive from
+(seed, epoch) and (seed, step) alone, so that an interrupted training run resumes exactly.
 """
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dicegrad.errors import InputError
 from dicegrad.training.adam import Adam
@@ -25,12 +26,13 @@ from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.validation import validate
 
 FORMAT = 2  # of `Run.state`: to be raised when it changes, so that older ones are refused
-_RUNAWAY = 100.0  # penalty; 0.03 to 0.05 at the start of the paper's networks
+_WORDS = {"train": "training", "validation": "validation"}
+_DIVERGED = 100.0  # penalty; 0.03 to 0.05 at the start of the paper's networks
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which cases, by number, a training learns from and is validated on.
+    """Which cases, by number, a training run learns from and is validated on.
 
     A case that is listed three times is seen three times an epoch.
     """
@@ -41,7 +43,7 @@ class Split:
     def __post_init__(self) -> None:
         for name, cases in asdict(self).items():
             if not cases:
-                raise InputError(f"split: there is no case for {name}; deal the folds otherwise")
+                raise InputError(f"no {_WORDS[name]} cases; change the fold assignment")
 
 
 def derive_seed(*parts: object) -> int:
@@ -51,7 +53,7 @@ def derive_seed(*parts: object) -> int:
 
 
 class Run:
-    """The state of one training; `state` and `restore` are its whole memory."""
+    """The state of one training run; `state` and `restore` are its whole memory."""
 
     def __init__(
         self,
@@ -70,8 +72,10 @@ class Run:
             self.network = UNet(network_settings)
         order = memory_format(network_settings.norm, data.device, settings.compile)
         self.network.memory_format = order
-        self.network.to(data.device, memory_format=order)
-        self.predict = torch.compile(self.network) if settings.compile else self.network
+        self.network.to(data.device, memory_format=order)  # type: ignore[call-overload]
+        self.predict: nn.Module = self.network
+        if settings.compile:
+            self.predict = cast(nn.Module, torch.compile(self.network))
         self.optimizer = make_adam(self.network, settings)
         self.schedule = Schedule()
         self.history: list[Row] = []
@@ -82,11 +86,11 @@ class Run:
         self.steps_per_epoch = -(-order_length // batch_size)
 
     def over(self) -> bool:
-        """Whether all epochs are through, or training stops before them."""
+        """Whether all epochs are done, or training stops early."""
         return self.epoch >= self.settings.epochs or self.schedule.stops(self.settings)
 
     def steps(self) -> Iterator[None]:
-        """Go through what is left of this epoch, one optimiser step at a time."""
+        """Do what is left of this epoch, one optimiser step at a time."""
         order = self.data.numbers(self._order())
         self.network.train()
         for number in range(len(self.losses), self.steps_per_epoch):
@@ -108,8 +112,8 @@ class Run:
     def finish_epoch(self, pause: Callable[[], None] = lambda: None) -> Row:
         """Validate, decide on learning rate and end, and write the epoch's row.
 
-        Nothing of the state moves before the validation is through, so `pause`, which is called
-        between its batches, may save the state there, and may end it by raising.
+        The state does not change before the validation is over, so that `pause`, which is called
+        between its batches, may save the state, and may end the validation by raising.
         """
         losses = torch.stack(self.losses).cpu()
         self._check_finite(losses)
@@ -143,8 +147,8 @@ class Run:
         self.history.append(row)
         return row
 
-    def state(self) -> dict:
-        """Everything that a resumed training needs, as tensors and plain values.
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed training run needs, as tensors and plain values.
 
         Raises:
             InputError: The loss stopped being a number; such a state is not worth keeping.
@@ -162,8 +166,8 @@ class Run:
             "step": self.step,
         }
 
-    def restore(self, state: dict) -> None:
-        """Take up a saved state."""
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule = Schedule(**state["schedule"])
@@ -197,13 +201,13 @@ class Run:
         )
 
     def _check_size(self, penalty: float) -> None:
-        """Stop a training that runs away while its loss is still a number.
+        """Stop a training run that diverges while its loss is still a number.
 
-        A Dice loss cannot tell: it is at most 1, and has no gradient left once every voxel is
-        decided for good. The kernels can: those of all zeros cost at most 1, penalty included, so
-        where the penalty alone is a hundred times that, each step leads away from any minimum.
+        A Dice loss does not show it: it is at most 1, and has no gradient left once every voxel
+        is saturated. The kernels do: if all were zero, the loss would be at most 1, penalty
+        included, so where the penalty alone is a hundred times that, no minimum is near.
         """
-        if penalty > _RUNAWAY:
+        if penalty > _DIVERGED:
             raise InputError(
                 f"training diverges: after epoch {self.epoch + 1} the penalty on the kernels is "
                 f"{penalty:.3g}, while a Dice loss is at most 1; {self._remedy()}"

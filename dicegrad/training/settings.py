@@ -1,6 +1,8 @@
-"""What a training is told: the `training` block of a dataset file."""
+"""Settings of a training run: the `training` block of a dataset file."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from dicegrad.errors import InputError
 from dicegrad.training.augmentation import AugmentationSettings
@@ -14,12 +16,13 @@ class TrainingSettings:
 
     Attributes:
         epochs: At most this many.
-        passes: How often an epoch goes through the training cases.
-        learning_rate: Of Adam; the highest one under `one_cycle`.
+        passes: How many times an epoch goes through the training cases.
+        learning_rate: Of Adam; under `one_cycle` the highest.
         schedule: `plateau` (times `factor` after `patience` epochs without a better validation
-            loss), `one_cycle` (up over the first tenth, then down to nothing) or `constant`.
+            loss), `one_cycle` (up over the first tenth of the steps, then down to almost 0) or
+            `constant`.
         patience: Epochs without improvement before `plateau` lowers the learning rate.
-        factor: What `plateau` multiplies the learning rate with.
+        factor: What `plateau` multiplies the learning rate by.
         stop_patience: Epochs without improvement before training stops; 0 never stops early.
         min_delta: What counts as an improvement of the validation loss.
         l2: Penalty on the squared convolution kernels, added to the loss.
@@ -63,10 +66,12 @@ class TrainingSettings:
                 raise InputError(f"training: {name} is {getattr(self, name)!r}; give true or false")
         for name in ("epochs", "passes", "keep_every"):
             if getattr(self, name) < 1:
-                raise InputError(f"training: {name} is {getattr(self, name)}; it starts at 1")
+                raise InputError(
+                    f"training: {name} is {getattr(self, name)}; it must be at least 1"
+                )
 
     @classmethod
-    def from_dict(cls, settings: dict) -> "TrainingSettings":
+    def from_dict(cls, settings: Mapping[str, Any]) -> "TrainingSettings":
         """Settings from a mapping; what it leaves out keeps its default."""
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(settings) - set(known)):
@@ -74,6 +79,6 @@ class TrainingSettings:
         augmentation = AugmentationSettings.from_dict(settings.get("augmentation", {}))
         return cls(**{**settings, "augmentation": augmentation})
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for a checkpoint."""
         return asdict(self)

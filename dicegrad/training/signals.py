@@ -1,4 +1,4 @@
-"""Signals that ask a training to stop."""
+"""Signals that ask a training run to stop."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_signals() -> Iterator[list[str]]:
-    """Collect the signals that ask to stop, instead of dying of them."""
+    """Collect the signals that ask to stop, instead of terminating."""
     caught: list[str] = []
     if threading.current_thread() is not threading.main_thread():
         yield caught

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training, for who asks for it."""
+"""Scalars of a training run for TensorBoard, where that is asked for."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ _NAMES = {"train_loss": "loss/training", "val_loss": "loss/validation", "learnin
 
 @contextmanager
 def scalars(folder: Path | None, epoch: int) -> Iterator[Callable[[Progress], None]]:
-    """Write what is known after each epoch as scalars.
+    """Write the progress after each epoch as scalars.
 
     Args:
         folder: Where to, or None for nothing.
-        epoch: The last epoch that is over; what is in the folder of later ones does not count.
+        epoch: The last finished epoch; TensorBoard passes over later ones in the folder.
 
     Yields:
-        A function that takes in an epoch.
+        A function that writes one epoch.
 
     Raises:
         InputError: The package tensorboard is not there.
@@ -31,7 +31,7 @@ def scalars(folder: Path | None, epoch: int) -> Iterator[Callable[[Progress], No
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise InputError(
-            "tensorboard is asked for but not installed; pip install tensorboard, or do not ask"
+            "the package tensorboard is not installed; pip install tensorboard, or leave it out"
         ) from None
 
     with SummaryWriter(folder, purge_step=epoch + 1) as writer:
@@ -39,7 +39,7 @@ def scalars(folder: Path | None, epoch: int) -> Iterator[Callable[[Progress], No
         def write(progress: Progress) -> None:
             for name, value in _scalars(progress).items():
                 writer.add_scalar(name, value, progress.row["epoch"])
-            writer.flush()  # for who looks on, and for what a kill leaves
+            writer.flush()  # so that it can be watched, and survives a kill
 
         yield write
 

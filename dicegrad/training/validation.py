@@ -1,4 +1,4 @@
-"""How well a network does on the held-out cases, between two epochs."""
+"""Loss and DSC of a network on the validation cases, between two epochs."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,17 +20,18 @@ def validate(
     precision: str = "float32",
     pause: Callable[[], None] = lambda: None,
 ) -> tuple[float, list[float]]:
-    """Loss and hard DSC on the validation cases, under the labeling of the training.
+    """Loss and hard DSC on the validation cases, under the labeling of the training run.
 
-    The order and the batches are fixed, since a batch-wise loss depends on who shares a batch.
-    `pause` is called between them, and may end the validation by raising.
+    The order and the batches are fixed, since a batch-wise loss depends on which cases share a
+    batch. `pause` is called between batches, and may end the validation by raising.
 
     Returns:
         Mean loss, weighted by batch size, and the mean DSC of each class over the cases that
         have it (nan if none has).
     """
     network.eval()
-    losses, scores = [], []
+    losses: list[Tensor] = []
+    scores: list[Tensor] = []
     with torch.inference_mode():
         for numbers in data.numbers(cases).split(batch_size):
             if losses:

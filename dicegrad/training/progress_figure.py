@@ -1,4 +1,4 @@
-"""`progress.png`: the curves of a training, drawn anew while it runs."""
+"""`progress.png`: curves of a training run, redrawn while it runs."""
 
 import math
 import time
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
 
 
-class Curves:
+class ProgressFigure:
     """Draws `progress.png` now and then, so that it costs next to nothing.
 
     Args:
         path: The picture.
-        report: Takes a line where it cannot be drawn, which is no reason to stop a training.
-        anew: Remove the picture of a training that was here before.
-        every: Seconds between two pictures, and before the first one; a training that is over
+        report: Takes a line where it cannot be drawn, which is no reason to stop training.
+        fresh: Remove the picture of an earlier training run.
+        every: Seconds between two pictures, and before the first one; a training run that is over
             sooner leaves none.
     """
 
     def __init__(
-        self, path: Path, report: Callable[[str], None], anew: bool = False, every: float = 30
+        self, path: Path, report: Callable[[str], None], fresh: bool = False, every: float = 30
     ) -> None:
         self.path, self.report, self.every = path, report, every
         self.drawn = time.monotonic()
         self.wanted = True
-        if anew:
+        if fresh:
             path.unlink(missing_ok=True)
 
-    def renew(self, history: Sequence[Row], seconds: Sequence[float], now: Progress) -> None:
-        """Draw if the last picture is old enough, or not of the end."""
+    def update(self, history: Sequence[Row], seconds: Sequence[float], now: Progress) -> None:
+        """Draw if the last picture is old enough, or training is over."""
         old = time.monotonic() - self.drawn >= self.every
         if self.wanted and (old or (now.left == 0 and self.path.exists())):
             self.draw(history, seconds, now)
@@ -48,7 +48,7 @@ class Curves:
         """Draw now; a line says why if that fails, and it is not tried again."""
         try:
             figure = draw_curves(history, seconds, now)
-            with whole_file(self.path, lasting=False) as file:
+            with whole_file(self.path, lasting=False, checked=False) as file:
                 figure.savefig(file, format="png", dpi=110)
         except ImportError:
             self.wanted = False
@@ -65,7 +65,7 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
     Args:
         history: The rows so far.
         seconds: Duration of each epoch.
-        now: Where the training stands; said in the title.
+        now: Where the training run stands; goes into the title.
 
     Raises:
         ImportError: matplotlib is not there.
@@ -107,7 +107,9 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
     for axes in (rate, duration):
         axes.set_xlabel("Epoch")
     losses.legend(frameon=False)
-    dice.legend(frameon=False, title="moving average", loc="lower right")
+    # With a window of one epoch the average is the value itself.
+    title = f"average over {window:.3g} epochs" if window > 1 else None
+    dice.legend(frameon=False, title=title, loc="lower right")
     words = now.words()
     figure.suptitle(
         f"epoch {words['epoch']}   {words['cases/s']} cases/s   time left: {words['left']}",
@@ -130,11 +132,12 @@ def _draw_rate(axes: "Axes", epochs: Sequence[float], rates: Sequence[float]) ->
 
 
 def moving_average(values: Sequence[float], window: float) -> list[float]:
-    """Each value and what went before it, ever less.
+    """Exponential moving average.
 
     Args:
-        values: One an epoch; nan says nothing, such as the DSC of a class no case has.
-        window: Epochs after which a value counts 1/e of what it did, about; from 1 up.
+        values: One per epoch; NaN is passed over, such as the DSC of a class that no case has.
+        window: Number of epochs after which the weight of a value has fallen to about 1/e, at
+            least 1; with 1, the values themselves.
     """
     averages: list[float] = []
     average = math.nan

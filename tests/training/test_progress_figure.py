@@ -2,9 +2,9 @@ import math
 import sys
 
 import pytest
+from dicegrad.training.curves import Curves, draw_curves, moving_average
 
 from dicegrad.training import curves as module
-from dicegrad.training.curves import Curves, draw_curves, moving_average
 from dicegrad.training.progress import Progress
 
 PNG = b"\x89PNG\r\n\x1a\n"

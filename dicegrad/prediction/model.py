@@ -1,0 +1,213 @@
+"""Trained networks, and all that prediction needs besides: from weights, or with a dataset file."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from torch import nn
+
+from dicegrad.data.adapter import Adapter
+from dicegrad.errors import InputError
+from dicegrad.prediction.inference import build_network, load_network
+from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.training.checkpoint import Weights, load_weights
+from dicegrad.training.network import NetworkSettings
+from dicegrad.training.trained import Source, check_same
+
+# Where the workflow puts weights: experiment and, in it, dataset.
+_OF_STUDY = re.compile(r"^(.*/dataset~([^/]+)/.+)/fold~\d+/weights\.pt$")
+
+
+@dataclass(frozen=True)
+class Model:
+    """Trained networks, and what is done before and after them.
+
+    Attributes:
+        networks: In evaluation mode; their probabilities are averaged.
+        preprocessing: From an image to the networks' grid, and back.
+        classes: In network order.
+        class_values: The dataset's own label values of each class.
+        channels: Names of the image channels, in order.
+    """
+
+    networks: tuple[nn.Module, ...]
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    class_values: Mapping[str, Sequence[int]]
+    channels: tuple[str, ...] = ()
+
+    @classmethod
+    def from_weights(
+        cls,
+        weights: Sequence[Weights],
+        given: "Given | None" = None,
+        crop: str | None = None,
+        device: str = "cpu",
+    ) -> "Model":
+        """The model that some weights are of; all that it needs stands in them.
+
+        Args:
+            weights: See `read_weights`.
+            given: Settings of a dataset file: they have to be those of the weights, and stand in
+                for those that weights of an earlier version do not hold.
+            crop: See `place_grid`.
+            device: Where to run the networks.
+
+        Raises:
+            InputError: The settings are others than those of the weights, or are needed.
+        """
+        given = settings_of(weights, given)
+        preprocessing = place_grid(given.source.preprocessing, crop, given.where)
+        networks = tuple(build_network(given.network, each, device) for each in weights)
+        source = given.source
+        return cls(networks, preprocessing, source.classes, source.class_values, source.channels)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The settings that prediction needs.
+
+    Attributes:
+        source: Channels, classes and preprocessing.
+        network: The network.
+        where: The file that they are from, for messages.
+    """
+
+    source: Source
+    network: NetworkSettings
+    where: Path
+
+
+def read_weights(paths: Sequence[Path]) -> tuple[Weights, ...]:
+    """Read the weights of one experiment, one file a fold.
+
+    Raises:
+        InputError: A file is missing, damaged, or of another experiment than the first.
+    """
+    weights = tuple(load_weights(path) for path in paths)
+    first = next((each for each in weights if each.trained), None)
+    for other in weights:
+        if first and first.trained and other.trained:
+            ours, theirs = first.trained.experiment, other.trained.experiment
+            differences = {
+                key: (theirs.get(key), ours.get(key))
+                for key in {**ours, **theirs}
+                if theirs.get(key) != ours.get(key)
+            }
+            check_same(
+                other.path,
+                first.path,
+                differences,
+                "their probabilities are averaged, so name the folds of one experiment",
+            )
+    return weights
+
+
+def settings_of(weights: Sequence[Weights], given: Given | None = None) -> Given:
+    """The settings that weights were trained with, compared with those that are given.
+
+    Raises:
+        InputError: One line: they differ among the weights, or from what is given; or the weights
+            are of an earlier version that does not hold them, and none are given.
+    """
+    remedy = "name the dataset file of that training run, or other weights"
+    for each in weights:
+        if each.trained is None or each.trained.source is None:
+            if given is None:
+                raise InputError(
+                    f"{each.path}: holds no settings, since an earlier version wrote it; {remedy}"
+                )
+            continue
+        source = each.trained.source
+        network = NetworkSettings(**each.trained.network)
+        given = given or Given(source, network, each.path)
+        differences = source.differences(given.source)
+        ours = asdict(given.network)
+        differences |= {
+            f"network.{key}": (value, ours[key])
+            for key, value in asdict(network).items()
+            if value != ours[key]
+        }
+        check_same(each.path, given.where, differences, remedy)
+    if given is None:
+        raise InputError("no weights; name the weights.pt of a training run")
+    return given
+
+
+def network_settings(settings: Mapping, adapter: Adapter, where: object) -> NetworkSettings:
+    """The network that a dataset's settings describe; its grid must fit.
+
+    Raises:
+        InputError: It does not, or the settings do not fit each other.
+    """
+    channels, classes = len(adapter.channels), len(settings["classes"])
+    network = NetworkSettings.from_dict(settings["network"], channels, classes)
+    network.check_size(tuple(settings["preprocessing"]["size"]), where)
+    return network
+
+
+def check_origin(dataset: Path, weights: Sequence[Path]) -> None:
+    """See that weights of a study are of this dataset, and of one experiment, by their folders.
+
+    Weights of earlier versions hold no settings: with those of another dataset, a network of the
+    same shape would predict without an error.
+
+    Raises:
+        InputError: They are of another one, or of several experiments.
+    """
+    first = None
+    for path in weights:
+        of_study = _OF_STUDY.search(path.absolute().as_posix())
+        if not of_study:
+            continue
+        experiment, name = of_study.groups()
+        if name != dataset.stem:
+            raise InputError(
+                f"{path}: weights of the dataset {name}, not of {dataset.stem}; give "
+                f"{dataset.with_stem(name)}, or other weights"
+            )
+        if experiment != (first := first or experiment):
+            raise InputError(
+                f"{path}: weights of another experiment than {first}; their probabilities are "
+                "averaged, so name the folds of one"
+            )
+
+
+def load_networks(
+    settings: NetworkSettings, weights: Sequence[Path], device: str
+) -> tuple[nn.Module, ...]:
+    """The networks of some `weights.pt`.
+
+    Raises:
+        InputError: One is missing or damaged, or is that of another network.
+    """
+    return tuple(load_network(settings, path, device) for path in weights)
+
+
+def place_grid(preprocessing: Preprocessing, crop: str | None, where: object) -> Preprocessing:
+    """Preprocessing that needs no label.
+
+    Args:
+        preprocessing: Of the dataset.
+        crop: Where to place the network's grid if `preprocessing.crop` is `label`, since a new
+            image has no label; else None.
+        where: Dataset file, for the message.
+
+    Raises:
+        InputError: A crop is needed and not given, or given and not needed.
+    """
+    if preprocessing.crop == "label":
+        if crop is None:
+            raise InputError(
+                f"{where}: preprocessing.crop is label, the position of the true label, which a "
+                "new image does not have; add --crop foreground or center, and expect lower scores "
+                "than in the study"
+            )
+        return replace(preprocessing, crop=crop)
+    if crop not in (None, preprocessing.crop):
+        raise InputError(
+            f"--crop is {crop}, but the networks were trained with {preprocessing.crop}, which "
+            f"needs no label ({where}); leave --crop out"
+        )
+    return preprocessing
