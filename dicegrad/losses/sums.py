@@ -70,8 +70,8 @@ def overlap_gradient(
     Returns:
         Shape and dtype of y_pred, exactly 0 at ignored voxels. Before the activation it is, for
         "l1", ``coefficients[0] * y + coefficients[1]``: affine in y, two values for a binary y.
-        For "l2" the second term is ``2 * coefficients[1] * p``. A merged channel has the gradient of the
-        channel that it joins.
+        For "l2" the second term is ``2 * coefficients[1] * p``. A merged channel has the gradient
+        of the channel that it joins.
     """
     y_pred = as_plain(y_pred)
     fused = _fused() if y_pred.is_cuda else None
