@@ -151,7 +151,7 @@ def test_latex_escapes_names_and_has_as_many_columns_as_cells(table, datasets):
 def typeset(folder, name):
     """What LaTeX says about a table."""
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-2000:]
     assert (folder / f"{name}.pdf").stat().st_size > 10_000
     return run.stdout
