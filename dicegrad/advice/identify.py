@@ -1,0 +1,282 @@
+"""`identify`: a passport of any loss, found by probing it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dicegrad.advice.identify_call import Convention, conventions, measure, working
+from dicegrad.advice.identify_fit import AGREES, deviation
+from dicegrad.advice.identify_probes import all_probes
+from dicegrad.advice.identify_push import IGNORED, LEARNT, VOLUME, Push, ignored_values, push_of
+from dicegrad.advice.identify_search import Found, search
+from dicegrad.advice.identify_spec import load_loss
+from dicegrad.advice.identify_twin import Settings, find_twin, settings_of
+from dicegrad.errors import InputError
+
+UNKNOWN = "unknown"
+Known = float | str  # a number, or "unknown"
+
+
+@dataclass(frozen=True)
+class Passport:
+    """What a loss is. Whatever is not certain is "unknown".
+
+    Attributes:
+        loss: The loss in words.
+        phi: Reduction of the Dice part; "none" if there is none.
+        epsilon_numerator: Smoothing term above, in voxels, as in Eq. 3. For shapes "jaccard" and
+            "tversky" it stands beside I, not 2 I.
+        epsilon_denominator: The same below.
+        norm: "l1" or "l2".
+        shape: "dice", "jaccard", "tversky", "generalized-square", "generalized-simple" or "none".
+        alpha: Factor of the false positives.
+        beta: Factor of the false negatives.
+        background: Whether channel 0 takes part in the Dice part; "binary" for a single channel.
+        weights: One factor per class of the Dice part, or None if they are equal.
+        dice_factor: Factor of the Dice part.
+        cross_entropy: Factor of the cross-entropy, 0 if none.
+        cross_entropy_weights: One factor per label, or None.
+        focal: Factor of a focal part, 0 if none; focal_gamma is its exponent.
+        focal_gamma: See focal.
+        activation: "softmax", "sigmoid" or "none" (it wants probabilities).
+        mean: What becomes of a subset without a true voxel in the mean.
+        reduction: "mean" or "sum".
+        denominator_floor: Lowest value of the denominator, 0 if none.
+        sign: "loss", or "score" if larger is better.
+        offset: What is added: 1 for 1 - Dice, 0 for -Dice.
+        empty_map: "ignored", "learnt", "background", "undefined" or "unknown".
+        push_ratio: Push on an empty map as a share of that on the background of a filled one, in a
+            batch of the two, for an object of push_volume voxels of which half is predicted.
+        push_volume: In voxels.
+        nothing_predicted: Value where a class is neither there nor predicted.
+        ignore_index: Labels whose voxels have no gradient.
+        ignored_voxels: "removed", "counted", "none" or "unknown".
+        gradient: "of the value", "not of the value" (a term is detached), "none" (a metric).
+        takes: Forms of labels that it takes.
+        channels: 4 or 1, in which it was probed.
+        twin: The same loss in this package, or "unknown".
+        twin_differs: Kinds of maps on which the twin is further off than 1e-5.
+        confirmed: Kinds of maps on which the description gives value and gradient to 1e-5.
+    """
+
+    loss: str
+    phi: str = UNKNOWN
+    epsilon_numerator: Known = UNKNOWN
+    epsilon_denominator: Known = UNKNOWN
+    norm: str = UNKNOWN
+    shape: str = UNKNOWN
+    alpha: Known = UNKNOWN
+    beta: Known = UNKNOWN
+    background: bool | str = UNKNOWN
+    weights: tuple[float, ...] | str | None = UNKNOWN
+    dice_factor: Known = UNKNOWN
+    cross_entropy: Known = UNKNOWN
+    cross_entropy_weights: tuple[float, ...] | str | None = UNKNOWN
+    focal: Known = UNKNOWN
+    focal_gamma: Known | None = UNKNOWN
+    activation: str = UNKNOWN
+    mean: str = UNKNOWN
+    reduction: str = UNKNOWN
+    denominator_floor: Known = UNKNOWN
+    sign: str = UNKNOWN
+    offset: Known = UNKNOWN
+    empty_map: str = UNKNOWN
+    push_ratio: Known = UNKNOWN
+    push_volume: int = VOLUME
+    nothing_predicted: Known = UNKNOWN
+    ignore_index: tuple[int, ...] = ()
+    ignored_voxels: str = UNKNOWN
+    gradient: str = UNKNOWN
+    takes: tuple[str, ...] = ()
+    channels: int = 4
+    twin: str = UNKNOWN
+    twin_differs: tuple[str, ...] = ()
+    confirmed: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, ready for JSON."""
+        return asdict(self)
+
+    @property
+    def text(self) -> str:
+        """For people, one line per finding."""
+        from dicegrad.advice.identify_text import describe
+
+        return describe(self)
+
+
+def identify(
+    loss: Callable | str,
+    *,
+    channels: int | None = None,
+    dims: int | None = None,
+    labels: str | None = None,
+    activation: str | None = None,
+) -> Passport:
+    """Find out what a loss is by probing it with small synthetic maps.
+
+    Args:
+        loss: A callable of prediction (B, C, *spatial) and truth, or an import path with arguments
+            such as ``"monai.losses:DiceLoss(batch=True, softmax=True)"``.
+        channels: 4 or 1 channels; tried if None.
+        dims: 2 or 3 axes of space; tried if None.
+        labels: "one-hot", "map (B, 1, *)" or "map (B, *)"; tried if None.
+        activation: What the loss has inside: "softmax", "sigmoid" or "none"; tried if None.
+
+    Raises:
+        InputError: The loss cannot be imported, built or called.
+    """
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    if activation not in (None, "softmax", "sigmoid", "none"):
+        raise InputError(f"activation is {activation!r}; allowed are softmax, sigmoid, none")
+    function = load_loss(loss) if isinstance(loss, str) else loss
+    probes = {c: all_probes(c)[0] for c in (4, 1)}
+    ways = working(function, conventions(channels, dims, labels), probes)
+    found = _first_known(function, ways, activation)
+    takes = dict.fromkeys(each.labels for each in ways if each.channels == found.how.channels)
+    passport = _measured_only(name, found, tuple(takes))
+    inside = found.fit.form.activation if found.fit else ("softmax" if found.softmax else None)
+    if found.differentiable:
+        values, semantics = ignored_values(function, ways, inside)
+        passport = replace(passport, ignore_index=tuple(values), ignored_voxels=semantics)
+    push = push_of(function, found.how, found.fit, inside)
+    passport = replace(passport, nothing_predicted=push.nothing)
+    if found.fit is None or not found.consistent:
+        return replace(passport, empty_map=_empty_map_unknown(found, push))
+    return _named(passport, function, found, push)
+
+
+def _first_known(loss: Callable, ways: list[Convention], activation: str | None) -> Found:
+    """The first way of calling that shows a known form; calls that give the same count once."""
+    tried: dict[tuple, Found] = {}
+    for how in ways:
+        value = measure(loss, how, all_probes(how.channels)[0], None, gradient=False).value
+        key = (how.channels, round(value, 9))
+        if key in tried:
+            continue
+        tried[key] = search(loss, how, activation)
+        if tried[key].fit is not None:
+            return tried[key]
+    return next(iter(tried.values()))
+
+
+def _measured_only(name: str, found: Found, takes: tuple[str, ...]) -> Passport:
+    gradient = "of the value" if found.consistent else "not of the value"
+    return Passport(
+        name,
+        gradient=gradient if found.differentiable else "none",
+        activation="softmax" if found.softmax else UNKNOWN,
+        takes=takes,
+        channels=found.how.channels,
+        confirmed=found.confirmed,
+    )
+
+
+def _empty_map_unknown(found: Found, push: Push) -> str:
+    """Of a loss without a known form: only what was measured without one."""
+    if not found.consistent or push.ratio is None:
+        return "undefined" if "one_empty" in found.undefined else UNKNOWN
+    return _by_ratio(push.ratio)
+
+
+def _by_ratio(ratio: float) -> str:
+    if ratio < IGNORED:
+        return "ignored"
+    return "learnt" if ratio >= LEARNT else UNKNOWN
+
+
+def _named(passport: Passport, loss: Callable, found: Found, push: Push) -> Passport:
+    fit = found.fit
+    assert fit is not None
+    form = fit.form
+    known = settings_of(fit, lambda name: _is_zero(found, loss, name))
+    dice = any(known.weights)
+    even = len(set(known.weights)) == 1
+    level = known.weights[0] if even else 1.0
+    entropy_even = len(set(known.entropy)) == 1 and known.positive == 1
+    entropy = known.entropy[0] if entropy_even else (UNKNOWN if any(known.entropy) else 0.0)
+    focal = form.gamma is not None
+    named = replace(
+        passport,
+        activation=form.activation or "none",
+        cross_entropy=0.0 if focal else entropy,
+        cross_entropy_weights=None if entropy_even or focal else known.entropy,
+        focal=entropy if focal else 0.0,
+        focal_gamma=round(form.gamma, 4) if form.gamma is not None else None,
+        reduction=form.reduction,
+        sign="score" if known.weights[0] < 0 or entropy_negative(known) else "loss",
+        offset=round(fit.offset, 5) + 0.0,
+    )
+    if not dice:
+        named = replace(named, phi="none", shape="none", norm="none", background=UNKNOWN,
+                        dice_factor=0.0, weights=None, mean="none")
+    elif not fit.ambiguous:
+        named = replace(
+            named,
+            phi=form.phi,
+            norm=form.norm,
+            shape=form.shape,
+            alpha=round(form.alpha, 6),
+            beta=round(form.beta, 6),
+            background="binary" if found.how.channels == 1 else 0 in form.classes,
+            weights=None if even else known.weights,
+            dice_factor=abs(level),
+            epsilon_numerator=UNKNOWN if known.above is None else known.above,
+            epsilon_denominator=UNKNOWN if known.below is None else known.below,
+        )
+    if dice and {"one_empty", "batch_empty"} & set(found.confirmed) == {
+        kind for kind in ("one_empty", "batch_empty") if kind in _kinds(found)
+    }:
+        floor = float(f"{form.floor:.3g}") * (2 if form.shape == "dice" else 1)
+        named = replace(named, mean=form.mode, denominator_floor=floor)
+    named = replace(named, **_empty(named, found, push, bool(any(known.entropy))))
+    if not fit.ambiguous:
+        twin, differs = find_twin(loss, found.how, fit, known)
+        named = replace(named, twin=twin, twin_differs=tuple(differs))
+    return named
+
+
+def _kinds(found: Found) -> set[str]:
+    return {probe.kind for probe in all_probes(found.how.channels)}
+
+
+def entropy_negative(known: Settings) -> bool:
+    """Whether only a cross-entropy is there, and larger is better."""
+    return not any(known.weights) and any(w < 0 for w in known.entropy)
+
+
+def _empty(named: Passport, found: Found, push: Push, entropy: bool) -> dict[str, Any]:
+    """empty_map and push_ratio, where the form holds for maps without a true voxel."""
+    if "one_empty" not in found.confirmed:
+        empty = "undefined" if "one_empty" in found.undefined else UNKNOWN
+        return {"empty_map": empty}
+    ratio = push.ratio if push.ratio is not None else UNKNOWN
+    if named.gradient == "none":  # a metric pushes nothing
+        undefined = named.epsilon_denominator == 0 or not np.isfinite(push.nothing)
+        return {"empty_map": "undefined" if undefined else UNKNOWN}
+    if named.mean == "merged":
+        return {"empty_map": "background", "push_ratio": ratio}
+    if entropy:
+        return {"empty_map": "learnt", "push_ratio": ratio}
+    if push.ratio is None:
+        return {"empty_map": UNKNOWN}
+    return {"empty_map": _by_ratio(push.ratio), "push_ratio": float(f"{push.ratio:.6g}")}
+
+
+def _is_zero(found: Found, loss: Callable, name: str) -> bool:
+    """Whether the loss tells an epsilon of 0 from one of 1e-8, and has 0."""
+    fit = found.fit
+    assert fit is not None
+    seen = []
+    for probe in all_probes(found.how.channels, full=5 if found.differentiable else 40):
+        if probe.kind not in found.confirmed:
+            continue
+        seen.append((probe, measure(loss, found.how, probe, fit.form.activation)))
+    zero = replace(fit.form, **{name: 0.0})  # type: ignore[arg-type]
+    small = replace(fit.form, **{name: 1e-8})  # type: ignore[arg-type]
+    none, some = deviation(zero, seen), deviation(small, seen)
+    return none <= AGREES and none < 0.3 * some
+
+
