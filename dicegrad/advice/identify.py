@@ -9,8 +9,16 @@ import numpy as np
 from dicegrad.advice.identify_call import Convention, conventions, measure, working
 from dicegrad.advice.identify_fit import AGREES, deviation
 from dicegrad.advice.identify_probes import all_probes
-from dicegrad.advice.identify_push import IGNORED, LEARNT, VOLUME, Push, ignored_values, push_of
-from dicegrad.advice.identify_search import Found, search
+from dicegrad.advice.identify_push import (
+    IGNORED,
+    LEARNT,
+    VOLUME,
+    Push,
+    ignored_values,
+    leaves_out_nothing,
+    push_of,
+)
+from dicegrad.advice.identify_search import Found, probes_for, search
 from dicegrad.advice.identify_spec import load_loss
 from dicegrad.advice.identify_twin import Settings, find_twin, settings_of
 from dicegrad.errors import InputError
@@ -231,7 +239,7 @@ def _named(passport: Passport, loss: Callable, found: Found, push: Push) -> Pass
     }:
         floor = float(f"{form.floor:.3g}") * (2 if form.shape == "dice" else 1)
         named = replace(named, mean=form.mode, denominator_floor=floor)
-    named = replace(named, **_empty(named, found, push, bool(any(known.entropy))))
+    named = replace(named, **_empty(named, loss, found, push, bool(any(known.entropy))))
     if not fit.ambiguous:
         twin, differs = find_twin(loss, found.how, fit, known)
         named = replace(named, twin=twin, twin_differs=tuple(differs))
@@ -239,7 +247,7 @@ def _named(passport: Passport, loss: Callable, found: Found, push: Push) -> Pass
 
 
 def _kinds(found: Found) -> set[str]:
-    return {probe.kind for probe in all_probes(found.how.channels)}
+    return {each.kind for each in probes_for(found.how.channels, found.differentiable)}
 
 
 def entropy_negative(known: Settings) -> bool:
@@ -247,14 +255,15 @@ def entropy_negative(known: Settings) -> bool:
     return not any(known.weights) and any(w < 0 for w in known.entropy)
 
 
-def _empty(named: Passport, found: Found, push: Push, entropy: bool) -> dict[str, Any]:
+def _empty(named: Passport, loss: Callable, found: Found, push: Push, entropy: bool) -> dict[str, Any]:
     """empty_map and push_ratio, where the form holds for maps without a true voxel."""
     if "one_empty" not in found.confirmed:
         empty = "undefined" if "one_empty" in found.undefined else UNKNOWN
         return {"empty_map": empty}
     ratio = push.ratio if push.ratio is not None else UNKNOWN
     if named.gradient == "none":  # a metric pushes nothing
-        undefined = named.epsilon_denominator == 0 or not np.isfinite(push.nothing)
+        fit = found.fit
+        undefined = fit is not None and leaves_out_nothing(loss, found.how, fit)
         return {"empty_map": "undefined" if undefined else UNKNOWN}
     if named.mean == "merged":
         return {"empty_map": "background", "push_ratio": ratio}
@@ -270,13 +279,17 @@ def _is_zero(found: Found, loss: Callable, name: str) -> bool:
     fit = found.fit
     assert fit is not None
     seen = []
-    for probe in all_probes(found.how.channels, full=5 if found.differentiable else 40):
+    if not found.differentiable and not leaves_out_nothing(loss, found.how, fit):
+        return False
+    for probe in probes_for(found.how.channels, found.differentiable):
         if probe.kind not in found.confirmed:
             continue
         seen.append((probe, measure(loss, found.how, probe, fit.form.activation)))
     zero = replace(fit.form, **{name: 0.0})  # type: ignore[arg-type]
     small = replace(fit.form, **{name: 1e-8})  # type: ignore[arg-type]
     none, some = deviation(zero, seen), deviation(small, seen)
+    if not found.differentiable:  # 0 / 0 is left out, and what is defined shows no epsilon
+        return none <= AGREES
     return none <= AGREES and none < 0.3 * some
 
 

@@ -11,7 +11,7 @@ from dicegrad.advice.identify_probes import Array, Probe
 
 # A form is the loss if nothing is further off than this share of the largest derivative of a probe.
 AGREES = 1e-5
-_EXACT = 1e-10  # float64 on both sides: nothing is left to explain
+_EXACT = 1e-13  # float64 on both sides: nothing is left to explain
 _ROUNDING = 1e-6  # what is so much smaller than usual is no derivative
 _VOXELS = 4  # of a probe whose derivatives a fit looks at; the check looks at all
 _STARTS = (1e-12, 1e-7, 1e-5, 1e-3, 0.1, 1.0, 30.0, 1e3)
@@ -93,10 +93,17 @@ def _fit(form: Form, seen: Seen, free: Sequence[str], grid: bool) -> Fit:
     return Fit(found, weights, offset, dice, worst, spread)
 
 
-def disagreement(found: Fit, seen: Seen) -> float:
-    """Largest disagreement of a fit on other probes."""
+def disagreement(found: Fit, seen: Seen, beside: Seen = ()) -> float:
+    """Largest disagreement of a fit on other probes.
+
+    Args:
+        found: The fit.
+        seen: The probes.
+        beside: More probes, which say what size of a derivative is usual.
+    """
     fixed = (found.weights, found.offset)
-    return float(np.abs(_residual(found.form, seen, None, fixed)[0]).max())
+    usual = _usual(beside or seen)
+    return float(np.abs(_residual(found.form, seen, None, fixed, usual)[0]).max())
 
 
 def deviation(form: Form, seen: Seen) -> float:
@@ -150,11 +157,12 @@ def _residual(
     seen: Seen,
     parts: list[Array] | None,
     fixed: tuple[Array, float] | None = None,
+    usual: float | None = None,
 ) -> tuple[Array, Array, float, int]:
     """What is left of the measured values and derivatives, the weights, the offset."""
     rows, wanted, dice = [], [], 0
     size = max(1.0, float(np.median([abs(each.value) for _, each in seen])))
-    usual = float(np.median([_largest(each) for _, each in seen]))
+    usual = _usual(seen) if usual is None else usual
     for number, (probe, measured) in enumerate(seen):
         voxels = slice(None) if parts is None else parts[number]
         made = terms(form, probe, voxels)
@@ -178,6 +186,10 @@ def _residual(
     q, r = np.linalg.qr(matrix / norms)  # tall and narrow: far cheaper than its singular values
     solution = np.linalg.lstsq(r, q.T @ target, rcond=1e-12)[0] / norms
     return matrix @ solution - target, solution[:-1], float(solution[-1]), dice
+
+
+def _usual(seen: Seen) -> float:
+    return float(np.median([_largest(each) for _, each in seen]))
 
 
 def _largest(measured: Measured) -> float:
@@ -223,7 +235,7 @@ def _spread(x: Array, residual: Array, residual_of) -> Array:  # noqa: ANN001
     if not len(x):
         return x
     slopes = _slopes(x, residual, residual_of)
-    noise = max(float(np.sqrt(np.mean(residual**2))), 1e-13)
+    noise = max(float(np.sqrt(np.mean(residual**2))), 1e-15)
     information = np.linalg.pinv(slopes.T @ slopes, rcond=1e-14)
     blind = np.linalg.norm(slopes, axis=0) < 1e3 * noise
     return np.where(blind, np.inf, noise * np.sqrt(np.abs(np.diag(information))))

@@ -140,6 +140,49 @@ def all_probes(channels: int, seed: int = 0, full: int = 5) -> list[Probe]:
     return [*full_probes(channels, rng, full), *empty_probes(channels, rng)]
 
 
+def hard_probes(channels: int, seed: int = 0) -> list[Probe]:
+    """The same kinds for what has no gradient: each voxel predicted as one class, for certain."""
+    rng = np.random.default_rng(seed)
+    probes = []
+    out = absent_class(channels)
+    for number in range(52):
+        batch, grid = [(2, (4, 3, 3)), (3, (5, 4, 2)), (1, (6, 3, 2))][number % 3]
+        labels = _labels(batch, channels, prod(grid), rng)
+        kind = "full"
+        if number >= 48:
+            kind, labels = "all_empty", labels * 0
+        elif number >= 44:
+            kind = "batch_empty" if channels > 2 else "all_empty"
+            labels[labels == out] = 0
+        elif number >= 40:
+            batch, kind = 2, "one_empty"
+            grid = (4, 3, 3)
+            labels = _without(_labels(2, channels, 36, rng), out, 0)
+        probes.append(Probe(kind, _certain(labels, channels, rng), labels, grid))
+    return probes
+
+
+def hard_nothing(channels: int) -> Probe:
+    """`nothing_at_all` with certain predictions."""
+    rng = np.random.default_rng(4)
+    labels = _labels(2, channels, 36, rng)
+    labels[labels == absent_class(channels)] = 0
+    logits = _certain(labels, channels, rng)
+    channel = absent_class(channels) if channels > 1 else 0
+    logits[:, channel] = -2000.0
+    return Probe("nothing", logits, labels, (4, 3, 3))
+
+
+def _certain(labels: Array, channels: int, rng: np.random.Generator) -> Array:
+    """Logits of a prediction that is right in half of the voxels, each class somewhere."""
+    other = _labels(*labels.shape[:1], channels, labels.shape[1], rng)
+    predicted = np.where(rng.random(labels.shape) < 0.4, labels, other)
+    predicted[:, : max(channels, 2)] = np.arange(max(channels, 2))
+    wanted = np.arange(channels) if channels > 1 else np.array([1])
+    chosen = predicted[:, None] == wanted[:, None]
+    return np.where(chosen, 1000.0, -1000.0)
+
+
 def _labels(batch: int, channels: int, n: int, rng: np.random.Generator) -> Array:
     values = max(channels, 2)
     labels = rng.integers(0, values, (batch, n))

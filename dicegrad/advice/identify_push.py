@@ -13,6 +13,7 @@ from dicegrad.advice.identify_probes import (
     Probe,
     absent_class,
     full_probes,
+    hard_nothing,
     nothing_at_all,
     push_probe,
 )
@@ -85,6 +86,21 @@ def _nothing(loss: Callable, how: Convention, activation: str | None) -> float:
             return measure(loss, how, probe, activation).value
     except Exception:  # a foreign loss may raise anything
         return float("nan")
+
+
+def leaves_out_nothing(loss: Callable, how: Convention, fit: Fit) -> bool:
+    """Whether a metric gives NaN where nothing is there and nothing predicted, or skips it."""
+    probe = hard_nothing(how.channels)
+    value = measure(loss, how, probe, None).value
+    if not np.isfinite(value):
+        return True
+    for mode in ("dropped", "dropped_per_image", "dropped_per_class"):
+        made = terms(replace(fit.form, mode=mode), probe)
+        weights = fit.weights[: made.dice]
+        told = fit.offset * made.scale - float(weights @ made.values[: made.dice])
+        if abs(told - value) < 1e-6:
+            return True
+    return False
 
 
 def ignored_values(

@@ -8,7 +8,7 @@ import numpy as np
 from dicegrad.advice.identify_call import Convention, Measured, call, measure
 from dicegrad.advice.identify_fit import AGREES, Fit, Seen, deviation, disagreement, fit, weigh
 from dicegrad.advice.identify_forms import MODES, Form
-from dicegrad.advice.identify_probes import Probe, all_probes
+from dicegrad.advice.identify_probes import Probe, all_probes, hard_probes
 
 _FEW = 4  # forms that are fitted in full, the nearest of all first
 
@@ -46,11 +46,15 @@ def search(loss: Callable, how: Convention, activation: str | None = None) -> Fo
     """
     probe = all_probes(how.channels)[0]
     differentiable = measure(loss, how, probe, None).gradient is not None
-    count = 5 if differentiable else 40  # a value is one number, a gradient hundreds
-    probes = all_probes(how.channels, full=count)
-    softmax = how.channels > 1 and _shift_changes_nothing(loss, how, probe)
-    pooled = _pools_the_batch(loss, how, probe)
+    probes = probes_for(how.channels, differentiable)
+    count = sum(each.kind == "full" for each in probes)
+    softmax = differentiable and how.channels > 1 and _shift_changes_nothing(loss, how, probe)
+    if _is_constant(loss, how, probes):
+        return Found(how, None, (), differentiable, True, (), False)
+    pooled = _pools_the_batch(loss, how, probes[0])
     wanted: list[str | None] = ["softmax"] if softmax else ["sigmoid", None]
+    if not differentiable:
+        wanted = [None]
     if activation is not None:
         wanted = [None if activation == "none" else activation]
     looked = []
@@ -75,9 +79,24 @@ def search(loss: Callable, how: Convention, activation: str | None = None) -> Fo
     confirmed = tuple(
         kind
         for kind in kinds
-        if disagreement(whole, [pair for pair in best[1] if pair[0].kind == kind]) <= AGREES
+        if disagreement(whole, [pair for pair in best[1] if pair[0].kind == kind], best[1]) <= AGREES
     )
     return Found(how, whole, confirmed, differentiable, consistent, best[2], softmax)
+
+
+def probes_for(channels: int, differentiable: bool) -> list[Probe]:
+    """What a loss is held against; certain predictions if it has no gradient, as metrics need."""
+    return all_probes(channels) if differentiable else hard_probes(channels)
+
+
+def _is_constant(loss: Callable, how: Convention, probes: Sequence[Probe]) -> bool:
+    """Whether the prediction makes no difference: the arguments are not what it takes them for."""
+    values = []
+    for probe in probes[:3]:
+        given = probe.probabilities(None)
+        for each in (given, given[..., ::-1].copy()):
+            values.append(call(loss, how, each, probe, gradient=False).value)
+    return bool(np.ptp(values) < 1e-9)
 
 
 def _look(
@@ -239,7 +258,9 @@ def _with_empty(filled: Fit, seen: Seen) -> Fit:
     for each in sorted(forms, key=lambda each: _nearest(each, seen))[:3]:
         found = fit(each, seen, free)
         if found.agrees:
-            return _surer(found, filled, seen)
+            # With nothing in the numerator, an empty map counts as any other and has Dice 0.
+            counted = weigh(replace(found.form, mode="counted"), seen, found.spread)
+            return _surer(counted if counted.agrees else found, filled, seen)
         tries.append(found)
     for mode in ("counted", "zeroed"):
         start = replace(form, mode=mode, floor=1e-5)

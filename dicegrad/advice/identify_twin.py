@@ -8,7 +8,7 @@ import numpy as np
 
 from dicegrad.advice.identify_call import Convention, Measured, measure
 from dicegrad.advice.identify_fit import AGREES, Fit
-from dicegrad.advice.identify_probes import Probe, all_probes
+from dicegrad.advice.identify_probes import Probe, all_probes, hard_probes
 from dicegrad.errors import InputError
 
 _NO_EPSILON = 1e-12  # in place of 0, which a loss of this package does not take
@@ -158,7 +158,9 @@ def _compare(
 ) -> tuple[float, list[str] | None]:
     """The offset of the values, and where they differ; None if on filled maps."""
     own = Convention(how.channels, 3, "map (B, *)", True)
-    probes = all_probes(how.channels, seed=1)
+    differentiable = measure(loss, how, all_probes(how.channels)[0], activation).gradient is not None
+    make = all_probes if differentiable else hard_probes
+    probes = make(how.channels, seed=1)
     pairs = [(_or_nan(loss, how, p, activation), measure(twin, own, p, activation)) for p in probes]
     full = [a.value - scale * b.value for p, (a, b) in zip(probes, pairs, strict=True) if p.kind == "full"]
     offset = rounded(float(np.median(full)), 1e-4)
