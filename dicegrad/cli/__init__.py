@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicegrad import __version__
+from dicegrad.cli.audit import add_audit
+from dicegrad.cli.identify import add_identify
 from dicegrad.cli.predict import add_predict
 from dicegrad.cli.train import add_train
 from dicegrad.errors import InputError, Interrupted
@@ -92,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_train(commands)
     add_predict(commands)
+    add_identify(commands)
+    add_audit(commands)
     return parser
 
 
