@@ -34,6 +34,7 @@ class Passport:
     Attributes:
         loss: The loss in words.
         phi: Reduction of the Dice part; "none" if there is none.
+        same_phi: Reductions that would be the same function.
         epsilon_numerator: Smoothing term above, in voxels, as in Eq. 3. For shapes "jaccard" and
             "tversky" it stands beside I, not 2 I.
         epsilon_denominator: The same below.
@@ -71,6 +72,7 @@ class Passport:
 
     loss: str
     phi: str = UNKNOWN
+    same_phi: tuple[str, ...] = ()
     epsilon_numerator: Known = UNKNOWN
     epsilon_denominator: Known = UNKNOWN
     norm: str = UNKNOWN
@@ -224,6 +226,7 @@ def _named(passport: Passport, loss: Callable, found: Found, push: Push) -> Pass
         named = replace(
             named,
             phi=form.phi,
+            same_phi=_same_phi(found),
             norm=form.norm,
             shape=form.shape,
             alpha=round(form.alpha, 6),
@@ -244,6 +247,14 @@ def _named(passport: Passport, loss: Callable, found: Found, push: Push) -> Pass
         twin, differs = find_twin(loss, found.how, fit, known)
         named = replace(named, twin=twin, twin_differs=tuple(differs))
     return named
+
+
+def _same_phi(found: Found) -> tuple[str, ...]:
+    """A single channel has no classes to pool."""
+    assert found.fit is not None
+    if found.how.channels == 1:
+        return ("CI",) if found.fit.form.phi == "I" else ("BCI",)
+    return found.fit.same_phi
 
 
 def _kinds(found: Found) -> set[str]:

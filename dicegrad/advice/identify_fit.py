@@ -31,7 +31,8 @@ class Fit:
         dice: How many of the terms belong to the Dice part.
         worst: Largest disagreement, as a share of the largest derivative of its probe.
         spread: Uncertainty of each fitted number: of log epsilon, of alpha, beta, gamma.
-        ambiguous: Whether a form with another phi, norm or shape agrees as well.
+        ambiguous: Whether a form with another norm or shape agrees as well.
+        same_phi: Reductions with which the form is the same function.
     """
 
     form: Form
@@ -41,6 +42,7 @@ class Fit:
     worst: float
     spread: dict[str, float]
     ambiguous: bool = False
+    same_phi: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -138,8 +140,21 @@ def _best_start(form: Form, seen: Seen, parts: list[Array], free: Sequence[str])
     if "epsilon" not in free:
         values = (1e-12, 1e-5, 1e-2, 1.0, form.below)
         pairs = [(n, d) for n in values for d in values]
+        pairs.append(_linear_start(form, seen, parts))
     tried = [replace(form, above=n, below=d) for n, d in pairs]
     return _vector(min(tried, key=lambda each: _squares(each, seen, parts)), free)
+
+
+def _linear_start(form: Form, seen: Seen, parts: list[Array]) -> tuple[float, float]:
+    """Both epsilons if they are far below every volume: the residual is linear in them then."""
+    least, step = 1e-14, 1e-6
+    none = _residual(replace(form, above=least, below=least), seen, parts)[0]
+    top = _residual(replace(form, above=step, below=least), seen, parts)[0] - none
+    bottom = _residual(replace(form, above=least, below=step), seen, parts)[0] - none
+    both = np.linalg.lstsq(np.column_stack([top, bottom]) / step, -none, rcond=None)[0]
+    # What is a thousandth of the other is rounding.
+    both = np.where(both < 1e-3 * both.max(), least, both)
+    return float(max(both[0], least)), float(max(both[1], least))
 
 
 def _squares(form: Form, seen: Seen, parts: list[Array]) -> float:

@@ -42,6 +42,7 @@ class Form:
         alpha: a, factor of the false positives.
         beta: b, factor of the false negatives.
         gamma: Exponent of the focal part; None if the rest is cross-entropy.
+        entropy: Whether there may be a cross-entropy or focal part; a metric has none.
     """
 
     activation: str | None
@@ -57,6 +58,7 @@ class Form:
     alpha: float = 0.5
     beta: float = 0.5
     gamma: float | None = None
+    entropy: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def terms(form: Form, probe: Probe, voxels: Array | slice = slice(None)) -> Term
     """The terms of a form on a probe, their gradients at some voxels."""
     p, y = probe.probabilities(form.activation), probe.truth
     values, slopes, scale = _dice_terms(form, p, y, voxels)
+    if not form.entropy:
+        return Terms(np.array(values), np.stack(slopes), len(values), scale)
     kind = (form.activation, form.reduction, form.gamma)
     if probe.kept.get("kind") != kind:
         make = _entropy_terms if form.gamma is None else _focal_terms

@@ -169,7 +169,9 @@ def hard_nothing(channels: int) -> Probe:
     labels[labels == absent_class(channels)] = 0
     logits = _certain(labels, channels, rng)
     channel = absent_class(channels) if channels > 1 else 0
-    logits[:, channel] = -2000.0
+    if channels > 1:  # what was predicted as that class is background
+        logits[:, 0] = np.maximum(logits[:, 0], logits[:, channel])
+    logits[:, channel] = -1000.0
     return Probe("nothing", logits, labels, (4, 3, 3))
 
 

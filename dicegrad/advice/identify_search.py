@@ -68,13 +68,15 @@ def search(loss: Callable, how: Convention, activation: str | None = None) -> Fo
     best: tuple[Fit, Seen, tuple[str, ...]] | None = None
     for more in (False, True):  # the usual forms of all activations, then the others
         for each, filled, seen, undefined in looked:
-            if best is None:
+            if best is None and (differentiable or not more):
                 found = _filled(filled, each, how.channels, pooled, more)
                 best = None if found is None else (found, seen, undefined)
     if best is None:
         seen, undefined = _look(loss, how, probes, wanted[-1])
         return Found(how, None, (), differentiable, consistent, undefined, softmax)
-    whole = _with_empty(best[0], best[1])
+    whole = replace(
+        _with_empty(best[0], best[1]), ambiguous=best[0].ambiguous, same_phi=best[0].same_phi
+    )
     kinds = dict.fromkeys(probe.kind for probe, _ in best[1])
     confirmed = tuple(
         kind
@@ -170,7 +172,8 @@ def _filled(
     seen: Seen, activation: str | None, channels: int, pooled: bool, more: bool
 ) -> Fit | None:
     """The form that agrees where every map has true voxels, of the usual ones or the others."""
-    forms = list(_candidates(activation, channels, pooled))
+    entropy = seen[0][1].gradient is not None
+    forms = [replace(f, entropy=entropy) for f in _candidates(activation, channels, pooled)]
     if not more:
         near = sorted((_nearest(form, seen), number) for number, form in enumerate(forms))
         agree: list[Fit] = []
@@ -194,13 +197,23 @@ def _filled(
 
 
 def _clearly_best(agree: Sequence[Fit]) -> Fit | None:
-    """Two that agree, such as CI and BCI of a softmax over all classes, differ in epsilon alone."""
+    """The one that agrees best; others that are no worse are told beside it.
+
+    CI and BCI of a softmax over all classes differ in epsilon alone, since the volumes add up to a
+    constant. If epsilon is 0 they are the same function, and either name is right.
+    """
     ranked = sorted(agree, key=lambda each: each.worst)
-    if len(ranked) > 1 and ranked[0].worst > 0.03 * ranked[1].worst:
-        first, second = ranked[0].form, ranked[1].form
-        if (first.phi, first.norm, first.shape) != (second.phi, second.norm, second.shape):
-            return replace(ranked[0], ambiguous=True)
-    return ranked[0] if ranked else None
+    if not ranked:
+        return None
+    near = [each for each in ranked if ranked[0].worst > 0.03 * each.worst]
+    phis = tuple(sorted({each.form.phi for each in near}, key=len))
+    others = {(each.form.norm, each.form.shape) for each in near}
+    if len(others) > 1:
+        return replace(ranked[0], ambiguous=True)
+    if len(phis) > 1:
+        first = next(each for each in near if each.form.phi == phis[0])
+        return replace(first, same_phi=phis[1:])
+    return ranked[0]
 
 
 def _nearest(form: Form, seen: Seen) -> float:
@@ -276,7 +289,7 @@ def _with_empty(filled: Fit, seen: Seen) -> Fit:
 
 def _surer(found: Fit, filled: Fit, seen: Seen) -> Fit:
     """Epsilon of the filled maps, where all maps together say less about it."""
-    if filled.spread["below"] > 1e-4 and filled.spread["above"] > 1e-4:
+    if filled.spread["below"] > 1e-3 and filled.spread["above"] > 1e-3:
         return found
     form = replace(found.form, above=filled.form.above, below=filled.form.below)
     same = weigh(form, seen, filled.spread)

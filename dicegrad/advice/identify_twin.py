@@ -45,13 +45,14 @@ def settings_of(fit: Fit, seen_zero: Callable[[str], bool]) -> Settings:
     numbers: dict[str, float | None] = {}
     for name in ("above", "below"):
         value, spread = getattr(form, name), fit.spread[name]
-        if spread < 0.01:
-            numbers[name] = rounded(unit * value, max(3 * spread, 1e-6))
+        if spread < 2e-3:
+            numbers[name] = rounded(unit * value, max(5 * spread, 1e-6))
         else:
             numbers[name] = 0.0 if seen_zero(name) else None
-    dice = tuple(rounded(float(w), 1e-4) for w in fit.weights[: fit.dice])
-    rest = fit.weights[fit.dice :]
-    rest = np.where(np.abs(rest) < 1e-5, 0, rest)
+    largest = np.abs(fit.weights).max()
+    weights = np.where(np.abs(fit.weights) < 1e-5 * largest, 0, fit.weights)
+    dice = tuple(rounded(float(w), 1e-4) for w in weights[: fit.dice])
+    rest = weights[fit.dice :]
     positive = 1.0
     if form.gamma is None and form.activation == "sigmoid" or len(rest) == 2:
         if rest[-1] and abs(rest[0] / rest[-1] - 1) > 1e-4:
