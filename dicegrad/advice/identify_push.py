@@ -20,7 +20,7 @@ from dicegrad.advice.identify_probes import (
 
 VOLUME = 1000  # voxels of the object in the filled map, and of what is predicted in the empty one
 IGNORED, LEARNT = 0.01, 0.1  # shares of the push on a filled map; in between nothing is sure
-_VALUES = (-100, -1, 255, 3, 0)  # labels that losses use for "ignore"
+_VALUES = (-100, -1, 255, 4, 3, 0)  # labels that losses use for "ignore"
 
 
 @dataclass(frozen=True)

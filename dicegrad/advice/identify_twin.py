@@ -46,7 +46,7 @@ def settings_of(fit: Fit, seen_zero: Callable[[str], bool]) -> Settings:
     for name in ("above", "below"):
         value, spread = getattr(form, name), fit.spread[name]
         if spread < 2e-3:
-            numbers[name] = rounded(unit * value, max(5 * spread, 1e-6))
+            numbers[name] = rounded(unit * value, max(5 * spread, 1e-5))
         else:
             numbers[name] = 0.0 if seen_zero(name) else None
     largest = np.abs(fit.weights).max()
