@@ -47,7 +47,11 @@ def draw(found: "Audit", path: Path) -> None:
         axes.tick_params(left=False, colors=TEXT)
     handles = [left.barh(0, 0, color=c) for c in (FILLED, EMPTY, MISSING)]
     figure.legend(
-        handles, ["filled", "empty", "not annotated"], loc="outside upper left", ncols=3, frameon=False
+        handles,
+        ["filled", "empty", "not annotated"],
+        loc="outside upper left",
+        ncols=3,
+        frameon=False,
     )
     figure.savefig(path, dpi=160)
 

@@ -1,6 +1,6 @@
 """Absences that look like labels nobody drew, each with a test and its size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dicegrad.advice.audit_types import Flag, Map
@@ -40,10 +40,11 @@ def find_flags(maps: Sequence[Map], classes: Sequence[str]) -> list[Flag]:
     ]
     flags = _holm(tests, _LEVEL)
     told = {(flag.name, flag.group) for flag in flags}
+    places: list[str | None] = [*groups] if groups else [None]
     few = [
         test
         for name in classes
-        for group in groups or [None]
+        for group in places
         if (name, group) not in told and (test := _case_test(looked, name, group)) is not None
     ]
     return flags + _holm(few, _LEVEL_OF_CASES)
@@ -58,11 +59,10 @@ def _group_test(maps: Sequence[Map], name: str, group: str) -> _Test | None:
         return None
     a, b, c, d = sum(own), len(own) - sum(own), sum(rest), len(rest) - sum(rest)
     p = float(fisher_exact([[a, b], [c, d]], alternative="less").pvalue)
-    odds = (a * d) / (b * c) if b * c else float("inf")
-    if a > 0 and not (d > 0 and odds < _FAR_RARER):
-        # No case without it elsewhere: half a case keeps the odds finite (Haldane).
-        if d > 0 or (a + 0.5) * 0.5 / ((b + 0.5) * (c + 0.5)) >= _FAR_RARER:
-            return _Test(_no_flag(name, group), p)
+    # Half a case in each field keeps the odds finite where one is empty (Haldane).
+    odds = (a + 0.5) * (d + 0.5) / ((b + 0.5) * (c + 0.5))
+    if a > 0 and odds >= _FAR_RARER:
+        return _Test(_no_flag(name, group), p)
     how = "never there" if a == 0 else "far rarer"
     reason = (
         f"{how}: filled in {a} of {len(own)} cases of {group}, in {c} of {len(rest)} of the others"
@@ -79,13 +79,11 @@ def _no_flag(name: str, group: str) -> Flag:
 def _case_test(maps: Sequence[Map], name: str, group: str | None) -> _Test | None:
     """A class that is absent from few cases although a neighbour is there."""
     here = [each for each in maps if group is None or each.group == group]
-    filled: Mapping[str, set[str]] = {}
     present: dict[str, set[str]] = {}
     for each in here:
         if each.voxels > 0:
             present.setdefault(each.case, set()).add(each.name)
-    filled = present
-    own = [each for each in here if each.name == name and filled.get(each.case, set()) - {name}]
+    own = [each for each in here if each.name == name and present.get(each.case, set()) - {name}]
     absent = sorted(each.case for each in own if each.voxels == 0)
     there = len(own) - len(absent)
     if not absent or there < _NEARLY_ALWAYS * len(own):
@@ -96,7 +94,9 @@ def _case_test(maps: Sequence[Map], name: str, group: str | None) -> _Test | Non
         f"absent where its neighbours are there: {shown}; "
         f"filled in {there} of {len(own)} cases with another class"
     )
-    flag = Flag(name, group, reason, "predictive probability", p, p, there / len(own), tuple(absent))
+    flag = Flag(
+        name, group, reason, "predictive probability", p, p, there / len(own), tuple(absent)
+    )
     return _Test(flag, p)
 
 

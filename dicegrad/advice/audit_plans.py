@@ -56,7 +56,8 @@ def _line(name: str, settings: Mapping, classes: Mapping[str, Counts]) -> str:
     empty = {c: n.empty for c, n in classes.items() if n.empty}
     if missing:
         listed = ", ".join(f"{count} of {name}" for name, count in missing.items())
-        which = f"the {sum(missing.values())} maps that nobody drew ({listed})"
+        total = sum(missing.values())
+        which = f"the {total} map{'' if total == 1 else 's'} that nobody drew ({listed})"
         if settings["batch_dice"]:
             return (
                 f"{start}: with batch_dice true and cross-entropy, {which} will be learnt as "

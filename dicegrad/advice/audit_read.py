@@ -91,13 +91,11 @@ def count_all(
         InputError: A file cannot be read, or holds values that are not whole.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    counts: dict[str, Counted] = {}
     paths = [each.path for each in files]
     if len(files) <= _FEW or cores == 1:
         return _gather(files, map(count, paths), report)
     with ProcessPoolExecutor(cores) as pool:
-        counts = _gather(files, pool.map(count, paths, chunksize=8), report)
-    return counts
+        return _gather(files, pool.map(count, paths, chunksize=8), report)
 
 
 def _gather(
@@ -194,7 +192,9 @@ def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a table ({error}); name a text table") from None
+        raise InputError(
+            f"{path}: cannot be read as a table ({error}); name a text table"
+        ) from None
     header = text.partition("\n")[0]
     delimiter = max("\t,;", key=header.count)
     reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
@@ -250,9 +250,7 @@ def _of_nnunet(root: Path) -> Labels:
         if {"case", "group"} <= set(columns):
             groups = {row["case"]: row["group"] for row in rows}
     files = [LabelFile(p.name[: -len(ending)], p) for p in paths]
-    return Labels(
-        tuple(LabelFile(f.case, f.path, groups.get(f.case)) for f in files), classes
-    )
+    return Labels(tuple(LabelFile(f.case, f.path, groups.get(f.case)) for f in files), classes)
 
 
 def _of_acdc(root: Path) -> Labels:

@@ -45,8 +45,8 @@ def read_case_table(
         known: Cases that have a label map.
         classes: All classes.
         annotated_column: Column that says what was looked for: names of classes separated by
-            commas, ``all`` or ``none`` (also yes and no, 1 and 0). By default ``annotated``; without
-            that, columns named after classes (1 or 0); without those, everything counts as
+            commas, ``all`` or ``none`` (also yes and no, 1 and 0). By default ``annotated``;
+            without that, columns named after classes (1 or 0); without those, everything counts as
             annotated in each case that has a label map.
         group_column: Column of the groups, such as a site or a scanner.
 
@@ -90,7 +90,8 @@ def _case_columns(
                 f"a case is named as its file, such as {next(iter(sorted(known)), '')}"
             )
         return ("case",)
-    best, chosen = 0, ()
+    best = 0
+    chosen: tuple[str, ...] = ()
     for count in (1, 2, 3):
         for keys in combinations(columns[:8], count):
             found = sum("_".join(row[key] for key in keys) in known for row in rows)

@@ -13,7 +13,7 @@ _HEADER = ("class", "group", "filled", "empty", "not annotated", "voxels (range)
 
 def describe(found: "Audit") -> str:
     """A table of the counts, then the flags and what nnU-Net will make of it."""
-    rows = [_HEADER]
+    rows: list[tuple[str, ...]] = [_HEADER]
     for name, counts in found.classes.items():
         rows.append(_row(name, "all" if found.groups else "", counts))
         for group, classes in found.groups.items():
@@ -33,7 +33,9 @@ def describe(found: "Audit") -> str:
         lines += ["", "suspicious absences: drawn, or only not there?"]
         for flag in found.flags:
             where = f"{flag.name} in {flag.group}" if flag.group else flag.name
-            lines.append(f"  {where}: {flag.reason} ({flag.test}, p = {flag.p_holm:.2g} after Holm)")
+            lines.append(
+                f"  {where}: {flag.reason} ({flag.test}, p = {flag.p_holm:.2g} after Holm)"
+            )
     else:
         lines += ["", "no suspicious absence"]
     if found.plans:
@@ -60,6 +62,6 @@ def _epsilon_note(classes: Mapping[str, Counts]) -> str:
             parts.append(f"{name} {small}")
     return (
         "epsilon: the heuristic, mean voxels of annotated maps (on the grid of the label maps).\n"
-        "An empty map is pushed harder than a filled one once fewer voxels are predicted in it than "
-        f"sqrt(4 V epsilon): {'; '.join(parts)}"
+        "An empty map is pushed harder than a filled one once fewer voxels are predicted in it "
+        f"than sqrt(4 V epsilon): {'; '.join(parts)}"
     )

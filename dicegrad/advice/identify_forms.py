@@ -1,9 +1,9 @@
 """The family of losses that `identify` can name, as terms whose weighted sum is the loss.
 
-A loss of the family is ``offset - sum_k weight_k F_k + sum_j factor_j H_j``. F are the parts of the
-mean Tversky ratio (I + n) / ((1 - a - b) I + a P + b T + d), which is Dice (Eq. 3) for a = b = 1/2
-and Jaccard for a = b = 1; H are parts of cross-entropy or focal loss. Everything is linear but n, d,
-a, b, the floor of the denominator and the focal exponent.
+A loss of the family is ``offset - sum_k weight_k F_k + sum_j factor_j H_j``. F are the parts of
+the mean Tversky ratio (I + n) / ((1 - a - b) I + a P + b T + d), which is Dice (Eq. 3) for
+a = b = 1/2 and Jaccard for a = b = 1; H are parts of cross-entropy or focal loss. Everything is
+linear but n, d, a, b, the floor of the denominator and the focal exponent.
 """
 
 from dataclasses import dataclass
@@ -124,7 +124,9 @@ def _dice_terms(
     for number, c in enumerate(chosen):
         slope = np.zeros_like(here)
         volume = 2 * here[:, c] if form.norm == "l2" else 1.0
-        slope[:, c] = truth[:, c] * by_overlap[:, number, None] + volume * by_volume[:, number, None]
+        slope[:, c] = (
+            truth[:, c] * by_overlap[:, number, None] + volume * by_volume[:, number, None]
+        )
         if merged and c == 0:
             slope = np.where(kept[..., None], slope, slope[:, :1])
         elif merged:
@@ -135,9 +137,7 @@ def _dice_terms(
     return [float(v) for v in value.sum(0)], slopes, scale
 
 
-def _ratios(
-    form: Form, p: Array, y: Array, spread: Array
-) -> tuple[Array, Array, Array, Array]:
+def _ratios(form: Form, p: Array, y: Array, spread: Array) -> tuple[Array, Array, Array, Array]:
     """Ratio of each subset, its derivatives by I and by P, and which have no true voxel."""
     overlap = spread * (p * y).sum(2)
     volume = spread * (p if form.norm == "l1" else p * p).sum(2)

@@ -177,7 +177,7 @@ def hard_nothing(channels: int) -> Probe:
 
 def _certain(labels: Array, channels: int, rng: np.random.Generator) -> Array:
     """Logits of a prediction that is right in half of the voxels, each class somewhere."""
-    other = _labels(*labels.shape[:1], channels, labels.shape[1], rng)
+    other = _labels(labels.shape[0], channels, labels.shape[1], rng)
     predicted = np.where(rng.random(labels.shape) < 0.4, labels, other)
     predicted[:, : max(channels, 2)] = np.arange(max(channels, 2))
     wanted = np.arange(channels) if channels > 1 else np.array([1])

@@ -151,9 +151,7 @@ def _ignored(
     same = abs(with_value.value - without.value) < 1e-5
     if without.gradient is not None:
         largest = np.abs(without.gradient).max()
-        same = same and bool(
-            np.abs(gradient[..., cut:] - without.gradient).max() < 1e-4 * largest
-        )
+        same = same and bool(np.abs(gradient[..., cut:] - without.gradient).max() < 1e-4 * largest)
     return "removed" if same else "counted"
 
 

@@ -1,4 +1,4 @@
-"""Which form a loss has: what it pools and activates is measured, the rest is fitted and checked."""
+"""Which form a loss has: what it pools and activates is measured, the rest fitted and checked."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -81,7 +81,8 @@ def search(loss: Callable, how: Convention, activation: str | None = None) -> Fo
     confirmed = tuple(
         kind
         for kind in kinds
-        if disagreement(whole, [pair for pair in best[1] if pair[0].kind == kind], best[1]) <= AGREES
+        if disagreement(whole, [pair for pair in best[1] if pair[0].kind == kind], best[1])
+        <= AGREES
     )
     return Found(how, whole, confirmed, differentiable, consistent, best[2], softmax)
 
@@ -144,8 +145,9 @@ def _pools_the_batch(loss: Callable, how: Convention, probe: Probe) -> bool:
             changed[0] = changed[0][:, ::-1] if first else changed[0]
             changed[1] = changed[1][:, ::-1] if second else changed[1]
             values[first, second] = call(loss, how, changed, probe, gradient=False).value
-    mixed = values[0, 0] - values[0, 1] - values[1, 0] + values[1, 1]
-    return abs(mixed) > 1e-5 * max(abs(values[0, 0]), 1e-2)
+    both, none = values[True, True], values[False, False]
+    mixed = none - values[False, True] - values[True, False] + both
+    return abs(mixed) > 1e-5 * max(abs(none), 1e-2)
 
 
 def _gradient_fits_value(
@@ -174,6 +176,8 @@ def _filled(
     """The form that agrees where every map has true voxels, of the usual ones or the others."""
     entropy = seen[0][1].gradient is not None
     forms = [replace(f, entropy=entropy) for f in _candidates(activation, channels, pooled)]
+    if not entropy:  # certain predictions are their own squares
+        forms = [form for form in forms if form.norm == "l1"]
     if not more:
         near = sorted((_nearest(form, seen), number) for number, form in enumerate(forms))
         agree: list[Fit] = []
@@ -184,15 +188,15 @@ def _filled(
                 agree.append(found)
         return _clearly_best(agree)
     plain = [form for form in forms if form.shape == "dice" and form.reduction == "mean"]
+    plain = sorted(plain, key=lambda form: _nearest(form, seen))[:3]
     free = ("alpha", "beta")
     for form in plain:
         if (found := fit(replace(form, shape="tversky"), seen, free)).agrees:
             return found
-    for form in plain:
-        if form.norm == "l1" and form.phi in ("I", "BI"):
-            focal = replace(form, gamma=2.0)
-            if (found := fit(focal, seen, ("gamma",))).agrees:
-                return found
+    for form in [each for each in plain if each.norm == "l1"][:1]:
+        focal = replace(form, gamma=2.0)
+        if (found := fit(focal, seen, ("gamma",))).agrees:
+            return found
     return None
 
 
@@ -231,9 +235,7 @@ def _candidates(activation: str | None, channels: int, pooled: bool) -> Iterator
         yield from _forms_of(activation, channels, alone, together)
 
 
-def _forms_of(
-    activation: str | None, channels: int, alone: str, together: str
-) -> Iterator[Form]:
+def _forms_of(activation: str | None, channels: int, alone: str, together: str) -> Iterator[Form]:
     everything = tuple(range(channels))
     for norm in ("l1", "l2"):
         for shape, share in (("dice", 0.5), ("jaccard", 1.0)):

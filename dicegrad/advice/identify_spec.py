@@ -1,4 +1,4 @@
-"""From words such as `monai.losses:DiceLoss(batch=True)` to the loss they name; nothing is eval'd."""
+"""From words such as `monai.losses:DiceLoss(batch=True)` to the loss; nothing is eval'd."""
 
 import ast
 import functools

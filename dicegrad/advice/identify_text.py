@@ -34,16 +34,16 @@ _KINDS = {
 
 def describe(found: "Passport") -> str:
     """One line per finding; what is unknown is said to be."""
-    if found.activation == "none":
-        inside = "none, it takes probabilities"
-    else:
-        inside = found.activation
+    inside = found.activation + ", it takes probabilities" * (found.activation == "none")
     lines = [found.loss, ""]
     rows = [
         ("phi", found.phi + (f" (the same as {', '.join(found.same_phi)})" * bool(found.same_phi))),
         ("epsilon", _epsilon(found)),
         ("shape, norm", f"{_shape(found)}, {found.norm}"),
-        ("background", {True: "counted", False: "left out"}.get(found.background, found.background)),
+        (
+            "background",
+            _background(found.background),
+        ),
         ("activation inside", inside),
         ("Dice part", _dice(found)),
         ("cross-entropy", _entropy(found)),
@@ -58,6 +58,12 @@ def describe(found: "Passport") -> str:
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join([*lines, *(f"{name:{width}}  {text}" for name, text in rows)])
+
+
+def _background(found: bool | str) -> str:
+    if isinstance(found, str):
+        return found
+    return "counted" if found else "left out"
 
 
 def _epsilon(found: "Passport") -> str:

@@ -54,7 +54,7 @@ def settings_of(fit: Fit, seen_zero: Callable[[str], bool]) -> Settings:
     dice = tuple(rounded(float(w), 1e-4) for w in weights[: fit.dice])
     rest = weights[fit.dice :]
     positive = 1.0
-    if form.gamma is None and form.activation == "sigmoid" or len(rest) == 2:
+    if (form.gamma is None and form.activation == "sigmoid") or len(rest) == 2:
         if rest[-1] and abs(rest[0] / rest[-1] - 1) > 1e-4:
             positive = rounded(float(rest[0] / rest[-1]), 1e-4)
         rest = rest[-1:]
@@ -132,11 +132,12 @@ def _proposals(fit: Fit, known: Settings) -> list[tuple[str, list, dict[str, Any
         return [("SoftJaccardLoss", plain, settings | background | norm, level)]
     if form.shape.startswith("generalized"):
         weighting = form.shape.partition("-")[2]
-        more = {} if weighting == "square" else {"weighting": weighting}
-        return [("GeneralizedDiceLoss", plain, more | settings | background, level)]
+        kind: dict[str, Any] = {} if weighting == "square" else {"weighting": weighting}
+        return [("GeneralizedDiceLoss", plain, kind | settings | background, level)]
     if unit == 1:
         return []
-    more, scale = {}, level
+    more: dict[str, Any] = {}
+    scale = level
     if not even:
         weights = dict(zip(form.classes, known.weights, strict=True))
         more = {"weight": [weights.get(c, 0.0) for c in range(first, channels)]}
@@ -159,11 +160,17 @@ def _compare(
 ) -> tuple[float, list[str] | None]:
     """The offset of the values, and where they differ; None if on filled maps."""
     own = Convention(how.channels, 3, "map (B, *)", True)
-    differentiable = measure(loss, how, all_probes(how.channels)[0], activation).gradient is not None
+    differentiable = (
+        measure(loss, how, all_probes(how.channels)[0], activation).gradient is not None
+    )
     make = all_probes if differentiable else hard_probes
     probes = make(how.channels, seed=1)
     pairs = [(_or_nan(loss, how, p, activation), measure(twin, own, p, activation)) for p in probes]
-    full = [a.value - scale * b.value for p, (a, b) in zip(probes, pairs, strict=True) if p.kind == "full"]
+    full = [
+        a.value - scale * b.value
+        for p, (a, b) in zip(probes, pairs, strict=True)
+        if p.kind == "full"
+    ]
     offset = rounded(float(np.median(full)), 1e-4)
     offset = 0.0 if abs(offset) < 1e-4 else offset
     differs = [
@@ -208,5 +215,3 @@ def _text(
 
 def _shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else f"{value}"
-
-

@@ -164,9 +164,7 @@ def _word(push: float, reference: float) -> str:
     return "torn" if ratio >= IGNORED else "ignored"
 
 
-def _derivatives(
-    setting: Setting, kind: Kind, labelled: int, missing: int
-) -> tuple[float, float]:
+def _derivatives(setting: Setting, kind: Kind, labelled: int, missing: int) -> tuple[float, float]:
     """Eq. 4 on a true and a false voxel of one map of the class, which is of that kind."""
     sums = _subset(setting, kind, labelled, missing)
     subsets = _subsets(setting, kind, labelled, missing)
@@ -215,10 +213,7 @@ def _subsets(setting: Setting, kind: Kind, labelled: int, missing: int) -> float
     """|Phi|: subsets without an annotated map leave the mean and its count."""
     marginal = setting.unannotated == "marginal"
     maps = setting.classes + marginal
-    if setting.unannotated == "as_empty":
-        gone = 0
-    else:
-        gone = missing + (kind == "missing")
+    gone = 0 if setting.unannotated == "as_empty" else missing + (kind == "missing")
     if setting.phi == "I":
         return setting.batch_size * maps - gone
     if setting.phi == "CI":

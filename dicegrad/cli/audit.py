@@ -24,7 +24,7 @@ def add_audit(commands: "argparse._SubParsersAction") -> None:
     audit.add_argument(
         "labels",
         type=Path,
-        help="folder of label maps, nnU-Net, MSD or ACDC root, or table with columns case and label",
+        help="folder of label maps, nnU-Net, MSD or ACDC root, or table with case and label",
     )
     audit.add_argument(
         "--classes",

@@ -22,7 +22,9 @@ def add_identify(commands: "argparse._SubParsersAction") -> None:
     )
     identify.add_argument("loss", help='import path with arguments, "package.module:Name(a=1)"')
     identify.add_argument("--channels", type=int, choices=(1, 4), help="tried by default")
-    identify.add_argument("--dims", type=int, choices=(2, 3), help="axes of space; tried by default")
+    identify.add_argument(
+        "--dims", type=int, choices=(2, 3), help="axes of space; tried by default"
+    )
     identify.add_argument(
         "--labels",
         choices=("one-hot", "map (B, 1, *)", "map (B, *)"),

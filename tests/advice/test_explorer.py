@@ -1,4 +1,4 @@
-"""docs/explorer.html in headless Chromium: the numbers of the library, keyboard, phone, no network."""
+"""docs/explorer.html in headless Chromium: the library's numbers, keyboard, phone, no network."""
 
 from itertools import product
 from pathlib import Path

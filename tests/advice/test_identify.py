@@ -1,6 +1,7 @@
 """`identify` names what is certain, and nothing else."""
 
 import json
+from functools import cache
 
 import pytest
 import torch
@@ -232,6 +233,7 @@ def test_a_mutant_is_told_apart_or_called_unknown_and_never_named_wrongly(name):
         assert found["twin"] != same["twin"]
 
 
+@cache
 def original_passport():
     return identify(original, channels=4, dims=2, labels="one-hot").to_dict()
 

@@ -15,7 +15,7 @@ HIT = 4
 
 
 def batch(kinds, classes, background=False):
-    """Predictions and truth (B, C, N): every class with an object of V voxels, HIT of them right."""
+    """Predictions and truth (B, C, N): each class has an object of V voxels, HIT of them right."""
     n = IMAGE * classes * V
     y = torch.zeros(len(kinds), classes, n, dtype=torch.float64)
     p = torch.zeros_like(y)
