@@ -5,7 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from dicegrad import __version__
+from dicegrad.cli.audit import add_audit
 from dicegrad.cli.check import add_check
+from dicegrad.cli.identify import add_identify
 from dicegrad.cli.phantom import add_phantom
 from dicegrad.cli.plan import add_plan, run_plan
 from dicegrad.cli.predict import add_predict
