@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 enum { FLOAT32, FLOAT64, FLOAT16, BFLOAT16, UINT8, INT8, INT16, INT32, INT64 };
 enum { NONE, SIGMOID, SOFTMAX };
@@ -235,10 +238,25 @@ int dicegrad_sums(const Task *t)
     return 0;
 }
 
+/* Fresh memory of many small pages costs more than the gradient: ask for huge ones, of 2 MiB. */
+static void ask_for_huge_pages(const Task *t)
+{
+#ifdef MADV_HUGEPAGE
+    static const int64_t bytes[] = {4, 8, 2, 2}, page = 1 << 21;
+    const int64_t size = t->batch * t->channels * t->voxels * bytes[t->gradient.type];
+    const int64_t address = (int64_t)(intptr_t)t->gradient.data;
+    const int64_t first = (address + page - 1) / page * page, end = (address + size) / page * page;
+    if (end > first) madvise((void *)(intptr_t)first, (size_t)(end - first), MADV_HUGEPAGE);
+#else
+    (void)t;
+#endif
+}
+
 /* Second pass: fills task->gradient. Returns 0, or 1 if there is no memory for it. */
 int dicegrad_gradient(const Task *t)
 {
     const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK;
     Job job = {.task = t, .blocks = per_row * t->batch, .record = 3 * t->channels + 3};
+    ask_for_huge_pages(t);
     return run(&job);
 }
