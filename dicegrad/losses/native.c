@@ -32,7 +32,8 @@ typedef struct { /* in the order in which native.py packs it, 8 bytes each */
     View y_pred, truth, mask, gradient;
     const int64_t *into;         /* (B, C), or NULL */
     const double *coefficients;  /* (2, B, C), for the second pass */
-    double *sums;                /* (3, B, C), then lowest, highest, labels without a channel */
+    double *sums;                /* (3, B, C), of the first pass */
+    double *tail;                /* its lowest, highest, and labels without a channel */
 } Task;
 
 static inline int64_t place(const View *view, int64_t row, int64_t channel, int64_t voxel)
@@ -140,7 +141,7 @@ static Derive *const DERIVE[1][2] = {{derive_float_baseline, derive_double_basel
 #endif
 
 /* Changes with Task, so that a library built from other source is not used. */
-int dicegrad_interface(void) { return 1; }
+int dicegrad_interface(void) { return 2; }
 
 /* The highest level that this processor has. */
 int dicegrad_level(void)
@@ -212,27 +213,27 @@ static int run(Job *job)
     return (int)job->failed;
 }
 
-/* First pass: fills task->sums. Returns 0, or 1 if there is no memory for it. */
+/* First pass: fills task->sums and task->tail. Returns 0, or 1 if there is no memory for it. */
 int dicegrad_sums(const Task *t)
 {
     const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK, sums = 3 * t->channels;
     Job job = {.task = t, .blocks = per_row * t->batch, .record = sums + 3};
-    double *tail = t->sums + sums * t->batch;
     job.records = calloc((size_t)(job.blocks * job.record), sizeof *job.records);
     if (!job.records || run(&job)) {
         free(job.records);
         return 1;
     }
-    memset(t->sums, 0, (size_t)(sums * t->batch + 3) * sizeof *t->sums);
+    memset(t->sums, 0, (size_t)(sums * t->batch) * sizeof *t->sums);
+    memset(t->tail, 0, 3 * sizeof *t->tail);
     for (int64_t block = 0; block < job.blocks; block++) {
         const double *record = job.records + block * job.record;
         for (int64_t i = 0; i < 3; i++)
             for (int64_t c = 0; c < t->channels; c++)
                 t->sums[(i * t->batch + block / per_row) * t->channels + c] +=
                     record[i * t->channels + c];
-        tail[0] = record[sums] < tail[0] ? record[sums] : tail[0];
-        tail[1] = record[sums + 1] > tail[1] ? record[sums + 1] : tail[1];
-        tail[2] += record[sums + 2];
+        t->tail[0] = record[sums] < t->tail[0] ? record[sums] : t->tail[0];
+        t->tail[1] = record[sums + 1] > t->tail[1] ? record[sums + 1] : t->tail[1];
+        t->tail[2] += record[sums + 2];
     }
     free(job.records);
     return 0;

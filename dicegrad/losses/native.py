@@ -12,6 +12,7 @@ native code out. ``DICEGRAD_CPU`` names the widest instructions that it may use,
 import ctypes
 import os
 import struct
+from collections.abc import Callable
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -22,7 +23,7 @@ from torch import Tensor
 from dicegrad.errors import InputError
 
 LEVELS = ("baseline", "avx2", "avx512")  # in the order of native.c, as are the two below
-_INTERFACE = 1  # must be that of native.c: a library built from older source is left out
+_INTERFACE = 2  # must be that of native.c: a library built from older source is left out
 _ACTIVATIONS = (None, "sigmoid", "softmax")
 _TYPES = {
     torch.float32: 0,
@@ -39,8 +40,9 @@ _TYPES = {
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 # A thread is worth its start, some ten microseconds, if it takes over that many values.
 _VALUES_PER_THREAD = 2**16
-_TASK = struct.Struct("=33q")
+_TASK = struct.Struct("=34q")
 _NO_VIEW = (0, 0, 0, 0, 0)
+_Tail = ctypes.c_double * 3  # lowest, highest, labels without a channel
 
 
 def fits(y_pred: Tensor, y: Tensor) -> bool:
@@ -78,17 +80,16 @@ def sums(
         InputError: If ``into`` names a channel that does not exist or is itself merged.
     """
     batch, channels = y_pred.shape[:2]
-    out = torch.empty(3 * batch * channels + 3, dtype=torch.float64)
+    out, tail = torch.empty(3, batch, channels, dtype=torch.float64), _Tail()
     task = _Task(y_pred, y, activation, norm, mask, ignore_index, into)
-    task.run(library().dicegrad_sums, _NO_VIEW, 0, out.data_ptr())
-    low, high, unknown = out[-3:].tolist()
+    task.run(_native().dicegrad_sums, _NO_VIEW, 0, out.data_ptr(), ctypes.addressof(tail))
     found = []
     if activation is None or y.ndim == y_pred.ndim:
-        found = [low, high]
-    if unknown:
+        found = [tail[0], tail[1]]
+    if tail[2]:
         found.append(float("inf"))
     extremes = [torch.tensor(value, dtype=torch.float64) for value in found]
-    return out[:-3].view(3, batch, channels), extremes
+    return out, extremes
 
 
 def gradient(
@@ -123,7 +124,7 @@ def gradient(
     task = _Task(y_pred, y, activation, norm, mask, ignore_index, into)
     coefficients = coefficients.detach().to(torch.float64).contiguous()
     result = torch.empty_like(task.maps)
-    task.run(library().dicegrad_gradient, _view(result), coefficients.data_ptr(), 0)
+    task.run(_native().dicegrad_gradient, _view(result), coefficients.data_ptr(), 0, 0)
     return result.view(y_pred.shape)
 
 
@@ -158,15 +159,16 @@ class _Task:
             ignore_index is not None,
             ignore_index or 0,
             level(),
-            min(torch.get_num_threads(), 1 + maps.numel() // _VALUES_PER_THREAD),
+            max(1, min(torch.get_num_threads(), maps.numel() // _VALUES_PER_THREAD)),
         )
 
     def run(
         self,
-        function: "ctypes._FuncPointer",
+        function: Callable[[bytes], int],
         gradient: tuple[int, ...],
         coefficients: int,
         out: int,
+        tail: int,
     ) -> None:
         task = _TASK.pack(
             *self.head,
@@ -177,6 +179,7 @@ class _Task:
             0 if self.into is None else self.into.data_ptr(),
             coefficients,
             out,
+            tail,
         )
         if function(task):
             raise MemoryError("there is no memory for the scratch of the Dice loss")
@@ -200,16 +203,28 @@ def _merged(into: Tensor) -> Tensor:
     return into
 
 
+def switched_off() -> bool:
+    """Whether the user wants no native code."""
+    return os.environ.get("DICEGRAD_NATIVE") == "0"
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """The native code, or None where it was not built or is switched off."""
-    if os.environ.get("DICEGRAD_NATIVE") == "0":
+    if switched_off():
         return None
     for suffix in EXTENSION_SUFFIXES:
         path = Path(__file__).with_name(f"_native{suffix}")
         if path.is_file():
             return _load(path)
     return None
+
+
+def _native() -> ctypes.CDLL:
+    found = library()
+    if found is None:
+        raise RuntimeError("the native code is not there: ask fits() first")
+    return found
 
 
 def _load(path: Path) -> ctypes.CDLL | None:
