@@ -17,7 +17,17 @@ from dicegrad.cli.verify import add_verify
 from dicegrad.errors import InputError, Interrupted
 
 # In the order of `dicegrad --help`.
-COMMANDS = (add_summary, add_plan, add_check, add_phantom, add_train, add_predict, add_verify)
+COMMANDS = (
+    add_summary,
+    add_plan,
+    add_check,
+    add_audit,
+    add_identify,
+    add_phantom,
+    add_train,
+    add_predict,
+    add_verify,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
