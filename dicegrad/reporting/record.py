@@ -23,6 +23,7 @@ SETTINGS = "study"  # folder of the settings
 COMMANDS = f"{SETTINGS}/commands.tsv"
 _COMMANDS = Columns(text=("date", "version", "commit", "host", "command"))
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")  # https://user:password@host
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,30 @@ def write_settings(
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
-    """What YAML can hold: mappings, lists, and text for paths."""
+    """What YAML can hold: mappings, lists, and text for paths, without passwords in addresses."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, (str, Path)):
+        return _PASSWORD.sub("***@", str(value))
+    return value
 
 
 def add_command(results: Path, words: Sequence[str]) -> None:
-    """Add a command to the list of those that have made the results of a study."""
+    """Add a snakemake command to the list of those that have made the results of a study.
+
+    Args:
+        results: Folder of the study.
+        words: Of the command line, the program first.
+    """
     path = results / COMMANDS
     row = {
         "date": time.strftime("%Y-%m-%d %H:%M:%S"),
         "version": __version__,
         "commit": commit(),
         "host": platform.node(),
-        "command": " ".join(shlex.join(words).split()),
+        "command": " ".join(_plain(shlex.join(["snakemake", *words[1:]])).split()),
     }
     before = read_rows(path, _COMMANDS) if path.exists() else []
     write_table([*before, row], path)

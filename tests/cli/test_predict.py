@@ -173,7 +173,10 @@ def test_of_an_nnunet_dataset_its_json_is_all_that_is_read(capsys, place):
         ({"classes": ["MYO", "tumor"]}, "dataset toy: classes names 'tumor'; the classes of its data"),
         ({"adapter": "nnunet"}, "error: root nowhere: does not exist"),
         ({"network": SETTINGS["network"] | {"encoder": [[4], [2]]}}, "no weights of this network"),
-        ({"network": SETTINGS["network"] | {"pools": [[2, 3, 1]]}}, "size [8, 8, 4] cannot be pooled; its y"),
+        (
+            {"network": SETTINGS["network"] | {"pools": [[2, 3, 1]]}},
+            "size [8, 8, 4] cannot be pooled; its y",
+        ),
         ({"preprocessing": {"spacing": [2, 2, 4]}}, "preprocessing.size is missing; add it"),
     ],
 )
