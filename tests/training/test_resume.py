@@ -46,7 +46,7 @@ def test_a_training_that_is_stopped_goes_on_as_if_nothing_had_been(
     assert [path.name for path in (tmp_path / "cut").glob("*.pt")] == ["checkpoint.pt"]
     lines = []
     eventful("cut", report=lines.append)
-    assert lines[0].startswith("goes on from")
+    assert lines[0].startswith("resumes from")
     assert fingerprint(tmp_path / "cut") == fingerprint(tmp_path / "whole")
     assert [path.name for path in (tmp_path / "cut").glob("*.pt")] == ["weights.pt"]
 
