@@ -120,7 +120,7 @@ def read_cells(
         lines = [
             (reader.line_num, cells)
             for cells in reader
-            if any(cells) and not (comments and cells[0].startswith("#"))
+            if any(cell.strip() for cell in cells) and not (comments and cells[0].startswith("#"))
         ]
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num} cannot be read ({error})") from None

@@ -45,7 +45,7 @@ def test_a_training_that_was_stopped_ends_with_a_line_in_the_log_alone(tmp_path,
     assert ended.value.code == 1
     log = (tmp_path / "job.log").read_text()
     assert len(log.splitlines()) == 1
-    assert "interrupted: stopped by SIGTERM at step 5; the same command goes on from there" in log
+    assert "interrupted: stopped by SIGTERM at step 5; the same command resumes from there" in log
     assert capsys.readouterr().err == ""
 
 

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from dicegrad import __version__
+from dicegrad.cli.audit import add_audit
 from dicegrad.cli.check import add_check
+from dicegrad.cli.identify import add_identify
 from dicegrad.cli.phantom import add_phantom
 from dicegrad.cli.plan import add_plan, run_plan
 from dicegrad.cli.predict import add_predict
@@ -15,7 +17,17 @@ from dicegrad.cli.verify import add_verify
 from dicegrad.errors import InputError, Interrupted
 
 # In the order of `dicegrad --help`.
-COMMANDS = (add_summary, add_plan, add_check, add_phantom, add_train, add_predict, add_verify)
+COMMANDS = (
+    add_summary,
+    add_plan,
+    add_check,
+    add_audit,
+    add_identify,
+    add_phantom,
+    add_train,
+    add_predict,
+    add_verify,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from dicegrad.files import Columns, read_rows, write_table
 
 CASES = Columns(
     text=("case", "subject", "group", "label", "annotated", "fingerprint"),
-    optional=("annotated",),
+    optional=("annotated", "fingerprint"),
     rest="text",
 )
 _IMAGE = "image_"

@@ -4,12 +4,17 @@ import numpy as np
 import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
-from dicegrad.evaluation.setups import add_setup
+from dicegrad.evaluation.experiments import CELL, one_score_each
 
-CELL = ["dataset", "labeling", "setup", "batch_size", "group", "class"]
 AGREEMENT_COLUMNS = (
     *CELL,
-    *("n", "bias_ml", "bias_low", "bias_high", "limit_low", "limit_high", "correlation"),
+    "n",
+    "bias_ml",
+    "bias_low",
+    "bias_high",
+    "limit_low",
+    "limit_high",
+    "correlation",
 )
 
 
@@ -23,9 +28,13 @@ def agreement(scores: pd.DataFrame) -> pd.DataFrame:
         Table with `AGREEMENT_COLUMNS`: mean of predicted - true volume with its bootstrap
         interval (ml, by subject), mean +- 1.96 standard deviations (NaN for one case), and
         Pearson's correlation (NaN where a volume does not vary).
+
+    Raises:
+        InputError: Two experiments share a name.
     """
+    named = one_score_each(scores)
     rows = []
-    for keys, cases in add_setup(scores).groupby(CELL, sort=False):
+    for keys, cases in named.groupby(CELL, sort=False):
         true, predicted = cases["volume_true_ml"], cases["volume_pred_ml"]
         bias = mean_interval(predicted - true, cases["subject"])
         spread = 1.96 * (predicted - true).std(ddof=1)
@@ -33,9 +42,12 @@ def agreement(scores: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 **dict(zip(CELL, keys, strict=True)),
-                **{"n": bias.n, "bias_ml": bias.mean},
-                **{"bias_low": bias.low, "bias_high": bias.high},
-                **{"limit_low": bias.mean - spread, "limit_high": bias.mean + spread},
+                "n": bias.n,
+                "bias_ml": bias.mean,
+                "bias_low": bias.low,
+                "bias_high": bias.high,
+                "limit_low": bias.mean - spread,
+                "limit_high": bias.mean + spread,
                 "correlation": float(np.corrcoef(true, predicted)[0, 1]) if varies else np.nan,
             }
         )

@@ -1,4 +1,4 @@
-"""Confidence intervals that know that the cases of one subject are not independent."""
+"""Confidence intervals of means over cases, where the cases of one subject are not independent."""
 
 import warnings
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def mean_interval(
 
     Args:
         values: One per case; NaN is left out.
-        subjects: One per case. A resampled subject brings all its cases.
+        subjects: One per case. A resampled subject comes with all its cases.
         confidence: Coverage, in (0, 1).
         resamples: Bootstrap samples.
         seed: Of the generator.

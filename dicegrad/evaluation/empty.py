@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from dicegrad.evaluation.experiments import CELL, one_score_each
 from dicegrad.evaluation.metrics import EMPTY_RULES, dice_under_rule
 from dicegrad.evaluation.scores import map_volumes
-from dicegrad.evaluation.setups import add_setup
+from dicegrad.evaluation.setups import share_missing
 
-TRAINING = ["dataset", "labeling", "setup", "batch_size"]
-CELL = [*TRAINING, "group", "class"]
 DECISION_COLUMNS = (*CELL, "n", "empty", "rate", "rate_low", "rate_high", "should_be_empty")
 RULE_COLUMNS = (*CELL, "truth", "rule", "n", "counted", "dsc")
 
@@ -33,16 +32,19 @@ def empty_decisions(
         rate is the sensitivity of the decision, elsewhere its false alarms.
     """
     rows = []
-    for where, missing_group, cases in _missing_classes(scores, datasets):
+    for where, gone, cases in _missing_classes(scores, datasets):
         n = len(cases)
         empty = int((map_volumes(cases) <= at_most_ml).sum())
         low, high = stats.binomtest(empty, n).proportion_ci()
-        target = where["labeling"] == "partial" and where["group"] == missing_group
         rows.append(
             {
                 **where,
-                **{"n": n, "empty": empty, "rate": empty / n},
-                **{"rate_low": low, "rate_high": high, "should_be_empty": target},
+                "n": n,
+                "empty": empty,
+                "rate": empty / n,
+                "rate_low": low,
+                "rate_high": high,
+                "should_be_empty": gone,
             }
         )
     return pd.DataFrame(rows, columns=list(DECISION_COLUMNS))
@@ -58,12 +60,12 @@ def dice_rules(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) 
     Returns:
         Table with `RULE_COLUMNS`. `truth` is `full` (the labels that every table uses) or
         `training` (what the network was shown, empty for the missing group of partial labels:
-        here the rules part). `counted` is how many of the n cases enter the mean.
+        here the rules differ). `counted` is how many of the n cases enter the mean.
     """
     rows = []
-    for where, missing_group, cases in _missing_classes(scores, datasets):
+    for where, gone, cases in _missing_classes(scores, datasets):
         truths = {"full": cases}
-        if where["labeling"] == "partial" and where["group"] == missing_group:
+        if gone:
             empty = (map_volumes(cases) == 0).astype(float)
             truths["training"] = cases.assign(volume_true_ml=0.0, dsc=empty)
         for truth, seen in truths.items():
@@ -94,10 +96,14 @@ def rules_side_by_side(rules: pd.DataFrame) -> pd.DataFrame:
 
 def _missing_classes(
     scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]
-) -> Iterator[tuple[dict[str, Any], str, pd.DataFrame]]:
-    """What each cell of missing classes is, the group that lacks them, and its cases."""
-    for keys, cases in add_setup(scores).groupby(CELL, sort=False):
+) -> Iterator[tuple[dict[str, Any], bool, pd.DataFrame]]:
+    """The key of each cell of a missing class, whether its labels were missing, and its cases."""
+    named = one_score_each(scores)
+    for keys, cases in named.groupby(CELL, sort=False):
         where = dict(zip(CELL, keys, strict=True))
         missing = datasets.get(where["dataset"], {}).get("missing")
         if missing is not None and where["class"] in missing["classes"]:
-            yield where, missing["group"], cases
+            share = share_missing(
+                datasets[where["dataset"]], where["labeling"], where["group"], where["class"]
+            )
+            yield where, share == 1, cases

@@ -1,9 +1,9 @@
 """How well a hard segmentation matches its truth, with one rule for empty maps.
 
 The rule: DSC is 1 where truth and prediction are both empty, 0 where one of them is. It is the
-limit of Eq. 3 for epsilon -> 0, and it scores a rightly empty map, which is what the study is
-about; NaN would leave exactly those cases out of the mean. What other frameworks do with the same
-case is in `EMPTY_RULES` and docs/statistics.md.
+limit of Eq. 3 for epsilon -> 0, and it scores a map that is empty and should be, which is what the
+study is about; NaN would leave exactly those cases out of the mean. What other frameworks do with
+the same case is in `EMPTY_RULES` and docs/statistics.md.
 """
 
 from collections.abc import Sequence
@@ -90,36 +90,39 @@ def surface_distances(
     return to_prediction[edges[0]], to_truth[edges[1]]
 
 
-def hd95(truth: Mask, prediction: Mask, spacing: Sequence[float]) -> float:
-    """95th percentile Hausdorff distance in mm, the larger of both directions.
-
-    NaN where either map is empty: there is no surface to measure to.
-    """
-    if not truth.any() or not prediction.any():
-        return float("nan")
-    return hd95_of(*surface_distances(truth, prediction, spacing))
-
-
 def hd95_of(there: npt.NDArray[np.float64], back: npt.NDArray[np.float64]) -> float:
-    """HD95 (mm) from the two lists of `surface_distances`."""
-    return float(max(np.percentile(there, 95), np.percentile(back, 95)))
+    """95th percentile Hausdorff distance, the larger of both directions.
 
+    Args:
+        there: Of `surface_distances`, mm.
+        back: The other way round.
 
-def surface_dice(
-    truth: Mask, prediction: Mask, spacing: Sequence[float], tolerance: float
-) -> float:
-    """Normalised surface Dice: the share of both surfaces within `tolerance` mm of the other.
+    Returns:
+        Millimetres.
 
-    In [0, 1]; 1 where both maps are empty and 0 where one is, like the DSC.
+    Example:
+        >>> hd95_of(np.array([0.0, 1.0]), np.array([2.0]))
+        2.0
     """
-    if not truth.any() or not prediction.any():
-        return float(not truth.any() and not prediction.any())
-    return surface_dice_of(*surface_distances(truth, prediction, spacing), tolerance)
+    return float(max(np.percentile(there, 95), np.percentile(back, 95)))
 
 
 def surface_dice_of(
     there: npt.NDArray[np.float64], back: npt.NDArray[np.float64], tolerance: float
 ) -> float:
-    """Normalised surface Dice from the two lists of `surface_distances`."""
+    """Normalised surface Dice: the share of both surfaces that lies near the other.
+
+    Args:
+        there: Of `surface_distances`, mm.
+        back: The other way round.
+        tolerance: What counts as near, mm.
+
+    Returns:
+        In [0, 1].
+
+    Example:
+        >>> surface_dice_of(np.array([0.0, 3.0]), np.array([1.0, 1.0]), tolerance=1.0)
+        0.75
+    """
     near = int((there <= tolerance).sum()) + int((back <= tolerance).sum())
     return near / (there.size + back.size)

@@ -93,7 +93,8 @@ def sign_flip_test(
 
     Returns:
         The result; p is NaN where there is no case, and 1 where all differences are zero
-        (p_value included: `strictly greater` would say 0 of no evidence at all).
+        (`p_value` too: counting only strictly greater patterns would give 0 without any
+        evidence).
 
     Raises:
         ValueError: `exact` was asked for and does not fit.
@@ -114,7 +115,9 @@ def sign_flip_test(
         return SignFlipResult(n, 0.0, 1.0, 1.0, "exact")
     counted = None if method == "monte carlo" else _count(steps)
     if counted is None and method == "exact":
-        raise ValueError(f"exact distribution of {steps.size} differences does not fit")
+        raise ValueError(
+            f"{steps.size} differences are too many for the exact test; use method='auto'"
+        )
     name = "monte carlo" if counted is None else "exact"
     strict, inclusive = counted or _draw(steps, draws, seed)
     return SignFlipResult(n, statistic, strict, inclusive, name)

@@ -43,9 +43,9 @@ def score_case(
         prediction_path: NIfTI label map (X, Y, Z) in the dataset's own label values.
         label_path: NIfTI truth on the same grid.
         class_values: For each class, the label values that belong to it in either file.
-        tolerance_mm: What the surface Dice forgives.
+        tolerance_mm: Distance that the surface Dice tolerates.
         surfaces: Also HD95 and surface Dice (else NaN); about 0.1 s a class.
-        masked: Classes whose truth is taken for empty.
+        masked: Classes whose truth is taken to be empty.
 
     Returns:
         One row per class: class, dsc, volume_true_ml, volume_pred_ml, hd95_mm, surface_dice.
@@ -121,8 +121,9 @@ def score_fold(
         fold: 0-based.
         tolerance_mm: As for `score_case`.
         surfaces: As for `score_case`.
-        masked: The group and the classes whose truth is taken for empty, as the authors' table
-            does with what a training did not see. None, as the paper says: the full truth.
+        masked: The group and the classes whose truth is taken to be empty, as the authors' table
+            does with labels that a training run did not see. None: the full truth, as the paper
+            says.
 
     Returns:
         Table with `SCORE_COLUMNS`, one row per case x class.
@@ -147,11 +148,12 @@ def with_soft_volumes(scores: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Put the sums of probabilities in place of the predicted volumes.
 
     Args:
-        scores: Of `score_fold`.
+        scores: From `score_fold`.
         path: Table of the soft volumes in ml: case, and a column per class.
 
     Returns:
-        The table with what were the predicted volumes in `volume_map_ml`; see `map_volumes`.
+        The table, with the volumes of the label maps moved to `volume_map_ml`; see
+        `map_volumes`.
     """
     soft = read_table(path, SOFT_VOLUMES).set_index("case")
     volumes = [soft.at[row["case"], row["class"]] for _, row in scores.iterrows()]
@@ -159,7 +161,7 @@ def with_soft_volumes(scores: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def map_volumes(scores: pd.DataFrame) -> pd.Series:
-    """Volumes (ml) of the predicted label maps: 0 where one is empty, as no sum of p ever is."""
+    """Volumes (ml) of the predicted label maps: exactly 0 for an empty one, unlike a sum of p."""
     if "volume_map_ml" not in scores:
         return scores["volume_pred_ml"]
     return scores["volume_map_ml"].fillna(scores["volume_pred_ml"])

@@ -5,7 +5,7 @@ from dicegrad.losses.dice import DiceLoss
 from dicegrad.losses.dice_ce import DiceCELoss
 from dicegrad.losses.epsilon import epsilon_heuristic, solve_epsilon
 from dicegrad.losses.functional import dice_gradient, dice_loss, soft_dice
-from dicegrad.losses.missing import LeafDiceLoss, MarginalDiceLoss
+from dicegrad.losses.missing import LeafDiceLoss, MarginalCrossEntropyLoss, MarginalDiceLoss
 from dicegrad.losses.overlap import SoftJaccardLoss, TverskyLoss
 from dicegrad.losses.variants import GeneralizedDiceLoss
 
@@ -15,6 +15,7 @@ __all__ = [
     "DiceLoss",
     "GeneralizedDiceLoss",
     "LeafDiceLoss",
+    "MarginalCrossEntropyLoss",
     "MarginalDiceLoss",
     "SoftJaccardLoss",
     "TverskyLoss",

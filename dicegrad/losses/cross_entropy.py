@@ -187,7 +187,7 @@ class CrossEntropyLoss(nn.Module):
         return terms.mean() if counts is None else terms.sum() * inverse(counts.sum())
 
     def extra_repr(self) -> str:
-        """Show the settings in the module's text; those that are seldom used only where they are."""
+        """Show the settings in the module's text; seldom used ones only where they are used."""
         seldom = {
             "ignore_index": (self.masks.ignore_index, None),
             "label_sets": (self.label_sets, None),

@@ -1,95 +1,311 @@
-"""Two losses made for missing labels, in their released forms: leaf Dice and marginal Dice."""
+"""Losses made for missing labels: leaf Dice, marginal Dice and marginal cross-entropy.
+
+Without a mask they infer that a class is missing from its map being empty, as the released code of
+the two Dice losses does. A class that is truly empty is then ignored too. Told what is annotated,
+they infer nothing.
+"""
+
+import math
 
 import torch
 from torch import Tensor, nn
 
-from dicegrad.losses.inputs import Activation, PerClass, as_truth, check_epsilon, check_settings
+from dicegrad.errors import InputError
+from dicegrad.losses.cross_entropy import CrossEntropyLoss
+from dicegrad.losses.inputs import Activation, PerClass, check_epsilon, check_settings
 from dicegrad.losses.inputs import first_channel as check_prediction
+from dicegrad.losses.label_sets import LabelSets
+from dicegrad.losses.masks import (
+    Masks,
+    check_annotated,
+    make_mask_settings,
+    merge_unannotated,
+)
+from dicegrad.losses.reduction import inverse
 from dicegrad.losses.sums import (
     differentiable_sums,
     maps_per_class,
+    merge,
+    overlap_sums,
     probabilities,
 )
 from dicegrad.losses.tiles import working_dtype
 
 
 class LeafDiceLoss(nn.Module):
-    """Dice over the foreground classes that the truth of a batch element holds.
+    """Dice over the foreground classes that are annotated, or that the truth of an element holds.
 
-    A class without a true voxel in an element counts as missing there: its Dice is 0 in the mean
-    and has no gradient. Dice is 2 I / (D + epsilon), per element and class (phi "I"), so the
-    gradient is that of ``DiceLoss("I", include_background=False)`` up to epsilon.
+    Dice is 2 I / (D + epsilon), per element and class (phi "I"), so a class without a true voxel
+    has no gradient, annotated or not. Without a mask such a class counts as missing, and its Dice
+    is 0 in the mean over all maps: the gradient is that of ``DiceLoss("I",
+    include_background=False)`` up to epsilon. With ``annotated`` the mean is over annotated maps.
 
     Args:
         epsilon: Smoothing term in voxels, in the denominator only; finite and above 0.
         activation: None if y_pred holds probabilities, "sigmoid" or "softmax" if it holds logits.
+        ignore_index: A value of the label map whose voxels are ignored, as for `DiceLoss`.
     """
 
-    def __init__(self, epsilon: float = 1e-7, *, activation: Activation | None = None) -> None:
+    def __init__(
+        self,
+        epsilon: float = 1e-7,
+        *,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+    ) -> None:
         super().__init__()
         self.epsilon, self.activation = _settings(epsilon, activation)
+        self.masks = make_mask_settings(activation, False, ignore_index, "ignored")
 
-    def forward(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        """Return 1 - (sum of Dice over present classes) / (B x foreground classes), in [0, 1].
+    def forward(
+        self,
+        y_pred: Tensor,
+        y: Tensor,
+        annotated: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        case_weight: Tensor | None = None,
+    ) -> Tensor:
+        """Return 1 - (sum of Dice over the maps that count) / (number of maps), in [0, 1].
 
         Args:
             y_pred: Shape (B, C, *spatial); channel 0 is the background unless C is 1.
             y: As for `DiceLoss.forward`.
+            annotated: As for `DiceLoss.forward`. None takes a class without a true voxel in an
+                element for missing there.
+            mask: 0 where a voxel is ignored, as for `DiceLoss.forward`.
+            case_weight: How often each case counts, as for `DiceLoss.forward`.
 
         Raises:
             InputError: If shape, dtype or device do not fit.
         """
         check_prediction(y_pred, self.activation, True)
-        sums = differentiable_sums(y_pred, as_truth(y_pred, y), self.activation, "l1")
-        intersection, predicted, true = sums[:, :, 1:] if y_pred.shape[1] > 1 else sums
+        truth, masks = self.masks.read(y_pred, y, annotated, mask, case_weight)
+        sums = differentiable_sums(y_pred, truth, self.activation, "l1", masks)
+        first = 1 if y_pred.shape[1] > 1 else 0
+        intersection, predicted, true = sums[:, :, first:]
         dice = 2 * intersection / (predicted + true + self.epsilon)
-        return (1 - (dice * (true > 0)).mean()).to(working_dtype(y_pred))
+        if masks.share is None:
+            return (1 - (dice * (true > 0)).mean()).to(working_dtype(y_pred))
+        share = masks.share[:, first:]
+        loss = 1 - dice if annotated is not None else 1 - dice * (true > 0)
+        return ((loss * share).sum() * inverse(share.sum())).to(working_dtype(y_pred))
 
 
 class MarginalDiceLoss(nn.Module):
     """Dice over all classes, background included, with missing classes merged into the background.
 
-    A class without a true voxel in a batch element counts as missing there: its probability is
-    added to the background's before Dice is computed, and its own Dice is 0 in the mean.
+    The probability of a missing class is added to the background's before Dice is computed. Without
+    a mask, a class without a true voxel in a batch element counts as missing there, and its own
+    Dice is 0 in the mean over all maps. With ``annotated`` the mean is over annotated maps, as for
+    ``DiceLoss("I", unannotated="marginal")``.
 
     Args:
         epsilon: Smoothing term in voxels, finite and above 0.
         activation: None if y_pred holds probabilities, "sigmoid" or "softmax" if it holds logits.
+        ignore_index: A value of the label map whose voxels are ignored, as for `DiceLoss`.
+        exclusion: Factor, at least 0, of the exclusion loss of Shi et al. (2021), which keeps the
+            prediction of an annotated class off the voxels that are not of this class: the mean
+            of Dice(p, 1 - y) over the annotated foreground maps. Theirs is this minus 1, times 2.
     """
 
-    def __init__(self, epsilon: float = 1e-7, *, activation: Activation | None = None) -> None:
+    def __init__(
+        self,
+        epsilon: float = 1e-7,
+        *,
+        activation: Activation | None = None,
+        ignore_index: int | None = None,
+        exclusion: float = 0.0,
+    ) -> None:
         super().__init__()
         self.epsilon, self.activation = _settings(epsilon, activation)
+        self.exclusion = _check_exclusion(exclusion)
+        self.masks = make_mask_settings(activation, True, ignore_index, "ignored")
 
-    def forward(self, y_pred: Tensor, y: Tensor) -> Tensor:
-        """Return 1 - (sum of Dice over background and present classes) / (B x classes), in [0, 1].
+    def forward(
+        self,
+        y_pred: Tensor,
+        y: Tensor,
+        annotated: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        case_weight: Tensor | None = None,
+    ) -> Tensor:
+        """Return 1 - (sum of Dice over the maps that count) / (number of maps), in [0, 1].
+
+        The exclusion loss, where it has a factor, is added to that.
 
         Args:
             y_pred: Shape (B, C, *spatial); channel 0 is the background. A single channel is the
                 foreground, and the background is 1 minus it.
             y: As for `DiceLoss.forward`.
+            annotated: As for `DiceLoss.forward`. None takes a class without a true voxel in an
+                element for missing there.
+            mask: 0 where a voxel is ignored, as for `DiceLoss.forward`.
+            case_weight: How often each case counts, as for `DiceLoss.forward`.
 
         Raises:
             InputError: If shape, dtype or device do not fit.
         """
         check_prediction(y_pred, self.activation, True)
-        p, truth = probabilities(y_pred, self.activation), as_truth(y_pred, y)
-        with torch.no_grad():
-            volumes = differentiable_sums(p, truth, None, "l1")[2]
-        present = (volumes > 0).to(p.dtype)
+        truth, masks = self.masks.read(y_pred, y, None, mask, case_weight)
+        p, kept = probabilities(y_pred, self.activation), masks.kept(truth)
+        known = check_annotated(y_pred, annotated) if annotated is not None else None
+        if known is None:
+            known = _not_empty(p, truth, masks)
         if p.shape[1] == 1:
+            truth = truth if kept is None else truth.masked_fill(_spread(~kept, truth), 0)
             truth = maps_per_class(truth, p)
             p, truth = torch.cat([1 - p, p], 1), torch.cat([1 - truth, truth], 1)
-            present = present.repeat(1, 2)
-        present[:, 0] = 1
-        kept = p * present.reshape(*present.shape, *[1] * (p.ndim - 2))
-        background = kept[:, :1] + (p - kept).sum(1, keepdim=True)
-        merged = torch.cat([background, kept[:, 1:]], 1)
-        intersection, predicted, true = differentiable_sums(merged, truth, None, "l1")
+            known = known.repeat(1, 2)
+        counted = known.to(p.dtype)
+        counted[:, 0] = 1
+        left = p * counted.reshape(*counted.shape, *[1] * (p.ndim - 2))
+        background = left[:, :1] + (p - left).sum(1, keepdim=True)
+        merged = torch.cat([background, left[:, 1:]], 1)
+        if annotated is not None:
+            into, counts = merge_unannotated(known, "marginal")
+            truth, counted = _moved(truth, p, into, kept), counts.to(p.dtype)
+        sums = differentiable_sums(merged, truth, None, "l1", Masks(kept))
+        intersection, predicted, true = sums
         dice = (2 * intersection + self.epsilon) / (predicted + true + self.epsilon)
-        return (1 - (dice * present).mean()).to(working_dtype(y_pred))
+        if annotated is None and masks.share is None:
+            loss = 1 - (dice * counted).mean()
+        elif annotated is None:
+            share = masks.share
+            loss = ((1 - dice * counted) * share[:, :1]).mean(1).sum() * inverse(share[:, 0].sum())
+        else:
+            share = counted if masks.share is None else counted * masks.share[:, :1]
+            loss = ((1 - dice) * share).sum() * inverse(share.sum())
+        if self.exclusion:
+            loss = loss + self.exclusion * exclusion(sums, counted, kept, p[0, 0].numel())
+        return loss.to(working_dtype(y_pred))
+
+
+class MarginalCrossEntropyLoss(CrossEntropyLoss):
+    """Cross-entropy of a softmax in which missing classes are one with the background.
+
+    A voxel labelled background, in a case whose classes U are missing, costs -log q, where
+    q = p_0 + sum of p_c over U: `CrossEntropyLoss` with ``annotated``. Without a mask, a class
+    without a true voxel in a batch element counts as missing there.
+
+    Args:
+        weight: As for `CrossEntropyLoss`.
+        ignore_index: As for `CrossEntropyLoss`.
+        label_sets: As for `CrossEntropyLoss`.
+        label_smoothing: As for `CrossEntropyLoss`.
+        gamma: As for `CrossEntropyLoss`.
+        top_k: As for `CrossEntropyLoss`.
+        exclusion: As for `MarginalDiceLoss`.
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: PerClass | None = None,
+        ignore_index: int | None = None,
+        label_sets: LabelSets | None = None,
+        label_smoothing: float = 0.0,
+        gamma: float = 0.0,
+        top_k: float = 1.0,
+        exclusion: float = 0.0,
+    ) -> None:
+        super().__init__(
+            weight=weight,
+            ignore_index=ignore_index,
+            label_sets=label_sets,
+            label_smoothing=label_smoothing,
+            gamma=gamma,
+            top_k=top_k,
+        )
+        self.exclusion = _check_exclusion(exclusion)
+
+    def forward(
+        self,
+        y_pred: Tensor,
+        y: Tensor,
+        annotated: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        case_weight: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss, at least 0; 0 with gradient 0 where no voxel is left.
+
+        Args:
+            y_pred: Logits of shape (B, C, *spatial), two channels or more.
+            y: As for `DiceLoss.forward`.
+            annotated: As for `DiceLoss.forward`. None takes a class without a true voxel in an
+                element for missing there.
+            mask: 0 where a voxel is ignored, as for `DiceLoss.forward`.
+            case_weight: How often each case counts, as for `DiceLoss.forward`.
+
+        Raises:
+            InputError: As for `DiceLoss.forward`.
+        """
+        check_prediction(y_pred, "softmax", True)
+        truth, masks = self.masks.read(y_pred, y, None, mask)
+        if annotated is None:
+            kept = masks.kept(truth)
+            for label in self.label_sets or ():
+                kept = truth != label if kept is None else kept & (truth != label)
+            annotated = _not_empty(y_pred.detach(), truth, Masks(kept), "softmax")
+        loss = super().forward(y_pred, y, annotated, mask, case_weight=case_weight)
+        if not self.exclusion:
+            return loss
+        if self.label_sets:
+            raise InputError("exclusion was given with label_sets: it needs whole annotated maps")
+        sums = differentiable_sums(y_pred, truth, "softmax", "l1", masks)
+        counted = check_annotated(y_pred, annotated).to(sums.dtype)
+        apart = exclusion(sums, counted, masks.kept(truth), y_pred[0, 0].numel())
+        return loss + self.exclusion * apart.to(loss.dtype)
+
+
+def exclusion(sums: Tensor, counted: Tensor, kept: Tensor | None, voxels: int) -> Tensor:
+    """The mean of Dice(p, 1 - y) over the annotated foreground maps, a scalar in [0, 1].
+
+    What p and 1 - y share is P - I, and 1 - y has N - T voxels, so the usual sums are enough.
+
+    Args:
+        sums: Shape (3, B, C): intersection, predicted and true volume.
+        counted: (B, C), 0 for maps that are not annotated.
+        kept: (B, *spatial) bool, the voxels that are not ignored, or None.
+        voxels: Of a case.
+    """
+    intersection, predicted, true = sums[:, :, 1:]
+    number = voxels if kept is None else kept.flatten(1).sum(1, keepdim=True)
+    total = (predicted + number - true).clamp_min(torch.finfo(sums.dtype).tiny)
+    dice = 2 * (predicted - intersection) / total
+    counted = counted[:, 1:]
+    return (dice * counted).sum() * inverse(counted.sum())
+
+
+def _not_empty(y_pred: Tensor, y: Tensor, masks: Masks, activation: str | None = None) -> Tensor:
+    """The maps that hold a true voxel, (B, C) bool."""
+    with torch.no_grad():
+        over = Masks(masks.mask, masks.ignore_index)
+        return overlap_sums(y_pred, y, activation, "l1", over)[2] > 0
+
+
+def _moved(y: Tensor, y_pred: Tensor, into: Tensor, kept: Tensor | None) -> Tensor:
+    """The truth after some classes have joined the background."""
+    if y.ndim == y_pred.ndim:
+        return merge(y.to(y_pred.dtype), into)
+    y = y.long() if kept is None else y.long().masked_fill(~kept, 0)
+    return into.gather(1, y.flatten(1)).view(y.shape)
+
+
+def _spread(mask: Tensor, like: Tensor) -> Tensor:
+    return mask if mask.ndim == like.ndim else mask.unsqueeze(1)
+
+
+def _check_exclusion(factor: float) -> float:
+    if not 0 <= factor < math.inf:
+        raise InputError(f"exclusion is {factor!r}; it must be finite and at least 0")
+    return float(factor)
 
 
 def _settings(epsilon: PerClass, activation: str | None) -> tuple[float, str | None]:
     check_settings("I", activation, "l1")
-    return check_epsilon(epsilon, "CI"), activation
+    value = check_epsilon(epsilon, "CI")
+    assert isinstance(value, float)  # "CI" takes one number only
+    return value, activation

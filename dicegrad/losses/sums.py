@@ -7,6 +7,7 @@ shares (Eq. 4). `overlap_sums` is the first pass, `overlap_gradient` the second;
 probabilities or one-hot maps. `plain_sums` is the first pass as a formula autograd can follow.
 """
 
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dicegrad.losses import native
 from dicegrad.losses.inputs import as_plain, check_values
 from dicegrad.losses.masks import EVERYTHING, Masks
 from dicegrad.losses.tiles import tiled_gradient, tiled_sums, working_dtype
@@ -42,8 +44,7 @@ def overlap_sums(
             torch's cross-entropy, so that no call waits for the device.
     """
     y_pred = as_plain(y_pred)
-    fused = _fused() if y_pred.is_cuda else None
-    first_pass = fused.fused_sums if fused and fused.fits(y_pred, y) else tiled_sums
+    first_pass, _ = _passes(y_pred, y)
     sums, extremes = first_pass(y_pred, y, activation, norm, *masks.over_voxels)
     check_values(y_pred, y, sums[2], extremes, masks.kept(y))
     return sums
@@ -70,12 +71,11 @@ def overlap_gradient(
     Returns:
         Shape and dtype of y_pred, exactly 0 at ignored voxels. Before the activation it is, for
         "l1", ``coefficients[0] * y + coefficients[1]``: affine in y, two values for a binary y.
-        For "l2" the second term is ``2 * coefficients[1] * p``. A merged channel has the gradient of the
-        channel that it joins.
+        For "l2" the second term is ``2 * coefficients[1] * p``. A merged channel has the gradient
+        of the channel that it joins.
     """
     y_pred = as_plain(y_pred)
-    fused = _fused() if y_pred.is_cuda else None
-    second_pass = fused.fused_gradient if fused and fused.fits(y_pred, y) else tiled_gradient
+    _, second_pass = _passes(y_pred, y)
     return second_pass(y_pred, y, activation, norm, coefficients, *masks.over_voxels)
 
 
@@ -174,6 +174,16 @@ def maps_per_class(y: Tensor, p: Tensor) -> Tensor:
     if channels == 1:
         return (y == 1).to(p.dtype).unsqueeze(1)
     return F.one_hot(y.long(), channels).movedim(-1, 1).to(p.dtype)
+
+
+def _passes(y_pred: Tensor, y: Tensor) -> tuple[Callable, Callable]:
+    """The two passes in the fastest form that is there and takes this input."""
+    if native.fits(y_pred, y):
+        return native.sums, native.gradient
+    fused = _fused() if y_pred.is_cuda else None
+    if fused and fused.fits(y_pred, y):
+        return fused.fused_sums, fused.fused_gradient
+    return tiled_sums, tiled_gradient
 
 
 @cache

@@ -1,59 +1,71 @@
 """The paper's layout of a table: one row per labeling and B, columns metric x group x setup."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from dicegrad.reporting.setups import sort_setups
-from dicegrad.reporting.tables import COMPARATORS, Datasets, group_order
+from dicegrad.reporting.looks import is_plain_dice, sort_setups
+from dicegrad.reporting.names import visible
+from dicegrad.reporting.tables import Datasets, group_order
 
 METRICS = ("dsc", "delta_volume_ml")
 HEADS = ("Dataset", "Labeling", "B")
-KEYS = ["labeling", "batch_size"]
+ABSENT = "–"
+# What a line below a study's own holds, and the suffix of its columns.
+SOURCES = {"study": "", "paper": "_paper", "difference": "_difference"}
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One printed number; `value` is the number itself, NaN where there is none."""
+class Cell(NamedTuple):
+    """One entry: its number (NaN where there is none), how it is printed, and its marks."""
 
+    number: float
     text: str
-    italic: bool = False
-    highlighted: bool = False
-    value: float = float("nan")
+    marks: str = ""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of a table.
-
-    Attributes:
-        keys: One text for each of `Wide.heads`.
-        cells: In the order metric, group, setup.
-        quoted: Whether it is the paper's line, or the difference from it.
-    """
+class Line(NamedTuple):
+    """One row: its keys as text, and its cells by (metric, group, setup)."""
 
     keys: tuple[str, ...]
-    cells: tuple[Cell, ...]
-    quoted: bool = False
+    cells: dict[Hashable, Cell]
 
 
 @dataclass(frozen=True)
 class Wide:
-    """A table in the paper's layout.
+    """A table in the paper's layout, as three frames of one shape.
+
+    Columns are (metric, group, setup); before them stand the keys as text, under ("", "", head). A
+    key that is the same as in the row above is left out.
 
     Attributes:
-        heads: What the first columns hold: `HEADS`, and whose numbers they are if the paper's
-            stand beside the study's.
-        groups: Names of the group columns, datasets joined by a slash: `HGG / ED`.
-        setups: In the paper's order.
-        rows: From top to bottom.
+        numbers: Keys and numbers, NaN where there is none.
+        texts: Keys and what is printed.
+        marks: For each cell, words of `italic` (significantly inferior), `highlighted` (theory
+            expects empty maps), `quoted` (the paper's, or the difference from it).
+        heads: Of the key columns.
+        keys: Of every row, none left out.
+        starts: Rows at which another dataset or class begins, the first row left out.
     """
 
+    numbers: pd.DataFrame
+    texts: pd.DataFrame
+    marks: pd.DataFrame
     heads: tuple[str, ...]
-    groups: tuple[str, ...]
-    setups: tuple[str, ...]
-    rows: tuple[Row, ...]
+    keys: tuple[tuple[str, ...], ...]
+    starts: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """Number of key columns."""
+        return len(self.heads)
+
+    @property
+    def span(self) -> int:
+        """Number of setups, which is how many columns a group has."""
+        return len(self.numbers.columns[self.width :].unique(level=2))
 
 
 def widen(table: pd.DataFrame, datasets: Datasets, beside: pd.DataFrame | None = None) -> Wide:
@@ -66,11 +78,11 @@ def widen(table: pd.DataFrame, datasets: Datasets, beside: pd.DataFrame | None =
             by the difference, this study minus the paper.
 
     Returns:
-        The layout; a training that is not in the study is a dash. Other losses (marginal,
-        leaf, I + CE, CE) are left out where other reductions than I are shown: they have a table
-        of their own.
+        The layout; an experiment that is not in the study is a dash. Other losses (marginal, leaf,
+        I + CE, CE) are left out where other reductions than I are shown: they have a table of
+        their own.
     """
-    plain = table[~table["setup"].isin(COMPARATORS)]
+    plain = table[table["setup"].map(is_plain_dice).astype(bool)]
     if plain["setup"].nunique() > 1:
         table = plain
     names = [name for name in datasets if (table["dataset"] == name).any()]
@@ -78,78 +90,106 @@ def widen(table: pd.DataFrame, datasets: Datasets, beside: pd.DataFrame | None =
     # Right-aligned: the missing group is the last column of every dataset.
     width = max((len(order) for order in orders.values()), default=0)
     padded = {name: [""] * (width - len(order)) + order for name, order in orders.items()}
-    groups = tuple(
+    titles = [
         " / ".join(dict.fromkeys(padded[name][i] for name in names if padded[name][i]))
         for i in range(width)
-    )
-    setups = tuple(sort_setups(table["setup"]))
-    quotes = beside is not None and len(beside) > 0
-    rows = []
-    for name in names:
-        here = table[table["dataset"] == name]
-        several = here["class"].nunique() > 1
-        for (class_name, labeling, size), part in here.groupby(["class", *KEYS], sort=False):
-            title = f"{name} {class_name}" if several else name
-            keys = (title, labeling, str(size))
-            cells = _cells(part, padded[name], setups)
-            rows.append(Row((*keys, "study") if quotes else keys, cells))
-            if quotes:
-                rows += _quoted(keys, _same_training(beside, part), padded[name], setups)
-    return Wide((*HEADS, "") if quotes else HEADS, groups, setups, tuple(rows))
-
-
-def shown_keys(wide: Wide) -> list[tuple[str, ...]]:
-    """The texts of the first columns, what is as in the line above left out."""
-    shown, last = [], ("",)
-    for row in wide.rows:
-        of_dataset = "" if row.keys[0] == last[0] else row.keys[0]
-        shown.append(("", "", "", *row.keys[3:]) if row.quoted else (of_dataset, *row.keys[1:]))
-        last = row.keys
-    return shown
-
-
-def _same_training(beside: pd.DataFrame, part: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `beside` for the dataset, class, labeling and batch size of a line."""
-    keys = ["dataset", "class", *KEYS]
-    return beside.merge(part[keys].drop_duplicates(), on=keys)
-
-
-def _quoted(
-    keys: tuple[str, ...], printed: pd.DataFrame, groups: Sequence[str], setups: Sequence[str]
-) -> list[Row]:
-    """The paper's line and the difference; none where the paper has no such training."""
-    if printed.empty:
-        return []
-    return [
-        Row((*keys, source), _cells(printed, groups, setups, suffix), quoted=True)
-        for source, suffix in (("paper", "_paper"), ("difference", "_difference"))
     ]
+    setups = sort_setups(table["setup"])
+    lines: list[Line] = []
+    for name in names:
+        places = [(group, title) for group, title in zip(padded[name], titles, strict=True)]
+        lines += _lines(name, table[table["dataset"] == name], places, setups, beside)
+    columns = [(metric, title, setup) for metric in METRICS for title in titles for setup in setups]
+    heads = HEADS if beside is None or beside.empty else (*HEADS, "")
+    return _frames(lines, columns, heads)
+
+
+def _lines(
+    name: str,
+    here: pd.DataFrame,
+    places: Sequence[tuple[str, str]],
+    setups: Sequence[str],
+    beside: pd.DataFrame | None,
+) -> Iterator[Line]:
+    """The rows of one dataset; below each, the paper's row and the difference if there are."""
+    several = here["class"].nunique() > 1
+    keys = ["class", "labeling", "batch_size"]
+    for (class_name, labeling, size), part in here.groupby(keys, sort=False):
+        title = f"{name} {class_name}" if several else name
+        texts = (visible(title), visible(labeling), str(size))
+        if beside is None or beside.empty:
+            yield Line(texts, _cells(part, places, setups))
+            continue
+        same = beside.merge(part[["dataset", *keys]].drop_duplicates(), on=["dataset", *keys])
+        for source, suffix in SOURCES.items():
+            values = part if source == "study" else same
+            if len(values):
+                yield Line((*texts, source), _cells(values, places, setups, suffix))
 
 
 def _cells(
-    part: pd.DataFrame, groups: Sequence[str], setups: Sequence[str], suffix: str = ""
-) -> tuple[Cell, ...]:
+    part: pd.DataFrame,
+    places: Sequence[tuple[str, str]],
+    setups: Sequence[str],
+    suffix: str = "",
+) -> dict[Hashable, Cell]:
     found = {(row["group"], row["setup"]): row for _, row in part.iterrows()}
-    return tuple(
-        _cell(found.get((group, setup)), metric, suffix)
+    return {
+        (metric, title, setup): _cell(found.get((group, setup)), metric, suffix)
         for metric in METRICS
-        for group in groups
+        for group, title in places
         for setup in setups
-    )
+    }
 
 
 def _cell(row: "pd.Series | None", metric: str, suffix: str) -> Cell:
+    quoted = "quoted" if suffix else ""
     if row is None or pd.isna(row[metric + suffix]):
-        return Cell("–")
-    value = float(row[metric + suffix])
-    whole = _whole(value) if suffix != "_paper" else f"{value:.0f}"  # it prints no decimal
-    text = f"{value:.2f}" if metric == "dsc" else whole
+        return Cell(float("nan"), ABSENT, quoted)
+    number = float(row[metric + suffix])
+    whole = _whole(number) if suffix != "_paper" else f"{number:.0f}"  # it prints no decimal
+    text = f"{number:.2f}" if metric == "dsc" else whole
     text = _signed(text) if suffix == "_difference" else _unsigned_zero(text)
     text = text.replace("-", "−")
-    if suffix:
-        return Cell(text, value=value)
-    inferior = row["inferior_dsc"] if metric == "dsc" else row["inferior_volume"]
-    return Cell(text, bool(inferior), bool(row["learns_empty"]), value)
+    if quoted:
+        return Cell(number, text, quoted)
+    inferior = row["inferior_dsc" if metric == "dsc" else "inferior_volume"]
+    marks = ["italic"] * bool(inferior) + ["highlighted"] * bool(row["learns_empty"])
+    return Cell(number, text, " ".join(marks))
+
+
+def _frames(lines: Sequence[Line], columns: Sequence[Hashable], heads: Sequence[str]) -> Wide:
+    """Three frames of the cells, with the keys before them."""
+    every = pd.MultiIndex.from_tuples([*(("", "", head) for head in heads), *columns])
+    keys, starts = [], []
+    above: tuple[str, ...] = ("",) * len(heads)
+    for number, line in enumerate(lines):
+        if line.keys[0] != above[0]:
+            starts.append(number)
+            keys.append(line.keys)
+        elif line.keys[:3] != above[:3]:
+            keys.append(("", *line.keys[1:]))
+        else:
+            keys.append(("", "", "", *line.keys[3:]))
+        above = line.keys
+
+    def frame(field: str, before: Sequence[Sequence[str]]) -> pd.DataFrame:
+        rows = [
+            [*key, *(getattr(line.cells[column], field) for column in columns)]
+            for key, line in zip(before, lines, strict=True)
+        ]
+        values = np.array(rows, dtype=object).reshape(len(rows), len(every))
+        return pd.DataFrame(values, columns=every)
+
+    quoted = ["quoted" if line.keys[3:] not in ((), ("study",)) else "" for line in lines]
+    return Wide(
+        numbers=frame("number", keys),
+        texts=frame("text", keys),
+        marks=frame("marks", [[mark] * len(heads) for mark in quoted]),
+        heads=tuple(heads),
+        keys=tuple(line.keys for line in lines),
+        starts=tuple(starts[1:]),
+    )
 
 
 def _whole(value: float) -> str:

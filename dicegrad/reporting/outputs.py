@@ -139,14 +139,14 @@ OUTPUTS: dict[str, Output] = {
         "", ("table1", "datasets", "scores"), text="reporting.summary:summarise", word="table1"
     ),
     "finding": Output(
-        _FINDING, ("table1",), figure="reporting.figures.index:plot_finding", title="At a glance"
+        _FINDING, ("table1",), figure="reporting.figures.finding:plot_finding", title="At a glance"
     ),
     "transition": Output(
         "2. The transition",
         ("scores", "epsilon", "voxels", "datasets"),
         {
             "transition": Table(
-                "evaluation.transition:transition", "evaluation.transition:TRANSITION"
+                "evaluation.epsilon_sweep:transition", "evaluation.epsilon_sweep:TRANSITION"
             )
         },
         figure="reporting.figures.transition:plot_transition",
@@ -156,7 +156,7 @@ OUTPUTS: dict[str, Output] = {
     "roc": Output(
         "3. Empty maps as a classifier",
         ("scores", "datasets"),
-        {"roc": Table("evaluation.roc:roc_table", "evaluation.roc:ROC")},
+        {"roc": Table("evaluation.roc_curves:roc_table", "evaluation.roc_curves:ROC")},
         figure="reporting.figures.roc:plot_roc",
         title="ROC",
     ),
@@ -182,7 +182,7 @@ OUTPUTS: dict[str, Output] = {
     "learning_curves": Output(
         "5. How the networks learnt",
         ("histories", "setups"),
-        figure="reporting.figures.curves:plot_learning_curves",
+        figure="reporting.figures.learning_curves:plot_learning_curves",
         title="Learning curves",
     ),
     "supplement": Output(
@@ -203,7 +203,7 @@ OUTPUTS: dict[str, Output] = {
                 "",
                 "Rules for empty maps",
                 "Mean DSC of the missing classes under the rules of four frameworks for empty "
-                "maps. Against full labels they agree; against the labels of the training they "
+                "maps. Against full labels they agree; against the labels used in training they "
                 "differ.",
                 "page",
                 "evaluation.empty:rules_side_by_side",

@@ -1,4 +1,4 @@
-"""The numbers printed in the paper, to stand beside a study's own. Nothing is computed from them.
+"""The numbers printed in the paper, to compare a study with. No result is computed from them.
 
 Bertels et al., "The Dice loss in the context of missing or empty labels", MICCAI 2022, Table 1.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from dicegrad.evaluation.roc import AREA_COLUMNS
+from dicegrad.evaluation.roc_curves import AREA_COLUMNS
 from dicegrad.reporting.tables import Datasets
 
 # dataset, labeling, B, then I BI I_eps for: DSC kept, DSC missing, delta V kept, delta V missing.
@@ -44,8 +44,12 @@ def paper_table1() -> pd.DataFrame:
             for s, setup in enumerate(SETUPS):
                 rows.append(
                     {
-                        **{"dataset": dataset, "labeling": labeling, "batch_size": int(batch_size)},
-                        **{"setup": setup, "group": group, "class": CLASSES[dataset]},
+                        "dataset": dataset,
+                        "labeling": labeling,
+                        "batch_size": int(batch_size),
+                        "setup": setup,
+                        "group": group,
+                        "class": CLASSES[dataset],
                         "dsc": float(numbers[3 * g + s]),
                         "delta_volume_ml": float(numbers[6 + 3 * g + s]),
                     }
@@ -81,12 +85,10 @@ def beside_paper(
         groups = dict(zip(GROUPS[printed], (kept[0], missing["group"]), strict=True))
         part = paper[paper["dataset"] == printed]
         parts.append(
-            part.assign(**{
-                "dataset": name,
-                "group": part["group"].map(groups),
-                "class": missing["classes"][0],
-            })
-        )  # fmt: skip
+            part.assign(dataset=name, group=part["group"].map(groups)).replace(
+                {"class": {CLASSES[printed]: missing["classes"][0]}}
+            )
+        )
     metrics = ("dsc", "delta_volume_ml")
     kinds = ("", "_paper", "_difference")
     columns = [*keys, "n", *(metric + kind for metric in metrics for kind in kinds)]

@@ -144,7 +144,7 @@ def _voxels(paths: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd
 
     from dicegrad.data.cases import read_cases
-    from dicegrad.evaluation.transition import voxels_of
+    from dicegrad.evaluation.epsilon_sweep import voxels_of
     from dicegrad.files import read_rows
     from dicegrad.preprocessing.epsilon import read_volumes
     from dicegrad.preprocessing.folds import FOLDS

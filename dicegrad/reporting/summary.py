@@ -1,11 +1,14 @@
 """What a study shows, in a few plain lines computed from Table 1."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
-from dicegrad.reporting.setups import sort_setups
+from dicegrad.evaluation.setups import share_missing
+from dicegrad.reporting.looks import sort_setups
 from dicegrad.reporting.tables import Datasets
+from dicegrad.study.labeling import FULL
 
 # A group counts as segmented as well as its reference if its mean DSC is at most this much lower,
 # and as empty if it keeps at most half of it: between the two lies "partly".
@@ -21,12 +24,13 @@ def summarise(table1: pd.DataFrame, datasets: Datasets, scores: pd.DataFrame | N
     Args:
         table1: From `tables.table1`.
         datasets: As for `tables.table1`.
-        scores: scores.tsv, to see whether the missing labels are known; if not given, they are.
+        scores: scores.tsv, to see whether the true labels of the missing group are in the data; if
+            not given, they are taken to be.
 
     Returns:
-        Lines of text: per dataset and missing class, one for full labels and one per training on
-        partial labels, then whether the paper's finding was seen. A training whose outcome is
-        not what theory expects is reported as such.
+        Lines of text: per dataset and missing class, one for full labels and one per experiment
+        with partial labels, then whether the paper's finding was seen. An experiment that did not
+        come out as theory expects is marked with `!`.
     """
     lines: list[str] = []
     agreed: list[bool] = []
@@ -35,28 +39,58 @@ def summarise(table1: pd.DataFrame, datasets: Datasets, scores: pd.DataFrame | N
             here = table1[(table1["dataset"] == name) & (table1["class"] == class_name)]
             if here.empty:
                 continue
-            group = about["missing"]["group"]
-            lines.append(f"{name}: {class_name} is missing in {group}")
-            if scores is not None and _is_never_drawn(scores, name, group, class_name):
-                lines.append(
-                    f"  ! no case of {group} has {class_name} in its true label: whether it "
-                    "is found there cannot be scored, look at the predictions"
-                )
-                continue
-            lines += [f"  {line}" for line in _full(here)]
-            for line, agrees in _partial(here, group):
-                lines.append(f"  {line}")
-                agreed.append(agrees)
+            groups = [group for group in about["groups"] if _lacks(about, here, group, class_name)]
+            if not groups:
+                lines += [f"{name}: {class_name}", *(f"  {line}" for line in _full(here))]
+            for group in groups:
+                part, verdicts = _about_group(here, about, group, class_name, scores)
+                lines += [f"{name}: {class_name} is missing in {group}", *part]
+                agreed += verdicts
     if not agreed:
-        return "\n".join([*lines, "No training to judge: nothing to say about missing labels."])
-    verdict = f"{sum(agreed)} of {len(agreed)} trainings on partial labels did as theory expects"
+        return "\n".join(
+            [*lines, "No experiment with partial labels: nothing to say about missing labels."]
+        )
+    verdict = (
+        f"{sum(agreed)} of {len(agreed)} experiments with partial labels came out as theory expects"
+    )
     return "\n".join([*lines, verdict + ("." if all(agreed) else ": see the lines marked !")])
+
+
+def _lacks(about: Mapping[str, Any], here: pd.DataFrame, group: str, class_name: str) -> bool:
+    """Whether a labeling of the study takes labels of a class from a group, or could have."""
+    if group == about["missing"]["group"]:
+        return True
+    labelings = here["labeling"].unique()
+    return any(share_missing(about, each, group, class_name) > 0 for each in labelings)
+
+
+def _about_group(
+    here: pd.DataFrame,
+    about: Mapping[str, Any],
+    group: str,
+    class_name: str,
+    scores: pd.DataFrame | None,
+) -> tuple[list[str], list[bool]]:
+    """Lines on a group whose labels are missing, and which experiments came out as expected."""
+    dataset = here["dataset"].iloc[0]
+    if scores is not None and _is_never_drawn(scores, dataset, group, class_name):
+        line = (
+            f"  ! no true label of {group} has {class_name}, so the study cannot score whether it "
+            "is found there; look at the predictions"
+        )
+        return [line], []
+    lacking = here["labeling"].map(
+        lambda labeling: share_missing(about, labeling, group, class_name) > 0
+    )
+    judged = list(_partial(here[lacking | (here["labeling"] == FULL)], group))
+    lines = [*_full(here), *(line for line, _ in judged)]
+    return [f"  {line}" for line in lines], [agrees for _, agrees in judged]
 
 
 def _is_never_drawn(scores: pd.DataFrame, dataset: str, group: str, class_name: str) -> bool:
     """Whether a group's labels are missing in the data themselves, which hides what was found."""
     chosen = scores[["dataset", "group", "class"]].eq([dataset, group, class_name]).all(axis=1)
-    return bool((scores.loc[chosen, "volume_true_ml"] == 0).all())
+    return not bool((scores.loc[chosen, "volume_true_ml"] > 0).any())
 
 
 def _full(here: pd.DataFrame) -> list[str]:
@@ -69,7 +103,7 @@ def _full(here: pd.DataFrame) -> list[str]:
 
 
 def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
-    """One line per training on partial labels, and whether theory expected what it did."""
+    """One line per experiment with partial labels, and whether it came out as theory expects."""
     partial = here[here["labeling"] != "full"]
     shares, sizes = partial["labeling"].nunique() > 1, partial["batch_size"].nunique() > 1
     for setup in sort_setups(partial["setup"]):
@@ -90,7 +124,7 @@ def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
 
 
 def _reference(here: pd.DataFrame, gone: pd.Series, kept: pd.DataFrame) -> tuple[float, str]:
-    """DSC that the missing group would have if its labels did not matter, and where it is from."""
+    """DSC to expect in the missing group if its missing labels are ignored, and its source."""
     full = here[(here["labeling"] == "full") & (here["group"] == gone["group"])]
     same = full[(full["setup"] == gone["setup"]) & (full["batch_size"] == gone["batch_size"])]
     if len(same):
@@ -101,10 +135,10 @@ def _reference(here: pd.DataFrame, gone: pd.Series, kept: pd.DataFrame) -> tuple
 
 
 def _judge(dsc: float, reference: float, expected: bool, segmented: bool) -> tuple[str, bool]:
-    """Words for an outcome, and whether it is the one that theory expects.
+    """Describe an outcome, and whether it is the one that theory expects.
 
-    `segmented` says whether the labelled group is: a network that outputs nothing anywhere has
-    not learnt which maps are empty, and one that segments nothing well has not ignored anything.
+    `segmented`: whether the labelled group is segmented. A network that outputs nothing anywhere
+    has not learnt which maps are empty, and one that segments nothing well has ignored nothing.
     """
     if not segmented:
         return ("fails in the labelled group too", False)

@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
-from dicegrad.evaluation.comparisons import LOSSES
-from dicegrad.evaluation.setups import add_setup
-from dicegrad.evaluation.transition import NOTABLE_PUSH, relative_push
+from dicegrad.evaluation.comparisons import rivals_of
+from dicegrad.evaluation.epsilon_sweep import NOTABLE_PUSH, relative_push
+from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.setups import share_missing
 from dicegrad.files import Columns
-from dicegrad.reporting.setups import sort_setups
+from dicegrad.reporting.looks import sort_setups
 from dicegrad.study.experiment import heuristic_multiple
 from dicegrad.study.labeling import sort_labelings
 from dicegrad.study.losses import AS_EMPTY
@@ -22,12 +23,27 @@ from dicegrad.study.losses import AS_EMPTY
 Datasets = Mapping[str, Mapping[str, Any]]
 
 ALPHA = 0.05
-COMPARATORS = LOSSES[1:]
 TABLE1_COLUMNS = (
-    *("dataset", "labeling", "batch_size", "setup", "group", "class", "n"),
-    *("dsc", "delta_volume_ml", "p_value", "reference", "learns_empty"),
-    *("dsc_low", "dsc_high", "delta_volume_low", "delta_volume_high"),
-    *("p_holm", "p_value_volume", "inferior_dsc", "inferior_volume"),
+    "dataset",
+    "labeling",
+    "batch_size",
+    "setup",
+    "group",
+    "class",
+    "n",
+    "dsc",
+    "delta_volume_ml",
+    "p_value",
+    "reference",
+    "learns_empty",
+    "dsc_low",
+    "dsc_high",
+    "delta_volume_low",
+    "delta_volume_high",
+    "p_holm",
+    "p_value_volume",
+    "inferior_dsc",
+    "inferior_volume",
 )
 
 TABLE1 = Columns(
@@ -41,7 +57,7 @@ TABLE1 = Columns(
 def table1(
     scores: pd.DataFrame, comparisons: pd.DataFrame, datasets: Datasets, *, alpha: float = ALPHA
 ) -> pd.DataFrame:
-    """Mean DSC and volume difference of the missing classes, per training and group.
+    """Mean DSC and volume difference of the missing classes, per training run and group.
 
     Args:
         scores: scores.tsv.
@@ -51,13 +67,16 @@ def table1(
         alpha: Level below which a worse result counts as inferior.
 
     Returns:
-        Table with `TABLE1_COLUMNS`, one row per training x group x missing class. `p_value` is
+        Table with `TABLE1_COLUMNS`, one row per training run x group x missing class. `p_value` is
         the paper's rank test of the DSC against `reference` (labeling/setup): the same setup on
-        full labels, or for marginal and leaf setup I on the same labels; NaN where that is not in
-        the study. `inferior_*` is p < alpha and a worse mean. `learns_empty` says what theory
+        full labels, or setup I on the same labels for marginal and leaf; NaN if the study does
+        not have it. `inferior_*` is p < alpha and a worse mean. `learns_empty` says what theory
         expects of the missing group, not what was seen.
+
+    Raises:
+        InputError: Two experiments share a name.
     """
-    named = add_setup(scores)
+    named = one_score_each(scores)
     rows = []
     for name, about in datasets.items():
         missing = about["missing"]
@@ -82,14 +101,17 @@ def table_losses(
     Returns:
         Table with `TABLE1_COLUMNS` for the datasets that hold I and at least one comparator; the
         reference of every comparator is I on the same labels.
+
+    Raises:
+        InputError: Two experiments share a name.
     """
-    named = add_setup(scores)
-    named = named[(named["labeling"] != "full") & named["setup"].isin(LOSSES)]
+    named = one_score_each(scores)
+    named = named[(named["labeling"] != "full") & named["setup"].isin(rivals_of(named))]
     rows = []
     for name, about in datasets.items():
         chosen = named[named["dataset"] == name]
         setups = set(chosen["setup"])
-        if "I" not in setups or not setups & set(COMPARATORS):
+        if "I" not in setups or len(setups) == 1:
             continue
         every = {**about, "missing": {**about["missing"], "classes": list(about["classes"])}}
         sizes = chosen.loc[chosen["setup"] != "I", "batch_size"].unique()
@@ -116,10 +138,10 @@ def learns_empty(
         batch elements (B in phi and batch_size > 1) or of other classes (C in phi and another
         class that keeps its labels), or epsilon is so near the heuristic that an empty map is
         pushed with a tenth of the most that any epsilon can do. Of a share of partial labels, more
-        than half must be missing: see `evaluation.transition`.
+        than half must be missing: see `evaluation.epsilon_sweep`.
     """
-    gone = about["labelings"].get(row["labeling"], {}).get(group, {})
-    if row.get("unannotated", AS_EMPTY) != AS_EMPTY or gone.get(class_name, 0.0) <= 0.5:
+    gone = {name: share_missing(about, row["labeling"], group, name) for name in about["classes"]}
+    if row.get("unannotated", AS_EMPTY) != AS_EMPTY or gone[class_name] <= 0.5:
         return False
     if row["loss"] != "dice":
         return row["loss"] in ("dice_ce", "cross_entropy")
@@ -135,7 +157,7 @@ def learns_empty(
 def _cells(
     named: pd.DataFrame, about: Mapping[str, Any]
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Cases per training x group x class, in the order in which the paper prints them."""
+    """Cases per training run x group x class, in the order in which the paper prints them."""
     classes = [c for c in about["classes"] if c in about["missing"]["classes"]]
     groups = group_order(about, named)
     keys = ["labeling", "batch_size", "setup", "class", "group"]
@@ -154,7 +176,7 @@ def group_order(about: Mapping[str, Any], named: pd.DataFrame) -> list[str]:
     """Groups with the always-labelled ones first and the missing one last."""
     listed = list(about.get("groups") or dict.fromkeys(named["group"]))
     missing = about["missing"]["group"]
-    return [group for group in listed if group != missing] + [missing]
+    return [group for group in listed if group != missing] + [missing] * bool(missing)
 
 
 def _row(
@@ -170,10 +192,16 @@ def _row(
     dsc = mean_interval(cases["dsc"], subjects)
     delta = mean_interval(cases["volume_pred_ml"] - cases["volume_true_ml"], subjects)
     row = {
-        **{"dataset": first["dataset"], **where, "batch_size": int(where["batch_size"])},
-        **{"n": dsc.n, "dsc": dsc.mean, "delta_volume_ml": delta.mean},
-        **{"dsc_low": dsc.low, "dsc_high": dsc.high},
-        **{"delta_volume_low": delta.low, "delta_volume_high": delta.high},
+        "dataset": first["dataset"],
+        **where,
+        "batch_size": int(where["batch_size"]),
+        "n": dsc.n,
+        "dsc": dsc.mean,
+        "delta_volume_ml": delta.mean,
+        "dsc_low": dsc.low,
+        "dsc_high": dsc.high,
+        "delta_volume_low": delta.low,
+        "delta_volume_high": delta.high,
         "learns_empty": learns_empty(first, where["group"], where["class"], about),
     }
     return {**row, **_significance(row, comparisons, alpha, question)}
@@ -183,8 +211,15 @@ def _significance(
     row: Mapping[str, Any], comparisons: pd.DataFrame, alpha: float, question: str | None
 ) -> dict[str, Any]:
     """The p values of one row against its reference."""
-    question = question or ("loss" if row["setup"] in ("marginal", "leaf") else "labeling")
-    reference = (row["labeling"], "I") if question == "loss" else ("full", row["setup"])
+    plain = row["setup"].partition(",")[0]
+    if question is None:
+        question = "loss" if row["setup"] in ("marginal", "leaf") else "labeling"
+        question = "unannotated" if plain != row["setup"] else question
+    reference = {
+        "loss": (row["labeling"], "I"),
+        "labeling": ("full", row["setup"]),
+        "unannotated": (row["labeling"], plain),
+    }[question]
     here = comparisons[
         (comparisons["question"] == question)
         & (comparisons["labeling_a"] == row["labeling"])

@@ -245,11 +245,20 @@ def _check(settings: Settings, schema: Settings, where: str) -> None:
     if find_spec("jsonschema"):
         check(settings, schema, where)
         return
+    _check_keys(settings, schema, where)
+
+
+def _check_keys(settings: Settings, schema: Settings, where: str, block: str = "") -> None:
     known = schema["properties"]
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{where}: {block[:-1]} is {shown(settings)}; it should hold settings")
     if unknown := [key for key in settings if key not in known]:
-        raise InputError(f"{where}: unknown key {unknown[0]}{nearest(unknown[0], known)}")
-    if absent := [key for key in schema["required"] if key not in settings]:
-        raise InputError(f"{where}: {absent[0]} is missing; add it")
+        raise InputError(f"{where}: unknown key {block}{unknown[0]}{nearest(unknown[0], known)}")
+    if absent := [key for key in schema.get("required", ()) if key not in settings]:
+        raise InputError(f"{where}: {block}{absent[0]} is missing; add it")
+    for key, value in settings.items():
+        if "properties" in known[key]:
+            _check_keys(value, known[key], where, f"{block}{key}.")
 
 
 def merge(settings: Settings, changes: Mapping[str, Any]) -> Settings:

@@ -80,7 +80,7 @@ def test_a_phantom_that_cannot_be_made_is_one_line(capsys, tmp_path, words, mess
 
 def test_a_phantom_never_lands_on_other_data(capsys, heart):
     _, _, err = run(capsys, "phantom", "heart", heart, "--subjects", 1, "--seed", 4)
-    assert err == f"error: {heart}: is there already; name a new or an empty folder\n"
+    assert err == f"error: {heart}: already exists; name a new or an empty folder\n"
     assert len(list(heart.rglob("patient*"))) == 10  # two folders of four volumes
 
 

@@ -14,6 +14,9 @@ SETTINGS = {
     "adapter": "acdc",
     "root": "nowhere",
     "classes": ["LV", "MYO", "RV"],
+    "missing": {"group": "ES", "classes": ["MYO"]},
+    "folds": {"count": 5, "method": "modulo"},
+    "training": {"epochs": 1},
     "preprocessing": {"spacing": [2, 2, 4], "size": [8, 8, 4], "crop": "center"},
     "network": {
         "encoder": [[2], [2]],
@@ -98,11 +101,11 @@ def test_label_maps_that_are_there_are_kept_and_the_others_follow_where_asked_to
     left = contents(place / "out")
     code, _, err = predict(capsys, place)
     assert (code, err.count("\n")) == (1, 1)
-    assert err.startswith(f"error: {place}/out/a.nii.gz: is there already (1 of 2 are); ")
+    assert err.startswith(f"error: {place}/out/a.nii.gz: already exists (1 of 2 do); ")
     assert contents(place / "out") == left
     code, out, _ = predict(capsys, place, "--resume")
     assert code == 0
-    assert f"{place}/out: 1 of 2 are there already\n1/1  b  LV " in out
+    assert f"{place}/out: 1 of 2 already exist\n1/1  b  LV " in out
     assert out.endswith("1 label map written\n")
     assert contents(place / "out") == whole
 
@@ -170,7 +173,10 @@ def test_of_an_nnunet_dataset_its_json_is_all_that_is_read(capsys, place):
         ({"classes": ["LV", "tumor"]}, "toy.yaml: classes names 'tumor'; the classes of its data"),
         ({"adapter": "nnunet"}, "error: root nowhere: does not exist"),
         ({"network": SETTINGS["network"] | {"encoder": [[4], [2]]}}, "no weights of this network"),
-        ({"network": SETTINGS["network"] | {"pools": [[2, 3, 1]]}}, "images are 8 x 8 x 4 voxels"),
+        (
+            {"network": SETTINGS["network"] | {"pools": [[2, 3, 1]]}},
+            "size [8, 8, 4] cannot be pooled; its y",
+        ),
         ({"preprocessing": {"spacing": [2, 2, 4]}}, "preprocessing.size is missing; add it"),
     ],
 )

@@ -16,7 +16,11 @@ def settings(tmp_path):
     path.write_text(
         yaml.safe_dump(
             {
+                "adapter": "brats",
+                "root": "nowhere",
                 "classes": ["tumor"],
+                "missing": {"group": "LGG", "classes": ["tumor"]},
+                "preprocessing": {"spacing": [2, 2, 2], "size": [8, 8, 4]},
                 "folds": {"count": 2, "method": "modulo"},
                 "network": network,
                 "training": {"epochs": 2, "stop_patience": 0},
@@ -48,7 +52,7 @@ def test_an_experiment_is_trained_from_a_prepared_folder(capsys, prepared, setti
     assert f"{out_folder}/weights.pt and history.tsv written" in out.replace("\n", "")
     weights = (out_folder / "weights.pt").read_bytes()
     _, _, err = run(capsys, "train", prepared, settings, out_folder, "--epsilon", "1")
-    assert err.startswith(f"error: {out_folder}/weights.pt: is there already; name another folder")
+    assert err.startswith(f"error: {out_folder}/weights.pt: already exists; name another folder")
     assert (out_folder / "weights.pt").read_bytes() == weights
 
 
@@ -59,8 +63,8 @@ def test_cross_entropy_is_trained_without_naming_phi_or_epsilon(
     given = ("train", prepared, settings, tmp_path / loss, "--device", "cpu", "--loss", loss)
     code, out, err = run(capsys, *given)
     assert (code, err) == (0, "")
-    words = {"dice_ce": "phi I, epsilon 1e-7", "cross_entropy": "phi none, epsilon none"}[loss]
-    assert f"loss {loss}, {words}" in out.replace("\n", " ")
+    words = {"dice_ce": "dice_ce I, epsilon 1e-7", "cross_entropy": "cross_entropy"}[loss]
+    assert f"toy, partial labels: {words}, batch size 2, fold 0: " in out.replace("\n", " ")
     assert (tmp_path / loss / "weights.pt").is_file()
 
 
@@ -70,13 +74,13 @@ def test_cross_entropy_is_trained_without_naming_phi_or_epsilon(
         (["--epsilon", "small"], "epsilon is 'small'; give a number, heuristic, or 0.1xheuristic"),
         (["--epsilon", "heuristic"], "epsilon is heuristic, but "),
         (["--epsilon", "0"], "epsilon is 0, but Dice of two empty maps needs one above 0"),
-        (["--batch-size", "0"], "batch_size is 0; it starts at 1"),
+        (["--batch-size", "0"], "batch_size is '0'; it must be a whole number from 1"),
         (["--fold", "2"], "2 is not a fold of toy; it has 0 to 1"),
-        (["--seed", "-1"], "seed is -1; give a whole number from 0 up"),
-        (["--loss", "leaf", "--phi", "BI"], "loss leaf is image-wise with a numeric epsilon"),
-        (["--loss", "leaf", "--epsilon", "heuristic"], "loss leaf is image-wise with a numeric"),
-        (["--labeling", "half"], "labeling is 'half'; choose full, partial, or a share"),
-        (["--labeling", "full"], "full.npy: no such file; let the workflow prepare it"),
+        (["--seed", "-1"], "seed is -1; it must be at least 0"),
+        (["--loss", "leaf", "--phi", "BI"], "loss leaf takes phi I and a numeric epsilon"),
+        (["--loss", "leaf", "--epsilon", "heuristic"], "loss leaf takes phi I and a numeric"),
+        (["--labeling", "half"], "labeling is 'half'; the dataset has full, as-annotated, partial"),
+        (["--labeling", "full"], "labels.npy: no such file; prepare the dataset with the workflow"),
         (["--loss", "marginal"], "which a single class (tumor) has not"),
         (["--loss", "cross_entropy", "--phi", "I"], "neither phi nor epsilon; leave out --phi and"),
         (["--loss", "cross_entropy", "--epsilon", "1"], "neither phi nor epsilon; leave out --phi"),
@@ -113,7 +117,7 @@ def test_a_training_that_is_stopped_says_how_it_goes_on(
         code, _, err = run(capsys, *given)
     assert code == 1
     assert err.startswith("stopped by SIGTERM at step 1; ")  # before the second epoch
-    assert err.endswith("; the same command goes on from there\n")
+    assert err.endswith("; the same command resumes from there\n")
     code, _, err = run(capsys, *given, "--seed", "1")  # another training
     assert (code, err.count("\n")) == (1, 1)
     assert "is of another configuration: seed was" in err
@@ -152,6 +156,7 @@ def test_a_dataset_file_with_a_wrong_value_is_one_line(
 def test_a_network_that_the_images_do_not_fit_is_one_line(capsys, prepared, settings, tmp_path):
     content = yaml.safe_load(settings.read_text())
     content["network"]["pools"] = [[2, 3, 1]]
+    content["preprocessing"]["size"] = [8, 9, 4]  # not that of the images any more
     settings.write_text(yaml.safe_dump(content))
     code, _, err = run(capsys, "train", prepared, settings, tmp_path / "out")
     assert (code, err.count("\n")) == (1, 1)

@@ -5,9 +5,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from dicegrad.data.cases import find_cases, get_adapter, raw_files
+from dicegrad.data.acdc import ACDC
 from dicegrad.data.checks import check_voxels, find_problems
 from dicegrad.errors import InputError
+from tests.conftest import find_cases, raw_files
 
 
 def test_each_patient_gives_ed_then_es_with_the_frames_of_info_cfg(heart):
@@ -83,16 +84,16 @@ def test_planning_is_content_with_empty_files(tmp_path):
 
 
 def test_the_first_raw_value_of_a_class_is_the_one_acdc_itself_uses():
-    assert get_adapter("acdc").class_values == {"LV": (3,), "MYO": (2,), "RV": (1,)}
-    assert get_adapter("acdc").raw_values == (0, 1, 2, 3)
+    assert ACDC.class_values == {"LV": (3,), "MYO": (2,), "RV": (1,)}
+    assert ACDC.raw_values == (0, 1, 2, 3)
 
 
 @pytest.mark.skipif("DICEGRAD_ACDC" not in os.environ, reason="DICEGRAD_ACDC names no ACDC folder")
 def test_the_real_acdc_has_200_cases_without_a_problem():
-    root, adapter = Path(os.environ["DICEGRAD_ACDC"]), get_adapter("acdc")
-    cases = find_cases(adapter, root)
+    root = Path(os.environ["DICEGRAD_ACDC"])
+    cases = find_cases("acdc", root)
     assert len(cases) == 200
-    assert find_problems(cases, adapter) == []
+    assert find_problems(cases, ACDC) == []
     for case in cases[::20]:
         image, label = (np.asarray(nib.load(p).dataobj) for p in (case.images[0], case.label))
-        check_voxels(case, [image], label, adapter)
+        check_voxels(case, [image], label, ACDC)

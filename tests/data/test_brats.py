@@ -3,9 +3,9 @@ import shutil
 
 import pytest
 
-from dicegrad.data.brats import ARCHIVE_FOLDER
-from dicegrad.data.cases import find_cases, get_adapter, raw_files
+from dicegrad.data.brats import ARCHIVE_FOLDER, BRATS
 from dicegrad.errors import InputError
+from tests.conftest import find_cases, raw_files
 
 
 def test_hgg_comes_before_lgg_and_the_case_is_the_subject(tumor):
@@ -17,7 +17,7 @@ def test_hgg_comes_before_lgg_and_the_case_is_the_subject(tumor):
 
 
 def test_the_channels_are_flair_t1_t1ce_t2_in_this_order(tumor):
-    assert get_adapter("brats").channels == ("flair", "t1", "t1ce", "t2")
+    assert BRATS.channels == ("flair", "t1", "t1ce", "t2")
     case = find_cases("brats", tumor)[0]
     assert [path.name.split("_")[-1] for path in (*case.images, case.label)] == [
         "flair.nii.gz",
@@ -64,6 +64,5 @@ def test_a_root_without_a_case_is_named_at_planning_too(tmp_path):
 
 
 def test_whole_tumor_is_every_value_but_zero_and_is_written_as_one():
-    adapter = get_adapter("brats")
-    assert adapter.raw_values == (0, 1, 2, 4)
-    assert adapter.class_values["tumor"][0] == 1
+    assert BRATS.raw_values == (0, 1, 2, 4)
+    assert BRATS.class_values["tumor"][0] == 1

@@ -7,7 +7,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from dicegrad.data.cases import find_cases
 from dicegrad.data.download import (
     MARKER,
     Source,
@@ -18,6 +17,7 @@ from dicegrad.data.download import (
     verify,
 )
 from dicegrad.errors import InputError
+from tests.conftest import find_cases
 
 ACDC_CASES = {"ED": 100, "ES": 100}
 BRATS_CASES = {"HGG": 210, "LGG": 75}

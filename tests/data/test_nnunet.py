@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from dicegrad.data.cases import find_cases, get_adapter, raw_files
+from dicegrad.data.adapters import get_adapter
 from dicegrad.errors import InputError
+from tests.conftest import find_cases, raw_files
 
 ABOUT = {
     "channel_names": {"0": "flair", "1": "t1"},
@@ -54,6 +55,14 @@ def test_regions_and_the_decathlons_spelling_are_understood(root):
     assert adapter.channels == ("MRI",)
 
 
+def test_the_label_ignore_is_a_value_and_no_class(root):
+    write_about(root, labels={"background": 0, "core": 1, "ignore": 2})
+    adapter = get_adapter("nnunet", root)
+    assert adapter.class_values == {"core": (1,)}
+    assert adapter.ignore == 2
+    assert adapter.raw_values == (0, 1, 2)
+
+
 def test_groups_tsv_names_subject_and_group_and_keeps_leading_zeros(root):
     (root / "groups.tsv").write_text("case\tsubject\tgroup\n001\t07\tED\n002\t07\tES\n")
     cases = find_cases("nnunet", root)
@@ -73,7 +82,7 @@ def test_a_case_that_groups_tsv_does_not_know_and_one_it_invents_are_both_counte
     [
         ({"labels": {}}, "labels is {}"),
         ({"labels": {"background": 0, "tumor": "1"}}, "label tumor is '1'"),
-        ({"labels": {"background": 0, "tumor": 1, "ignore": 2}}, "ignore"),
+        ({"labels": {"background": 0, "tumor": 1, "ignore": [2, 3]}}, "label ignore is [2, 3]"),
         ({"channel_names": {"0": "t1", "2": "t2"}}, "channel_names is"),
         ({"channel_names": {"0": "t1", "1": "t1"}}, "each its own name"),
     ],

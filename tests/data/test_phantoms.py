@@ -4,11 +4,11 @@ import pytest
 import SimpleITK as sitk
 from scipy.ndimage import label as components
 
-from dicegrad.data.cases import find_cases, raw_files
 from dicegrad.data.phantom_heart import LV, MYO, RV
 from dicegrad.data.phantom_tumor import tumor_group
 from dicegrad.data.phantoms import phantom_files, write_phantom
 from dicegrad.errors import InputError
+from tests.conftest import find_cases, raw_files
 
 
 def contents(root, files):

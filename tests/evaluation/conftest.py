@@ -30,10 +30,19 @@ def make_scores(subjects=12, seed=0):
                     true = 80 + 5 * rng.normal()
                     rows.append(
                         {
-                            **{"dataset": "heart", "labeling": labeling, "loss": loss, "phi": phi},
-                            **{"epsilon": epsilon, "batch_size": 2, "fold": s % 2},
-                            **{"case": f"{s}{group}", "subject": str(s), "group": group},
-                            **{"class": name, "dsc": dsc, "volume_true_ml": true},
+                            "dataset": "heart",
+                            "labeling": labeling,
+                            "loss": loss,
+                            "phi": phi,
+                            "epsilon": epsilon,
+                            "batch_size": 2,
+                            "fold": s % 2,
+                            "case": f"{s}{group}",
+                            "subject": str(s),
+                            "group": group,
+                            "class": name,
+                            "dsc": dsc,
+                            "volume_true_ml": true,
                             "volume_pred_ml": 0.0 if gone else true * (1 + 0.1 * (dsc - 0.9)),
                         }
                     )

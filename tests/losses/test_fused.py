@@ -17,22 +17,32 @@ INTERPRETED = """
     from dicegrad.losses.fused import fused_gradient, fused_sums
     from dicegrad.losses.tiles import tiled_gradient, tiled_sums
 
-    def compare(channels, activation, norm, dtype, labels, shape=(11, 13, 17)):
+    def compare(channels, activation, norm, dtype, labels, shape=(11, 13, 17), masks=""):
         torch.manual_seed(0)
         z = torch.randn(2, channels, *shape).to(dtype)
         z = z.float().sigmoid().to(dtype) if activation is None else z
         z = z.mT.contiguous().mT if channels == 3 else z  # a layout that is not contiguous
         y = torch.randint(0, 2 if labels is torch.bool else max(channels, 2), (2, *shape))
         y = y.to(labels)
-        own, found = fused_sums(z, y, activation, norm)
-        expected, bounds = tiled_sums(z, y, activation, norm)
+        over = [None, None, None]
+        if "mask" in masks:
+            over[0] = torch.rand(2, *shape) < 0.7
+            y = y.masked_fill(~over[0], 99)  # what is ignored may have no channel
+        if "ignore" in masks:
+            over[1] = 77
+            y[torch.rand(y.shape) < 0.2] = 77
+        if "into" in masks:
+            over[2] = torch.arange(channels).repeat(2, 1)
+            over[2][0, 1] = over[2][1, 1:3] = 0
+        own, found = fused_sums(z, y, activation, norm, *over)
+        expected, bounds = tiled_sums(z, y, activation, norm, *over)
         torch.testing.assert_close(own, expected, rtol=2e-6, atol=1e-5)
         if bounds:
             lowest, highest = min(x.item() for x in bounds), max(x.item() for x in bounds)
             assert found[0].max() == highest and 0 <= found[0].min() <= lowest
         coefficients = torch.randn(2, 2, channels, dtype=torch.float64)
-        gradient = fused_gradient(z, y, activation, norm, coefficients)
-        expected = tiled_gradient(z, y, activation, norm, coefficients)
+        gradient = fused_gradient(z, y, activation, norm, coefficients, *over)
+        expected = tiled_gradient(z, y, activation, norm, coefficients, *over)
         step = {torch.float32: 1e-6, torch.float16: 1e-3, torch.bfloat16: 1e-2}[dtype]
         torch.testing.assert_close(gradient, expected, rtol=step, atol=step)
 
@@ -40,6 +50,9 @@ INTERPRETED = """
     for channels, activation, norm in itertools.product((1, 3, 4), activations, norms):
         if (channels, activation) != (1, "softmax"):
             compare(channels, activation, norm, torch.float32, torch.uint8)
+            for masks in ("mask", "ignore", "mask ignore into" if channels > 1 else ""):
+                compare(channels, activation, norm, torch.float32, torch.uint8, (9, 7), masks)
+    compare(14, "softmax", "l2", torch.float32, torch.int64, (40, 41), "into")
     for dtype in (torch.float16, torch.bfloat16):
         compare(4, "softmax", "l1", dtype, torch.int64)
     compare(1, "sigmoid", "l1", torch.float32, torch.bool)
@@ -68,12 +81,16 @@ COMPILED = """
         return triton.compile(source, target=target, options={"num_warps": fused._WARPS})
 
     strides = dict(voxel_stride=1, label_stride=1)
-    for channels, activation, values in ((1, "none", "fp32"), (4, "softmax", "bf16")):
+    for channels, activation, values, merging in (
+        (1, "none", "fp32", False), (4, "softmax", "bf16", False), (4, "softmax", "bf16", True)
+    ):
         padded, block = fused._shape(channels)
         pointers = {n: "*fp32" for n in ("partial", "extremes", "coefficients")}
         pointers |= dict(maps="*" + values, labels="*u8", gradient="*" + values)
+        pointers |= dict(mask="*u8", into="*i64" if merging else "*u8")
         constants = dict(channels=channels, activation=activation, squared=False)
         constants |= dict(padded=padded, block=block, **strides)
+        constants |= dict(masked=merging, ignoring=merging, merging=merging)
         first = dict(constants, bounded=channels == 1, steps=fused._STEPS)
         assert compile(fused._sums_kernel, first, pointers).asm["cubin"]
         assert compile(fused._gradient_kernel, constants, pointers).asm["cubin"]

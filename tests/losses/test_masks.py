@@ -57,7 +57,7 @@ def test_a_masked_map_counts_as_one_that_does_not_exist(make_case, one_hot, seed
     subsets = {}
     for b, c in itertools.product(range(3), range(3)):
         if annotated[b, c]:
-            name = tuple(dict(b=b, c=c)[k] for k in key)
+            name = tuple({"b": b, "c": c}[k] for k in key)
             subsets.setdefault(name, []).append((p[b, c][mask[b]], truth[b, c][mask[b]]))
     dice = []
     for maps in subsets.values():
@@ -389,7 +389,7 @@ def test_settings_that_contradict_each_other_are_refused():
         DiceLoss(include_background=False, unannotated="marginal")
     with pytest.raises(InputError, match="unannotated is 'empty'; allowed are"):
         DiceLoss(unannotated="empty")
-    with pytest.raises(InputError, match="ignore_index is 0.5"):
+    with pytest.raises(InputError, match=r"ignore_index is 0\.5"):
         DiceLoss(ignore_index=0.5)
     with pytest.raises(InputError, match="y holds one map per class"):
         DiceLoss(ignore_index=255)(P, P)

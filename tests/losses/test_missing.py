@@ -1,10 +1,20 @@
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from dicegrad import DiceLoss, LeafDiceLoss, MarginalDiceLoss
+from dicegrad import (
+    CrossEntropyLoss,
+    DiceLoss,
+    LeafDiceLoss,
+    MarginalCrossEntropyLoss,
+    MarginalDiceLoss,
+    soft_dice,
+)
+from dicegrad.errors import InputError
 
 
 def released_leaf(p, truth):
@@ -108,3 +118,66 @@ def test_gradcheck_of_both(kind, make_case):
     loss = kind(1e-2, activation="softmax")
     assert gradcheck(lambda x: loss(x, y), logits.requires_grad_())
     assert gradgradcheck(lambda x: loss(x, y), logits)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_told_what_is_annotated_marginal_dice_is_the_dice_with_a_marginal_background(
+    make_case, one_hot, seed
+):
+    logits, y = make_case(3, 4, (4, 5), seed)
+    generator = torch.Generator().manual_seed(seed)
+    annotated = torch.rand(3, 4, generator=generator) < 0.6
+    mask = torch.rand(3, 4, 5, generator=generator) < 0.7
+    logits.requires_grad_()
+    for truth in (y, one_hot(y, 4)):
+        own = MarginalDiceLoss(0.5, activation="softmax")
+        dice = DiceLoss("I", 0.5, activation="softmax", unannotated="marginal")
+        masks = truth, annotated, mask
+        assert own(logits, *masks).item() == pytest.approx(dice(logits, *masks).item(), rel=1e-10)
+        torch.testing.assert_close(
+            *(torch.autograd.grad(loss(logits, *masks), logits) for loss in (own, dice))
+        )
+
+
+def test_told_what_is_annotated_leaf_dice_is_the_mean_over_those_maps(make_case):
+    logits, y = make_case(2, 4)
+    y[0][y[0] == 3] = 0  # annotated and empty: a Dice of 0 without a gradient
+    annotated = torch.tensor([[False, True, True], [True, True, False]])
+    dice = soft_dice(logits, y, "I", 1e-9, activation="softmax", include_background=False)
+    dice[0, 2] = 0
+    loss = LeafDiceLoss(1e-9, activation="softmax")(logits, y, annotated)
+    assert loss.item() == pytest.approx((1 - dice[annotated]).mean().item())
+
+
+def test_the_exclusion_loss_keeps_p_off_what_is_known_not_to_be_the_class(make_case, one_hot):
+    # Shi et al. 2021: twice the negative Dice loss of p and 1 - y, here without the constant
+    logits, y = make_case(2, 4)
+    annotated = torch.tensor([[False, True, True], [True, True, False]])
+    mask = torch.rand(2, 5, 4, 3, generator=torch.Generator().manual_seed(0)) < 0.7
+    p, truth = logits.softmax(1), one_hot(y, 4)
+    dice = []
+    for b in range(2):
+        for c in range(1, 4):
+            if annotated[b, c - 1]:
+                own, rest = p[b, c][mask[b]], 1 - truth[b, c][mask[b]]
+                dice.append(2 * (own * rest).sum() / (own.sum() + rest.sum()))
+    expected = torch.stack(dice).mean().item()
+    masks = y, annotated, mask
+    for make in (partial(MarginalDiceLoss, activation="softmax"), MarginalCrossEntropyLoss):
+        added = make(exclusion=2)(logits, *masks) - make()(logits, *masks)
+        assert added.item() == pytest.approx(2 * expected)
+        assert gradcheck(lambda x, make=make: make(exclusion=2)(x, *masks), logits.requires_grad_())
+    with pytest.raises(InputError, match="exclusion is -1"):
+        MarginalDiceLoss(exclusion=-1)
+
+
+def test_marginal_cross_entropy_infers_what_is_missing_from_what_is_empty(make_case):
+    logits, y = make_case(2, 4)
+    y[0][y[0] == 2] = 0
+    annotated = torch.ones(2, 4, dtype=torch.bool)
+    annotated[0, 2] = False
+    told = CrossEntropyLoss(weight=[1, 2, 3, 4])(logits, y, annotated)
+    assert MarginalCrossEntropyLoss(weight=[1, 2, 3, 4])(logits, y) == told
+    as_empty = CrossEntropyLoss(weight=[1, 2, 3, 4])(logits, y)
+    assert told < as_empty

@@ -5,10 +5,10 @@ import SimpleITK as sitk
 import torch
 
 from dicegrad.data.acdc import ACDC
-from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
-from dicegrad.prediction.inference import load_network, predict_case, probabilities
+from dicegrad.prediction.inference import load_network, predict_cases, probabilities
 from dicegrad.preprocessing.grids import Grid, network_grid
+from dicegrad.preprocessing.prepare import About
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings, UNet
 
@@ -111,7 +111,7 @@ class Reader(torch.nn.Module):
 
 
 def test_a_prediction_lands_on_the_original_grid_in_the_values_of_the_dataset(tmp_path):
-    classes = ["LV", "MYO", "RV"]  # raw 3, 2, 1
+    classes = ("LV", "MYO", "RV")  # raw 3, 2, 1
     label = np.zeros((12, 10, 6), np.uint8)
     label[2:5, 2:8, 1:5], label[5:8, 2:8, 1:5], label[8:11, 2:6, 2:5] = 1, 2, 3
     affine = np.array([[0, -2.0, 0, 30], [1.5, 0, 0, -12], [0, 0, 8, 5], [0, 0, 0, 1]])
@@ -123,15 +123,32 @@ def test_a_prediction_lands_on_the_original_grid_in_the_values_of_the_dataset(tm
     prepare = {"spacing": reference.GetSpacing(), "size": [16, 14, 8]}
     grid = network_grid(reference, Preprocessing.from_dict(prepare))
     prepared = np.pad(label, 2 * [(2, 2)] + [(1, 1)]).astype(np.float16)[None]
-    case = Case("patient001_ED", "patient001", "ED", (original,), original)
+    case, folder = "patient001_ED", tmp_path / "predictions"
+    originals = {case: Grid.of_image(reference)}
+    about = About(("cine",), classes, ACDC.class_values, {case: grid}, originals)
+    original.unlink()  # it is not needed any more
 
-    path = tmp_path / "predictions" / "patient001_ED.nii.gz"
-    given = (classes, ACDC.class_values, "linear", path)
-    predict_case(Reader(), case, prepared, grid, *given)
-
+    given = (Reader(), [case], [prepared], about, "linear", folder)
+    done = []
+    assert predict_cases(*given, done.append) == []
+    assert done == [case]
+    path = folder / f"{case}.nii.gz"
     written = nib.load(path)
     np.testing.assert_allclose(written.affine, affine, atol=1e-5)
     raw = np.asarray(written.dataobj)
     assert np.issubdtype(raw.dtype, np.integer)
     np.testing.assert_array_equal(raw, np.array([0, 3, 2, 1])[label])
     assert Grid.of_image(sitk.ReadImage(str(path))) == Grid.of_image(reference)
+
+
+def test_soft_volumes_are_a_row_per_case_where_they_are_asked_for(tmp_path):
+    grid = Grid((8, 8, 4), (2.0, 2.0, 5.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    image = np.zeros((1, 8, 8, 4), np.float16)
+    image[0, 2:6, 2:6, 1:3] = 2
+    grids = {"a": grid, "b": grid}
+    about = About(("t1",), ("LV", "MYO", "RV"), ACDC.class_values, grids, grids)
+    given = (Reader(), ["a", "b"], [image, 0 * image], about, "linear", tmp_path)
+    first, second = predict_cases(*given, soft=True)
+    assert (first["case"], second["case"]) == ("a", "b")
+    assert first["MYO"] == pytest.approx(32 * 20 / 1000, rel=1e-3)
+    assert second["MYO"] < 1e-3

@@ -1,6 +1,5 @@
 """Cases of phantoms, prepared as the workflow does it and predicted as if they were new."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -9,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from dicegrad.data.cases import find_cases, get_adapter
+from dicegrad.data.adapters import get_adapter
 from dicegrad.data.phantoms import write_phantom
 from dicegrad.errors import InputError
-from dicegrad.prediction.inference import load_network, mean_probabilities, predict_case
+from dicegrad.prediction.inference import load_network, mean_probabilities, predict_cases
 from dicegrad.prediction.new_cases import (
     Model,
     load_networks,
@@ -23,9 +22,10 @@ from dicegrad.prediction.new_cases import (
 )
 from dicegrad.prediction.restoration import restore
 from dicegrad.preprocessing.grids import Grid
-from dicegrad.preprocessing.prepare import prepare_dataset, read_volume
+from dicegrad.preprocessing.prepare import prepare_dataset, read_about, read_volume
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings, UNet
+from tests.conftest import find_cases
 
 NETWORK = {
     "encoder": [[2, 2], [4, 4]],
@@ -57,9 +57,10 @@ class Study:
 
     def __init__(self, folder, kind):
         self.kind, self.folder = kind, folder
-        self.adapter = get_adapter({"heart": "acdc", "tumor": "brats"}[kind])
+        name = {"heart": "acdc", "tumor": "brats"}[kind]
+        self.adapter = get_adapter(name, folder / "data")
         write_phantom(kind, folder / "data", subjects=1, seed=0, shape=(24, 24, 12))
-        self.cases = find_cases(self.adapter, folder / "data")
+        self.cases = find_cases(name, folder / "data")
         self.classes = CLASSES[kind]
         self.preprocessing = Preprocessing.from_dict(PREPROCESSING[kind])
         channels = len(self.adapter.channels)
@@ -75,13 +76,11 @@ class Study:
         return Model(networks, self.preprocessing, self.classes, self.adapter.class_values)
 
     def prepared(self):
-        """Image and grid of each case, from the files that the workflow's rules write."""
-        files = [self.folder / name for name in ("images.npy", "labels.npy", "grids.json")]
+        """The first image, and what is known of all, from the files that the workflow writes."""
+        files = [self.folder / name for name in ("images.npy", "labels.npy", "prepared.json")]
         given = (self.cases, self.adapter, self.classes, self.preprocessing)
         prepare_dataset(*given, *files)
-        grids = json.loads(files[2].read_text())
-        grids = [Grid.from_json(grids[case.case]) for case in self.cases]
-        return list(zip(self.cases, np.load(files[0], mmap_mode="r"), grids, strict=True))
+        return np.load(files[0], mmap_mode="r")[0], read_about(files[2])
 
     def new(self):
         """The images of the first case alone, under other names; no label is in reach."""
@@ -101,18 +100,17 @@ def study(request, tmp_path):
 
 
 def test_a_new_image_is_segmented_as_the_workflow_segments_the_same_case(study, tmp_path):
-    case, image, grid = study.prepared()[0]
+    image, about = study.prepared()
     network = load_network(study.network, study.weights[0])
-    way_back = study.preprocessing.restoration
-    given = (study.classes, study.adapter.class_values, way_back, tmp_path / "workflow.nii.gz")
-    predict_case(network, case, image, grid, *given)
+    case, way_back = study.cases[0].case, study.preprocessing.restoration
     new = study.new()
     shutil.rmtree(tmp_path / "data")
+    predict_cases(network, [case], [image], about, way_back, tmp_path / "workflow")
     volumes = predict_images(
         study.model(), "x", read_images(new, study.preprocessing), tmp_path / "out"
     )
     path = tmp_path / "out" / "x.nii.gz"
-    assert path.read_bytes() == (tmp_path / "workflow.nii.gz").read_bytes()
+    assert path.read_bytes() == (tmp_path / "workflow" / f"{case}.nii.gz").read_bytes()
     label = nib.load(path)
     voxel = np.prod(label.header.get_zooms()) / 1000
     for name in study.classes:
@@ -122,7 +120,8 @@ def test_a_new_image_is_segmented_as_the_workflow_segments_the_same_case(study, 
 
 
 def test_several_networks_vote_with_their_probabilities(study, tmp_path):
-    _, image, grid = study.prepared()[0]
+    image, about = study.prepared()
+    grid = about.grids[study.cases[0].case]
     model = study.model(2)
     prepared = read_images(study.images, study.preprocessing)
     predict_images(model, "x", prepared, tmp_path / "both")

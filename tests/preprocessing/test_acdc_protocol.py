@@ -9,18 +9,19 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from dicegrad.data.acdc import ACDC
-from dicegrad.data.cases import find_cases
 from dicegrad.prediction.restoration import restore
-from dicegrad.preprocessing.epsilon import class_volumes, heuristic_epsilon
+from dicegrad.preprocessing.epsilon import class_volumes, mean_volumes
 from dicegrad.preprocessing.folds import make_folds
 from dicegrad.preprocessing.grids import Grid, network_grid
-from dicegrad.preprocessing.labeling import emptied
+from dicegrad.preprocessing.labeling import annotated_maps
 from dicegrad.preprocessing.prepare import encode_label, prepare_case, read_volume, voxels
 from dicegrad.preprocessing.resampling import resample_label
-from dicegrad.preprocessing.settings import Missing, Preprocessing
+from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.study.labeling import Labeling, Removal
+from tests.conftest import find_cases
 
 CLASSES = ("LV", "MYO", "RV")
-MISSING = Missing("ES", ("MYO",))
+PARTIAL_LABELS = Labeling("partial", (Removal("ES", ("MYO",)),))
 SETTINGS = Preprocessing.from_dict(
     {
         "spacing": [1.5625, 1.5625, 2.5],
@@ -58,7 +59,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cases():
-    return find_cases(ACDC, Path(os.environ["DICEGRAD_ACDC"]))
+    return find_cases("acdc", Path(os.environ["DICEGRAD_ACDC"]))
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +88,9 @@ def study(cases):
 
 def test_epsilon_is_the_papers(cases, study):
     volumes, groups = study[0], [case.group for case in cases]
-    subjects = [case.subject for case in cases]
-    partial = volumes * ~emptied(groups, subjects, "partial", CLASSES, MISSING)
-    full = heuristic_epsilon(volumes, groups)
-    thrice = heuristic_epsilon(partial, groups, {"ED": 3})
+    partial = volumes * annotated_maps(cases, CLASSES, PARTIAL_LABELS, volumes)
+    full = mean_volumes(volumes, groups)
+    thrice = mean_volumes(partial, groups, {"ED": 3})
     assert full[1] == pytest.approx(19893, rel=1e-3)
     assert thrice[1] == pytest.approx(13741, rel=1e-3)
     # The paper gives one LV and one RV for both labelings: the mean of the two.
@@ -123,11 +123,10 @@ def test_epsilon_of_each_fold_is_the_protocols(cases, study, fold):
     folds = make_folds(cases, 5, "modulo")
     chosen = np.array([folds[case.subject] != fold for case in cases])
     kept = [case for case, kept in zip(cases, chosen, strict=True) if kept]
-    groups, subjects = [case.group for case in kept], [case.subject for case in kept]
-    volumes = study[0][chosen]
-    np.testing.assert_allclose(heuristic_epsilon(volumes, groups), FULL[fold], rtol=2e-3)
-    partial = volumes * ~emptied(groups, subjects, "partial", CLASSES, MISSING)
-    epsilon = heuristic_epsilon(partial, groups, {"ED": 3})
+    groups, volumes = [case.group for case in kept], study[0][chosen]
+    np.testing.assert_allclose(mean_volumes(volumes, groups), FULL[fold], rtol=2e-3)
+    partial = volumes * annotated_maps(kept, CLASSES, PARTIAL_LABELS, volumes)
+    epsilon = mean_volumes(partial, groups, {"ED": 3})
     np.testing.assert_allclose(epsilon, PARTIAL[fold], rtol=2e-3)
 
 

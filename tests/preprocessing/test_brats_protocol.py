@@ -7,14 +7,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from dicegrad.schemas import read_yaml
 from torch import nn
 
 from dicegrad.data.brats import BRATS, CHANNELS
-from dicegrad.data.cases import find_cases
-from dicegrad.prediction.inference import predict_case
-from dicegrad.preprocessing.prepare import prepare_case
+from dicegrad.prediction.inference import predict_cases
+from dicegrad.preprocessing.prepare import About, prepare_case
 from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.study.schemas import read_yaml
+from tests.conftest import find_cases
 
 DATASET = Path(__file__).parents[2] / "config" / "datasets" / "brats.yaml"
 SIZE = (240, 240, 155)
@@ -46,7 +46,7 @@ def case(tmp_path_factory):
     radii = ((8, 2), (14, 4), (20, 1))
     label = np.select([ball(TUMOR, (r, r, r)) for r, _ in radii], [v for _, v in radii])
     nib.save(nib.Nifti1Image(label.astype(np.uint8), AFFINE), folder / "Brats18_X_1_seg.nii")
-    (found,) = find_cases(BRATS, root)
+    (found,) = find_cases("brats", root)
     return found
 
 
@@ -72,12 +72,17 @@ def test_a_case_goes_to_80_80_48_voxels_of_2_mm_and_back_to_240_240_155(
     middle = np.array(prepared.grid.point((40, 40, 24)))
     np.testing.assert_allclose(middle, (centre[0], centre[1] - 239, centre[2]), atol=1)
 
-    path = tmp_path / "prediction.nii.gz"
-    values = BRATS.class_values
+    about = About(
+        CHANNELS,
+        ("tumor",),
+        BRATS.class_values,
+        {case.case: prepared.grid},
+        {case.case: prepared.original},
+    )
     network = Knowing(prepared.label.astype(np.float32)).eval()
-    arguments = (prepared.image, prepared.grid, ["tumor"], values, "nearest", path)
-    volumes = predict_case(network, case, *arguments)
-    back, truth = nib.load(path), nib.load(case.label)
+    given = (network, [case.case], [prepared.image], about, "nearest", tmp_path)
+    (volumes,) = predict_cases(*given, soft=True)
+    back, truth = nib.load(tmp_path / f"{case.case}.nii.gz"), nib.load(case.label)
     assert back.shape == SIZE
     np.testing.assert_allclose(back.affine, truth.affine)
     predicted, true = np.asarray(back.dataobj) == 1, np.asarray(truth.dataobj) > 0

@@ -5,7 +5,8 @@ from dicegrad.errors import InputError
 from dicegrad.preprocessing.epsilon import (
     class_volumes,
     epsilon_of_folds,
-    heuristic_epsilon,
+    epsilon_rows,
+    mean_volumes,
     read_epsilon,
     read_volumes,
     write_epsilon,
@@ -24,16 +25,16 @@ def test_volumes_are_voxel_counts_per_case_and_class():
 def test_epsilon_is_the_mean_over_the_list_in_which_ed_stands_three_times():
     volumes = np.array([[100, 40], [20, 0], [60, 20], [40, 0]])
     groups = ["ED", "ES", "ED", "ES"]
-    assert heuristic_epsilon(volumes, groups).tolist() == [55, 15]
+    assert mean_volumes(volumes, groups).tolist() == [55, 15]
     repeated = volumes[[0, 0, 0, 1, 2, 2, 2, 3]]
-    np.testing.assert_allclose(heuristic_epsilon(volumes, groups, {"ED": 3}), repeated.mean(axis=0))
+    np.testing.assert_allclose(mean_volumes(volumes, groups, {"ED": 3}), repeated.mean(axis=0))
 
 
 def test_epsilon_refuses_what_is_not_there():
     with pytest.raises(InputError, match="no case is of group 'EX'"):
-        heuristic_epsilon(np.ones((1, 1)), ["ED"], {"EX": 3})
+        mean_volumes(np.ones((1, 1)), ["ED"], {"EX": 3})
     with pytest.raises(InputError, match="the fold has none"):
-        heuristic_epsilon(np.ones((0, 1)), [])
+        mean_volumes(np.ones((0, 1)), [])
 
 
 def test_the_table_has_a_row_per_class(tmp_path):
@@ -43,8 +44,19 @@ def test_the_table_has_a_row_per_class(tmp_path):
     assert text == "dataset\tlabeling\tfold\tclass\tepsilon\nheart\tfull\t0\tLV\t12.5\n"
 
 
+def test_rows_of_the_table_are_by_fold_and_class_in_thousandths_of_a_voxel(tmp_path):
+    rows = epsilon_rows("heart", "full", ["LV", "MYO"], np.array([[12.5, 1 / 3], [2.0, 0.0]]))
+    write_epsilon(tmp_path / "epsilon.tsv", rows)
+    assert (tmp_path / "epsilon.tsv").read_text().splitlines()[1:] == [
+        "heart\tfull\t0\tLV\t12.5",
+        "heart\tfull\t0\tMYO\t0.333",
+        "heart\tfull\t1\tLV\t2",
+        "heart\tfull\t1\tMYO\t0",
+    ]
+
+
 def test_volumes_come_back_from_their_table(tmp_path):
-    volumes = np.array([[3, 0], [12, 7]])
+    volumes = np.array([[3, 0], [12, 1_234_567_890]])
     write_volumes(tmp_path / "volumes.tsv", ["a", "b"], ["LV", "MYO"], volumes)
     classes, read = read_volumes(tmp_path / "volumes.tsv")
     assert classes == ["LV", "MYO"]
@@ -64,5 +76,24 @@ def test_epsilons_of_a_fold_come_back_in_the_order_of_the_classes(tmp_path):
     ]
     write_epsilon(tmp_path / "epsilon.tsv", rows)
     assert read_epsilon(tmp_path / "epsilon.tsv", 1, ["MYO", "LV"]) == [4.5, 3.5]
-    with pytest.raises(InputError, match="no epsilon of class 'RV' in fold 1; make it anew"):
+    with pytest.raises(InputError, match="no epsilon of class 'RV' in fold 1"):
         read_epsilon(tmp_path / "epsilon.tsv", 1, ["RV"])
+
+
+def test_an_epsilon_of_0_is_refused_since_dice_of_two_empty_maps_needs_more(tmp_path):
+    row = {"dataset": "d", "labeling": "partial", "fold": 0, "class": "MYO", "epsilon": 0.0}
+    write_epsilon(tmp_path / "epsilon.tsv", [row])
+    with pytest.raises(InputError, match="MYO") as error:
+        read_epsilon(tmp_path / "epsilon.tsv", 0, ["MYO"])
+    assert str(tmp_path / "epsilon.tsv") in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_maps_that_are_not_annotated_do_not_count_in_the_mean():
+    volumes = np.array([[100, 40], [20, 0], [60, 20], [40, 0]])
+    annotated = np.array([[True, True], [True, False], [True, True], [True, False]])
+    groups = ["ED", "ES", "ED", "ES"]
+    assert mean_volumes(volumes, groups, annotated=annotated).tolist() == [55, 30]
+    thrice = mean_volumes(volumes, groups, {"ED": 3}, annotated)
+    np.testing.assert_allclose(thrice, [(3 * 160 + 60) / 8, 30])
+    assert mean_volumes(volumes, groups, annotated=~annotated).tolist() == [0, 0]

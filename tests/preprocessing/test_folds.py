@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.folds import make_folds, read_folds, write_folds
+from dicegrad.preprocessing.folds import held_out, make_folds, read_folds, write_folds
 
 
 def case(subject, group):
@@ -79,10 +79,13 @@ def test_folds_survive_the_file(tmp_path):
         ("subject\tfold\na\t0\na\t1\nb\t1\n", "subject 'a' is listed twice"),
         ("subject\tfold\na\t0\nb\t1\nc\t1\n", "subject 'c' is not in the dataset"),
         ("subject\tfold\na\t0\n", "subject 'b' has no fold"),
-        ("subject\tfold\na\t0\nb\t2\n", "fold of b is '2'; give 0 to 1"),
-        ("subject\tfold\na\t0\nb\tone\n", "fold of b is 'one'"),
+        ("subject\tfold\na\t0\nb\t2\n", "fold of b is 2; give 0 to 1"),
+        (
+            "subject\tfold\na\t0\nb\tone\n",
+            "line 3 has 'one' in column fold, which holds whole numbers",
+        ),
         ("subject\tfold\na\t0\nb\t0\n", "fold 1 has no subject"),
-        ("subject,fold\na,0\n", "the first line must be"),
+        ("subject,fold\na,0\n", "column subject, fold is missing; it has subject,fold"),
         ("subject\tfold\na 0\n", "line 2 has 1 cells"),
     ],
 )
@@ -92,3 +95,10 @@ def test_an_edited_file_is_checked(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as caught:
         read_folds(path, ["a", "b"], 2)
     assert str(path) in str(caught.value)
+
+
+def test_a_fold_holds_out_all_cases_of_its_subjects(tmp_path):
+    write_folds(tmp_path / "folds.tsv", {"patient001": 0, "patient002": 1, "patient003": 0})
+    found = [held_out(patients(3), tmp_path / "folds.tsv", 2, fold) for fold in (0, 1)]
+    assert found[0] == [True, True, False, False, True, True]
+    assert found[1] == [not out for out in found[0]]

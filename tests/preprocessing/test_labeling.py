@@ -1,16 +1,32 @@
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.labeling import apply_labeling, emptied, missing_share
-from dicegrad.preprocessing.settings import Missing
+from dicegrad.preprocessing.labeling import (
+    IGNORE,
+    annotated_maps,
+    apply_labeling,
+    read_annotated,
+    write_annotated,
+)
+from dicegrad.study.labeling import Labeling, Removal, find_labeling, make_labelings
+from tests.conftest import refusal
 
 CLASSES = ("LV", "MYO", "RV")
-GROUPS = ("ED", "ES", "ED")
-SUBJECTS = ("a", "a", "b")
-MISSING = Missing("ES", ("MYO",))
+KNOWN = make_labelings(Removal("ES", ("MYO",)), {})
+FULL, PARTIAL = KNOWN["full"], KNOWN["partial"]
+
+
+def case(name, subject, group, annotated=None):
+    return Case(name, subject, group, (Path("i.nii"),), Path("l.nii"), annotated)
+
+
+CASES = [case("a_ED", "a", "ED"), case("a_ES", "a", "ES"), case("b_ED", "b", "ED")]
 
 
 @pytest.fixture
@@ -18,23 +34,53 @@ def labels():
     return np.random.default_rng(0).integers(0, 4, (3, 4, 5, 6)).astype(np.uint8)
 
 
+def volumes_of(labels):
+    return np.stack([(labels == k).sum(axis=(1, 2, 3)) for k in (1, 2, 3)], axis=1)
+
+
+def maps(cases, labeling, volumes=None):
+    volumes = np.ones((len(cases), 3), int) if volumes is None else volumes
+    return annotated_maps(cases, CLASSES, labeling, volumes)
+
+
+def relabel(labels, labeling, cases=CASES):
+    return apply_labeling(labels, maps(cases, labeling, volumes_of(labels)), labeling)
+
+
 def test_full_is_the_identity(labels):
-    full = apply_labeling(labels, GROUPS, SUBJECTS, "full", CLASSES, None)
-    np.testing.assert_array_equal(full, labels)
+    np.testing.assert_array_equal(relabel(labels, FULL), labels)
+    assert maps(CASES, FULL).all()
 
 
 def test_partial_empties_the_named_classes_of_the_named_group_alone(labels):
     before = labels.copy()
-    result = apply_labeling(labels, GROUPS, SUBJECTS, "partial", CLASSES, MISSING)
+    result = relabel(labels, PARTIAL)
     np.testing.assert_array_equal(result[[0, 2]], labels[[0, 2]])
     np.testing.assert_array_equal(result[1], np.where(labels[1] == 2, 0, labels[1]))
     np.testing.assert_array_equal(labels, before)
     assert result.dtype == np.uint8
 
 
-def test_emptied_names_cases_and_classes():
-    gone = emptied(GROUPS, SUBJECTS, "partial", CLASSES, MISSING)
-    assert np.argwhere(gone).tolist() == [[1, 1]]
+def test_the_maps_that_partial_takes_away_are_not_annotated():
+    assert np.argwhere(~maps(CASES, PARTIAL)).tolist() == [[1, 1]]
+
+
+def test_what_the_data_do_not_annotate_no_labeling_brings_back(labels):
+    cases = [replace(CASES[0], annotated=("LV",)), CASES[1], replace(CASES[2], annotated=())]
+    expected = [[True, False, False], [True, True, True], [False, False, False]]
+    assert maps(cases, KNOWN["as-annotated"]).tolist() == expected
+    assert maps(cases, FULL).tolist() == expected
+    expected[1][1] = False
+    assert maps(cases, PARTIAL).tolist() == expected
+    assert set(np.unique(relabel(labels, FULL, cases)[0])) == {0, 1}
+    assert not relabel(labels, FULL, cases)[2].any()
+
+
+def test_ignored_voxels_stay_ignored(labels):
+    labels[1, 0] = IGNORE
+    result = relabel(labels, PARTIAL)
+    assert (result[1, 0] == IGNORE).all()
+    assert not (result[1, 1:] == IGNORE).any()
 
 
 SHARES = [f"partial-{percent}" for percent in (5, 25, 50, 75, 99)] + ["partial"]
@@ -42,54 +88,91 @@ SHARES = [f"partial-{percent}" for percent in (5, 25, 50, 75, 99)] + ["partial"]
 
 @pytest.fixture
 def hearts():
-    """Groups and subjects of 20 hearts in ED and ES."""
-    return ["ED", "ES"] * 20, [f"patient{i // 2:03d}" for i in range(40)]
+    """Cases of 20 hearts in ED and ES."""
+    return [
+        case(f"patient{i:03d}_{group}", f"patient{i:03d}", group)
+        for i in range(20)
+        for group in ("ED", "ES")
+    ]
+
+
+def emptied(cases, name):
+    return ~maps(cases, find_labeling(name, KNOWN))
 
 
 def test_a_share_empties_so_many_subjects_and_a_larger_one_those_and_more(hearts):
-    maps = [emptied(*hearts, labeling, CLASSES, MISSING) for labeling in SHARES]
-    assert [gone.sum() for gone in maps] == [1, 5, 10, 15, 20, 20]
-    for smaller, larger in pairwise(maps):
+    found = [emptied(hearts, labeling) for labeling in SHARES]
+    assert [gone.sum() for gone in found] == [1, 5, 10, 15, 20, 20]
+    for smaller, larger in pairwise(found):
         assert (larger | ~smaller).all()
-    assert not maps[2][::2].any()  # ED keeps its labels
-    assert not maps[2][:, [0, 2]].any()
+    assert not found[2][::2].any()  # ED keeps its labels
+    assert not found[2][:, [0, 2]].any()
 
 
 def test_a_share_is_the_same_subjects_in_any_order_and_not_the_first_ones(hearts):
-    groups, subjects = hearts
-    gone = emptied(groups, subjects, "partial-50", CLASSES, MISSING).any(axis=1)
-    turned = emptied(groups[::-1], subjects[::-1], "partial-50", CLASSES, MISSING).any(axis=1)
+    gone = emptied(hearts, "partial-50").any(axis=1)
+    turned = emptied(hearts[::-1], "partial-50").any(axis=1)
     np.testing.assert_array_equal(gone, turned[::-1])
     assert gone[:20].sum() != 10
 
 
 def test_all_cases_of_a_subject_lose_their_labels_together():
-    groups, subjects = ["LGG"] * 12, [f"s{i // 3}" for i in range(12)]
-    gone = emptied(groups, subjects, "partial-50", CLASSES, Missing("LGG", ("MYO",)))[:, 1]
+    cases = [case(f"c{i}", f"s{i // 3}", "ES") for i in range(12)]
+    gone = emptied(cases, "partial-50")[:, 1]
     assert gone.reshape(4, 3).all(axis=1).sum() == 2
     assert gone.sum() == 6
 
 
-@pytest.mark.parametrize("labeling", ["partial-0", "partial-100", "partial-5.5", "partial50", ""])
-def test_a_share_is_a_whole_percentage_below_a_hundred(labeling):
-    with pytest.raises(InputError, match=f"labeling is '{labeling}'; choose full, partial, or a"):
-        missing_share(labeling)
+def test_two_halves_of_a_random_order_are_all_subjects_and_share_none(hearts):
+    first, second = (
+        ~maps(hearts, Labeling("half", (Removal("ES", ("MYO",), share),)))[:, 1]
+        for share in ((0.0, 0.5), (0.5, 1.0))
+    )
+    assert (first ^ second).tolist() == [False, True] * 20
+
+
+def test_another_seed_draws_other_subjects(hearts):
+    one, other = (
+        maps(hearts, Labeling("x", (Removal("ES", (), (0, 0.5), seed=seed),))) for seed in (0, 1)
+    )
+    assert one.sum() == other.sum()
+    assert (one != other).any()
+
+
+def test_the_smallest_structures_are_those_of_least_volume(hearts):
+    volumes = np.tile(np.arange(40, 0, -1)[:, None], (1, 3))
+    volumes[:2] = 0  # a structure that is not there is none of the smallest
+    labeling = Labeling("small", (Removal(classes=("RV",), smallest=0.25),))
+    gone = ~maps(hearts, labeling, volumes)
+    assert np.flatnonzero(gone[:, 2]).tolist() == list(range(30, 40))
+    assert not gone[:, :2].any()
+
+
+def test_slices_that_are_left_out_are_ignored_and_the_maps_stay_annotated(labels):
+    labeling = Labeling("sparse", (Removal(slices=3),))
+    assert maps(CASES, labeling).all()
+    result = relabel(labels, labeling)
+    np.testing.assert_array_equal(result[..., [1, 4]], labels[..., [1, 4]])
+    assert (result[..., [0, 2, 3, 5]] == IGNORE).all()
 
 
 def test_a_share_of_nobody_is_refused(hearts):
-    with pytest.raises(InputError, match="labeling partial-2: that share of the 20 subjects"):
-        emptied(*hearts, "partial-2", CLASSES, MISSING)
+    with pytest.raises(InputError, match="labeling partial-2: that share of 20 subjects of group"):
+        emptied(hearts, "partial-2")
 
 
-@pytest.mark.parametrize(
-    ("labeling", "missing", "message"),
-    [
-        ("half", MISSING, "labeling is 'half'"),
-        ("partial", None, "needs the dataset's `missing"),
-        ("partial", Missing("EX", ("MYO",)), "no case is of group 'EX'; the groups are ED, ES"),
-        ("partial", Missing("ES", ("LA",)), "unknown class 'LA'; the classes are LV, MYO, RV"),
-    ],
-)
-def test_unknown_names_are_told(labels, labeling, missing, message):
-    with pytest.raises(InputError, match=message):
-        apply_labeling(labels, GROUPS, SUBJECTS, labeling, CLASSES, missing)
+def test_a_group_that_no_case_is_of_is_refused():
+    labeling = Labeling("mine", (Removal("EX"),))
+    text = refusal(maps, CASES, labeling)
+    assert text == "labeling mine: no case is of group 'EX'; the groups are ED, ES"
+
+
+def test_what_is_annotated_comes_back_from_its_table(tmp_path):
+    path, names = tmp_path / "partial.tsv", [each.case for each in CASES]
+    annotated = maps(CASES, PARTIAL)
+    write_annotated(path, names, CLASSES, annotated)
+    np.testing.assert_array_equal(read_annotated(path, names, CLASSES), annotated)
+    turned = read_annotated(path, names, CLASSES[::-1])
+    np.testing.assert_array_equal(turned, annotated[:, ::-1])
+    assert "is of other cases" in refusal(read_annotated, path, names[::-1], CLASSES)
+    assert "has no class 'AO'" in refusal(read_annotated, path, names, ["AO"])

@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +15,12 @@ from dicegrad.preprocessing.prepare import (
     encode_label,
     prepare_case,
     prepare_dataset,
+    read_about,
     read_volume,
     voxels,
 )
 from dicegrad.preprocessing.settings import Preprocessing
+from tests.conftest import refusal
 
 
 def scan(root):
@@ -53,9 +54,9 @@ def cases(tmp_path):
 
 
 def prepare(cases, out, workers=1, classes=("MYO", "LV"), **options):
-    files = (out / "images.npy", out / "full.npy", out / "grids.json")
+    files = (out / "images.npy", out / "labels.npy", out / "prepared.json")
     prepare_dataset(cases, ADAPTER, classes, SETTINGS, *files, workers=workers, **options)
-    return np.load(files[0]), np.load(files[1]), json.loads(files[2].read_text())
+    return np.load(files[0]), np.load(files[1]), read_about(files[2])
 
 
 def test_a_case_comes_out_on_its_grid_in_the_order_of_the_classes(cases):
@@ -118,11 +119,27 @@ def test_workers_change_nothing_but_the_time(cases, tmp_path):
     np.testing.assert_array_equal(alone[0], together[0])
     np.testing.assert_array_equal(alone[1], together[1])
     assert alone[2] == together[2]
-    assert list(alone[2]) == ["case0", "case1", "case2"]
+    assert list(alone[2].grids) == ["case0", "case1", "case2"]
     assert alone[0].shape == (3, 2, 8, 10, 6)
     one = prepare_case(cases[1], ADAPTER, ("MYO", "LV"), SETTINGS)
     np.testing.assert_array_equal(alone[0][1], one.image)
-    assert Grid.from_json(alone[2]["case1"]) == one.grid
+    assert alone[2].grids["case1"] == one.grid
+
+
+def test_what_later_stages_need_of_the_original_files_travels_with_the_arrays(cases, tmp_path):
+    about = prepare(cases, tmp_path / "out")[2]
+    original = Grid.of_image(read_volume(cases[0].images[0]))
+    assert about.originals == dict.fromkeys(("case0", "case1", "case2"), original)
+    assert about.channels == ADAPTER.channels
+    assert about.classes == ("MYO", "LV")
+    assert about.class_values == {"MYO": (2, 5), "LV": (3,)}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"channels": ["a"]}', '{"cases": 3}'])
+def test_a_damaged_description_is_named(tmp_path, text):
+    path = tmp_path / "prepared.json"
+    path.write_text(text)
+    assert refusal(read_about, path).startswith(f"{path}: is damaged (")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

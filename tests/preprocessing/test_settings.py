@@ -1,13 +1,7 @@
 import pytest
 
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.settings import (
-    Folds,
-    Missing,
-    Normalisation,
-    Preprocessing,
-    sampling_from_dict,
-)
+from dicegrad.preprocessing.settings import Normalisation, Preprocessing
 
 GRID = {"spacing": [2, 2, 2], "size": [80, 80, 48]}
 
@@ -18,9 +12,6 @@ def test_defaults_and_fractions():
     )
     assert settings.normalisation == Normalisation("whole", (1 / 101, 100 / 101))
     assert (settings.crop, settings.label, settings.restoration) == ("center", "distance", "linear")
-    assert Folds.from_dict({}) == Folds(5, "stratified", 0)
-    assert sampling_from_dict({"partial": {"ED": 3}}) == {"partial": {"ED": 3}}
-    assert Missing.from_dict({"group": "ES", "classes": ["MYO"]}) == Missing("ES", ("MYO",))
 
 
 @pytest.mark.parametrize(
@@ -43,27 +34,14 @@ def test_defaults_and_fractions():
         (Preprocessing, GRID | {"spacing": "native"}, "or the word native"),
         (Preprocessing, GRID | {"label": "cubic"}, "label is 'cubic'"),
         (Normalisation, {"over": "brain"}, "over is 'brain'"),
+        (Normalisation, {"over": "mask"}, "over is 'mask'; choose one of whole, nonzero"),
         (Normalisation, {"clip": [0.9, 0.1]}, "clip is"),
         (Normalisation, {"clip": "all"}, "clip is 'all'"),
-        (Folds, {"count": 1}, "count is 1"),
-        (Folds, {"count": True}, "count is True"),
-        (Folds, {"method": "random"}, "method is 'random'"),
-        (Folds, {"seed": -1}, "seed is -1"),
-        (Missing, {"group": "ES"}, "classes is None"),
-        (Missing, {"classes": ["MYO"]}, "group is None"),
     ],
 )
 def test_a_wrong_value_is_named(read, values, message):
     with pytest.raises(InputError, match=message):
         read.from_dict(values)
-
-
-@pytest.mark.parametrize(
-    "values", [{"partly": {"ED": 3}}, {"partial": 3}, {"partial": {"ED": 0}}, [1]]
-)
-def test_a_wrong_sampling_is_named(values):
-    with pytest.raises(InputError, match="sampling"):
-        sampling_from_dict(values)
 
 
 def test_spacing_may_be_the_images_own():

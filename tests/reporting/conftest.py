@@ -48,11 +48,20 @@ def make_scores(datasets=("tumor", "heart"), batch_sizes=(2,), subjects=12, seed
                             pred = 2.0 if gone else true * dsc / 0.92 - 1
                             rows.append(
                                 {
-                                    **{"dataset": dataset, "labeling": labeling, "loss": loss},
-                                    **{"phi": phi, "epsilon": epsilon, "batch_size": batch_size},
-                                    **{"fold": int(subject) % 2, "case": case},
-                                    **{"subject": subject, "group": group, "class": name},
-                                    **{"dsc": dsc, "volume_true_ml": true, "volume_pred_ml": pred},
+                                    "dataset": dataset,
+                                    "labeling": labeling,
+                                    "loss": loss,
+                                    "phi": phi,
+                                    "epsilon": epsilon,
+                                    "batch_size": batch_size,
+                                    "fold": int(subject) % 2,
+                                    "case": case,
+                                    "subject": subject,
+                                    "group": group,
+                                    "class": name,
+                                    "dsc": dsc,
+                                    "volume_true_ml": true,
+                                    "volume_pred_ml": pred,
                                 }
                             )
     return pd.DataFrame(rows)

@@ -1,5 +1,6 @@
 """Every figure is written whole, readable (no text on text, none cut off), and the same twice."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import matplotlib as mpl
@@ -11,12 +12,12 @@ from matplotlib.text import Text
 
 from dicegrad.errors import InputError
 from dicegrad.evaluation.comparisons import compare
-from dicegrad.evaluation.roc import roc_table
-from dicegrad.reporting.figures import style
-from dicegrad.reporting.figures.curves import plot_learning_curves
+from dicegrad.evaluation.roc_curves import roc_table
+from dicegrad.reporting.figures import roc, style, transition
 from dicegrad.reporting.figures.distributions import plot_distributions
 from dicegrad.reporting.figures.examples import Example, plot_examples, view_case
-from dicegrad.reporting.figures.index import plot_finding
+from dicegrad.reporting.figures.finding import plot_finding
+from dicegrad.reporting.figures.learning_curves import plot_learning_curves
 from dicegrad.reporting.figures.roc import plot_roc
 from dicegrad.reporting.figures.transition import plot_transition
 from dicegrad.reporting.figures.volumes import plot_volumes
@@ -118,9 +119,17 @@ def lines_of_a_transition(datasets=("heart",), sizes=(2,), epsilons=(0.0, 0.01, 
     """transition.tsv of a made-up study."""
     rows = [
         {
-            **{"dataset": dataset, "class": "MYO", "labeling": labeling, "batch_size": size},
-            **{"epsilon_over_v": x, "share_missing": share, "group": group, "missing": missing},
-            **{"dsc": 0.9 - 0.8 * missing * min(x, 1), "dsc_low": 0.05, "dsc_high": 0.95},
+            "dataset": dataset,
+            "class": "MYO",
+            "labeling": labeling,
+            "batch_size": size,
+            "epsilon_over_v": x,
+            "share_missing": share,
+            "group": group,
+            "missing": missing,
+            "dsc": 0.9 - 0.8 * missing * min(x, 1),
+            "dsc_low": 0.05,
+            "dsc_high": 0.95,
         }
         for dataset in datasets
         for labeling, share in (("full", 0.0), ("partial-75", 0.75), ("partial", 1.0))
@@ -270,3 +279,50 @@ def test_a_prediction_on_another_grid_is_refused(heart, save_nifti, tmp_path):
     case = Example("p", "ED", heart["image"], heart["truth"], {"I": small})
     with pytest.raises(InputError, match=r"small\.nii\.gz"):
         plot_examples([case], HEART, tmp_path / "examples")
+
+
+def test_names_with_dollars_and_control_characters_are_drawn_as_text(
+    scores, datasets, tmp_path, drawn
+):
+    odd = {**datasets["heart"], "groups": ["$ED$", "E\nS\x1b"]}
+    odd["missing"] = {"group": "E\nS\x1b", "classes": ["MYO"]}
+    names = {"ED": "$ED$", "ES": "E\nS\x1b"}
+    heart = scores[scores["dataset"] == "heart"]
+    heart = heart.assign(group=heart["group"].replace(names))
+    for name in FIGURES:
+        drawn.clear()
+        draw(name, heart, {"heart": odd}, tmp_path / name)
+        assert_readable(drawn)
+
+
+def test_the_legend_names_a_shade_only_where_there_is_one(table, tmp_path, drawn):
+    heart = table[table["dataset"] == "heart"]
+    plot_finding(heart[heart["setup"] == "I"], tmp_path / "none")
+    assert "theory expects empty maps" not in texts_of(drawn)
+    drawn.clear()
+    plot_finding(heart, tmp_path / "some")
+    assert "theory expects empty maps" in texts_of(drawn)
+
+
+def texts_of(figures):
+    (texts,) = figures.values()
+    return [text.get_text() for text in texts]
+
+
+def test_titles_of_examples_with_one_setup_and_long_names_stay_apart(heart, tmp_path, drawn):
+    cases = [
+        replace(example, case=f"a_long_name_of_a_patient_{example.case}")
+        for example in examples(heart, without=("BI", "I_eps"))
+    ]
+    plot_examples(cases, HEART, tmp_path / "examples", title="heart")
+    assert_readable(drawn)
+
+
+def test_a_study_of_two_epsilons_or_of_one_group_has_nothing_to_draw(datasets):
+    row = {"dataset": "heart", "labeling": "partial", "loss": "dice", "phi": "I", "batch_size": 2}
+    study = pd.DataFrame([{**row, "epsilon": epsilon} for epsilon in ("1e-7", "heuristic", "9")])
+    assert transition.worth_drawing(study)
+    assert not transition.worth_drawing(study.iloc[:2])
+    assert roc.worth_drawing(study, datasets)
+    assert not roc.worth_drawing(study.assign(labeling="full"), datasets)
+    assert not roc.worth_drawing(study, {"heart": {**datasets["heart"], "groups": ["ES"]}})

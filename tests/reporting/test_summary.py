@@ -17,7 +17,7 @@ def test_the_papers_finding_is_told_with_its_numbers(table, datasets):
     assert re.search(r"I ignores the missing labels: DSC ES 0\.9\d \(full labels 0\.9\d\)", text)
     assert "BI learns the empty maps: DSC ES 0.02" in text
     assert "I_eps learns the empty maps: DSC LGG 0.02" in text
-    assert text.endswith("8 of 8 trainings on partial labels did as theory expects.")
+    assert text.endswith("8 of 8 experiments with partial labels came out as theory expects.")
     assert "!" not in text
 
 
@@ -25,7 +25,7 @@ def test_a_setup_that_does_not_do_as_expected_is_marked(table, datasets):
     odd = change(table, 0.91, dataset="heart", labeling="partial", setup="BI", group="ES")
     text = summarise(odd, datasets)
     assert "  ! BI ignores the missing labels: DSC ES 0.91" in text
-    assert text.endswith("7 of 8 trainings on partial labels did as theory expects: "
+    assert text.endswith("7 of 8 experiments with partial labels came out as theory expects: "
                          "see the lines marked !")  # fmt: skip
     odd = change(table, 0.1, dataset="heart", labeling="partial", setup="I", group="ES")
     assert "  ! I learns the empty maps: DSC ES 0.10" in summarise(odd, datasets)
@@ -48,9 +48,9 @@ def test_labels_that_are_missing_in_the_data_themselves_are_not_judged(table, da
     hidden = (scores["dataset"] == "heart") & (scores["group"] == "ES")
     unknown = scores.assign(volume_true_ml=scores["volume_true_ml"].mask(hidden, 0.0))
     text = summarise(table, datasets, unknown)
-    assert "  ! no case of ES has MYO in its true label" in text
+    assert "  ! no true label of ES has MYO" in text
     assert "DSC ES" not in text
-    assert text.endswith("3 of 3 trainings on partial labels did as theory expects.")
+    assert text.endswith("3 of 3 experiments with partial labels came out as theory expects.")
     assert summarise(table, datasets, scores) == summarise(table, datasets)
 
 

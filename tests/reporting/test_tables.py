@@ -6,8 +6,18 @@ from dicegrad.evaluation.comparisons import compare
 from dicegrad.reporting.tables import TABLE1_COLUMNS, learns_empty, table1, table_losses
 
 FIRST = [
-    *("dataset", "labeling", "batch_size", "setup", "group", "class", "n"),
-    *("dsc", "delta_volume_ml", "p_value", "reference", "learns_empty"),
+    "dataset",
+    "labeling",
+    "batch_size",
+    "setup",
+    "group",
+    "class",
+    "n",
+    "dsc",
+    "delta_volume_ml",
+    "p_value",
+    "reference",
+    "learns_empty",
 ]
 
 
@@ -59,8 +69,11 @@ def test_references_are_full_labels_or_setup_i(table):
     assert partial["p_value"].notna().all()
     references = dict(zip(partial["setup"], partial["reference"], strict=True))
     assert references == {
-        **{"I": "full/I", "BI": "full/BI", "I_eps": "full/I_eps"},
-        **{"marginal": "partial/I", "leaf": "partial/I"},
+        "I": "full/I",
+        "BI": "full/BI",
+        "I_eps": "full/I_eps",
+        "marginal": "partial/I",
+        "leaf": "partial/I",
     }
 
 
@@ -133,8 +146,11 @@ def test_batch_sizes_are_rows_of_their_own(batch_scores, datasets):
 )
 def test_what_theory_expects(phi, epsilon, batch_size, loss, expected, datasets):
     row = {
-        **{"labeling": "partial", "loss": loss, "phi": phi},
-        **{"epsilon": epsilon, "batch_size": batch_size},
+        "labeling": "partial",
+        "loss": loss,
+        "phi": phi,
+        "epsilon": epsilon,
+        "batch_size": batch_size,
     }
     about = datasets["heart"]
     assert learns_empty(row, "ES", "MYO", about) is expected

@@ -1,14 +1,15 @@
 import os
 import platform
 import resource
+import secrets
 import subprocess
 from pathlib import Path
 
 import pytest
 import torch
-from dicegrad.training.files import unfinished
 
 from dicegrad.errors import InputError
+from dicegrad.files import unfinished
 from dicegrad.training.checkpoint import load_checkpoint, remove_checkpoint, save_atomically
 
 CONFIGURATION = {"batch_size": 2, "training.learning_rate": 0.001, "network.pools": ((2, 2, 1),)}
@@ -23,6 +24,12 @@ def checkpoint(tmp_path):
     path = tmp_path / "run" / "checkpoint.pt"
     save_atomically(state(), path)
     return path
+
+
+@pytest.fixture
+def one_name(monkeypatch):
+    """Names of unfinished files without their random part."""
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "only")
 
 
 def is_intact(path):
@@ -43,7 +50,7 @@ def test_what_was_saved_comes_back(checkpoint):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(checkpoint):
+def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(checkpoint, one_name):
     unfinished(checkpoint).symlink_to("/dev/full")
     with pytest.raises(InputError) as error:
         save_atomically(state(2.0), checkpoint)
@@ -93,7 +100,7 @@ def test_a_real_disk_that_fills_up_leaves_the_checkpoint_before(small_disk):
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc here")
 def test_a_checkpoint_is_on_the_disk_with_its_name_before_the_training_goes_on(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, one_name
 ):
     calls, sync, replace = [], os.fsync, Path.replace
 
@@ -107,11 +114,15 @@ def test_a_checkpoint_is_on_the_disk_with_its_name_before_the_training_goes_on(
     assert calls == [str(unfinished(tmp_path / "checkpoint.pt")), "replace", str(tmp_path)]
 
 
-def test_two_machines_never_write_one_file(checkpoint, monkeypatch):
+def test_two_machines_never_write_one_file(checkpoint, monkeypatch, one_name):
     here = unfinished(checkpoint)
     monkeypatch.setattr(platform, "node", lambda: "another-node")
     assert unfinished(checkpoint) != here
     assert unfinished(checkpoint).parent == here.parent
+
+
+def test_one_process_never_writes_one_file_twice(checkpoint):
+    assert unfinished(checkpoint) != unfinished(checkpoint)
 
 
 def test_what_a_kill_left_half_written_goes_with_the_checkpoint(checkpoint, monkeypatch):

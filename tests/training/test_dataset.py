@@ -22,7 +22,8 @@ def load(prepared, cases=("a", "b", "c")):
 
 
 def test_a_batch_holds_the_cases_asked_for_in_that_order(prepared):
-    image, label = load(prepared).batch([2, 0, 2])
+    image, label, annotated = load(prepared).batch([2, 0, 2])
+    assert annotated is None
     assert (image.dtype, label.dtype) == (torch.float32, torch.uint8)
     np.testing.assert_array_equal(image.numpy(), prepared[2][[2, 0, 2]].astype(np.float32))
     np.testing.assert_array_equal(label.numpy(), prepared[3][[2, 0, 2]])
@@ -56,3 +57,19 @@ def test_the_fingerprint_tells_a_single_voxel_of_image_or_label(prepared):
     second = data.fingerprint()
     data.labels[0, 3, 4, 5] += 1
     assert len({first, second, data.fingerprint()}) == 3
+
+
+def test_a_batch_holds_what_is_annotated_in_its_cases(prepared):
+    known = np.array([[True, False], [False, False], [True, True]])
+    data = load_prepared(*prepared[:2], ("a", "b", "c"), ["x", "y"], annotated=known)
+    _, _, annotated = data.batch(data.numbers([2, 0]))
+    assert annotated.tolist() == [[True, True], [True, False]]
+    assert data.fingerprint() != load(prepared).fingerprint()
+
+
+def test_ignored_voxels_are_no_class(prepared):
+    data = load(prepared)
+    assert not data.has_ignored
+    prepared[3][0, 0, 0, 0] = 255
+    np.save(prepared[1], prepared[3])
+    assert load(prepared).has_ignored

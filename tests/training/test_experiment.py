@@ -4,8 +4,10 @@ import torch
 
 from dicegrad.errors import InputError
 from dicegrad.losses import CrossEntropyLoss, DiceLoss
+from dicegrad.preprocessing.labeling import write_annotated
+from dicegrad.study import Experiment
 from dicegrad.training import experiment as module
-from dicegrad.training.experiment import Experiment, PreparedFiles, train_experiment
+from dicegrad.training.experiment import PreparedFiles, train_experiment
 from dicegrad.training.run import derive_seed
 
 SETTINGS = {
@@ -30,6 +32,7 @@ def folder(toy, tmp_path):
     (tmp_path / "epsilon").mkdir()
     np.save(tmp_path / "images.npy", data.images.numpy())
     np.save(tmp_path / "labels" / "partial.npy", data.labels.numpy())
+    np.save(tmp_path / "labels.npy", data.labels.numpy())
     lines = ["case\tsubject\tgroup\tlabel\timage_cine"]
     lines += [f"{s}_{g}\t{s}\t{g}\tl.nii\ti.nii" for s in ("p1", "p2") for g in ("ED", "ES")]
     (tmp_path / "cases.tsv").write_text("\n".join(lines) + "\n")
@@ -43,11 +46,11 @@ def folder(toy, tmp_path):
 
 def row(**changes):
     values = {"labeling": "partial", "loss": "dice", "phi": "I", "epsilon": "1e-7"}
-    return Experiment(**({"dataset": "toy", **values, "batch_size": "2"} | changes))
+    return Experiment(**({"dataset": "toy", **values, "batch_size": 2} | changes))
 
 
 def run(folder, experiment, fold=0, **changes):
-    files = PreparedFiles.of(folder, "partial")
+    files = PreparedFiles.of(folder, experiment)
     out = folder / "out"
     return train_experiment(experiment, fold, files, SETTINGS | changes, "study", 3, out)
 
@@ -131,10 +134,34 @@ def test_an_epsilon_that_is_none_is_named(folder):
     with pytest.raises(InputError, match="epsilon is 'small'; give a number, heuristic, or"):
         run(folder, row(epsilon="small"))
     (folder / "epsilon" / "partial.tsv").unlink()
-    with pytest.raises(InputError, match=r"epsilon is heuristic, but .*partial.tsv is not there"):
+    with pytest.raises(InputError, match=r"epsilon is heuristic, but .*partial.tsv does not exist"):
         run(folder, row(epsilon="heuristic"))
 
 
 def test_a_fold_that_is_none_is_said(folder):
     with pytest.raises(InputError, match="there is no case for validation"):
         run(folder, row(), fold=5)
+
+
+def test_full_labels_are_those_that_were_prepared(folder):
+    assert PreparedFiles.of(folder, row(labeling="full")).labels == folder / "labels.npy"
+    assert PreparedFiles.of(folder, row()).labels == folder / "labels" / "partial.npy"
+
+
+def test_a_default_of_a_later_column_changes_no_seed(folder, given):
+    run(folder, row())
+    run(folder, row(unannotated="as_empty"))
+    assert given[0][0][6] == given[1][0][6]
+    assert given[0][1]["identity"] == given[1][1]["identity"]
+
+
+def test_what_is_annotated_reaches_the_loss_where_the_row_says_so(folder, given):
+    (folder / "annotated").mkdir()
+    names, known = ["p1_ED", "p1_ES", "p2_ED", "p2_ES"], np.array([[True], [False]] * 2)
+    write_annotated(folder / "annotated" / "partial.tsv", names, ["box"], known)
+    run(folder, row())
+    run(folder, row(unannotated="ignored"))
+    assert given[0][0][0].annotated is None
+    assert given[1][0][0].annotated.tolist() == known.tolist()
+    assert given[0][0][6] != given[1][0][6]
+    assert given[1][1]["identity"]["unannotated"] == "ignored"

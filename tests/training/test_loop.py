@@ -1,13 +1,14 @@
 import math
+import secrets
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 import torch
-from dicegrad.training.files import unfinished
 
 from dicegrad.errors import InputError
+from dicegrad.files import unfinished
 from dicegrad.training import run
 from dicegrad.training.augmentation import augment
 from dicegrad.training.loop import train
@@ -17,7 +18,7 @@ from dicegrad.training.run import Split, derive_seed
 VARIED = {"flip": [0.5, 0, 0], "rotation": [0, 0, 0.3], "intensity_shift": 0.1, "noise": 0.1}
 
 
-def constant(logits, label):
+def constant(logits, label, annotated=None):
     """A loss of 0.25 without a gradient."""
     return 0.25 + 0 * logits.sum()
 
@@ -165,7 +166,7 @@ def test_a_loss_that_is_no_number_names_epoch_batch_cases_and_what_to_try(fit, t
 
 def test_a_loss_that_breaks_in_a_later_epoch_names_that_epoch_and_batch(fit, toy, watched):
 
-    def objective(logits, label):
+    def objective(logits, label, annotated):
         loss = watched(logits, label)
         return loss * math.nan if len(watched.batches) == 5 and loss.requires_grad else loss
 
@@ -195,7 +196,7 @@ def test_a_training_that_runs_away_with_a_finite_loss_is_stopped(fit, tmp_path):
 
 
 def test_a_state_that_is_no_number_does_not_replace_a_good_checkpoint(fit, watched, tmp_path):
-    def objective(logits, label):
+    def objective(logits, label, annotated):
         loss = watched(logits, label)
         return loss * math.nan if len(watched.batches) == 3 and loss.requires_grad else loss
 
@@ -225,8 +226,9 @@ def test_a_split_without_cases_or_a_batch_without_one_is_refused(fit):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_disk_that_is_full_at_the_end_is_said_in_one_line(fit, tmp_path):
+def test_a_disk_that_is_full_at_the_end_is_said_in_one_line(fit, tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "only")
     unfinished(tmp_path / "out" / "weights.pt").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"weights.pt: could not be written"):
         fit()

@@ -79,7 +79,7 @@ def test_a_training_in_bfloat16_learns_nearly_the_same_and_repeats(
 def test_weights_and_loss_stay_float32_in_bfloat16(fit, watched):
     seen = []
 
-    def objective(logits, label):
+    def objective(logits, label, annotated):
         seen.append(logits.dtype)
         return watched(logits, label)
 
@@ -109,7 +109,7 @@ def test_a_compiled_training_learns_the_same(fit, history, tmp_path):
 
 
 def test_a_full_gpu_is_one_line(fit):
-    def objective(logits, label):
+    def objective(logits, label, annotated):
         raise torch.cuda.OutOfMemoryError(
             "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 ..."
         )

@@ -1,8 +1,7 @@
-import time
-
 import pytest
 import torch
 
+from dicegrad.training import progress as module
 from dicegrad.training.progress import Progress, Stopwatch, peak_memory
 
 ROW = {"epoch": 3, "step": 9, "learning_rate": 3.2e-4, "train_loss": 0.51234, "val_loss": 0.6}
@@ -15,6 +14,14 @@ def progress():
         return Progress(row, 40, 2.0, 12.345, left, early, 610_000_000)
 
     return make
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that a test sets."""
+    seconds = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: seconds[0])
+    return seconds
 
 
 def test_a_line_of_a_log_says_all_there_is_to_know(progress):
@@ -36,26 +43,28 @@ def test_time_left_is_judged_by_the_last_epochs():
     assert watch.left(7) == pytest.approx(14)
 
 
-def test_what_an_epoch_took_before_a_training_was_cut_off_counts():
+def test_what_an_epoch_took_before_a_training_was_cut_off_counts(clock):
     first, second = Stopwatch(), Stopwatch()
-    time.sleep(0.02)
+    clock[0] += 2
     first.stop()
     first.start()
-    time.sleep(0.02)
+    clock[0] += 3
     second.restore(first.state())
+    clock[0] += 100  # the training does not run
     second.start()
-    assert second.epochs == first.epochs
-    assert second.stop() >= 0.02
-    assert len(second.epochs) == 2
+    clock[0] += 4
+    assert second.stop() == 7
+    assert second.epochs == [2, 7]
 
 
-def test_an_epoch_that_is_over_is_no_part_of_the_next_one():
+def test_an_epoch_that_is_over_is_no_part_of_the_next_one(clock):
     watch = Stopwatch()
-    time.sleep(0.05)
+    clock[0] += 5
     watch.stop()
-    *over, begun = watch.state()  # what a checkpoint holds that is written between two epochs
-    assert over == watch.epochs
-    assert begun < 0.05 <= over[0]
+    clock[0] += 1
+    # What a checkpoint holds that is written between two epochs.
+    assert watch.state() == [5, 1]
+    assert watch.epochs == [5]
 
 
 def test_memory_is_that_of_the_process_at_its_peak():

@@ -101,7 +101,7 @@ torch.set_num_threads(1)
 arguments, wait = pickle.load(open(sys.argv[1], "rb")), int(sys.argv[2])
 loss, calls = arguments.pop("objective"), 0
 
-def objective(logits, label):
+def objective(logits, label, annotated):
     global calls
     calls += 1
     if calls == wait:

@@ -55,7 +55,7 @@ def test_the_dice_of_a_class_is_the_mean_over_the_cases_that_have_it(data):
 
 
 def test_a_class_that_no_case_has_is_nan(data):
-    _, dice = validate(Given(), data, (2,), lambda logits, label: logits.sum() * 0, 2)
+    _, dice = validate(Given(), data, (2,), lambda logits, label, annotated: logits.sum() * 0, 2)
     assert dice[0] == 0
     assert math.isnan(dice[1])
 
@@ -63,7 +63,7 @@ def test_a_class_that_no_case_has_is_nan(data):
 def test_the_loss_is_that_of_fixed_batches_weighted_by_their_size(data):
     seen = []
 
-    def objective(logits, label):
+    def objective(logits, label, annotated):
         assert not torch.is_grad_enabled()
         seen.append([row.flatten().tolist() for row in label])
         return torch.tensor(0.1 if len(label) == 2 else 0.7)

@@ -60,9 +60,7 @@ class Study:
             *("--directory", str(self.folder), "--configfile", str(self.config_file)),
             *("--cores", "2", *arguments),
         ]
-        return subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, timeout=570, check=False
-        )
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
 
     def run(self, *arguments: str) -> str:
         done = self.snakemake(*arguments)

@@ -1,9 +1,9 @@
 """The finished study as its reader meets it."""
 
+import shutil
+
 import pandas as pd
 import pytest
-
-from tests.workflow.browser import CHROMIUM, Browser
 
 pytestmark = pytest.mark.xdist_group("study")
 
@@ -60,73 +60,107 @@ def test_the_report_holds_every_figure_and_needs_no_network(report):
     assert "This report shows what the Dice loss does" in text
 
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
 @pytest.fixture(scope="module")
-def page(report, tmp_path_factory):
+def errors():
+    """What the browser's console showed in red, and what could not be loaded."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(report, errors):
     """The report in a browser without network, at its first page."""
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    with Browser(tmp_path_factory.mktemp("profile")) as browser:
-        browser.open(report.as_uri())
-        browser.wait("document.querySelectorAll('nav a').length > 5")
-        yield browser
+        pytest.skip("Chromium is not installed")
+    with driver.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        page.context.set_offline(True)
+        page.set_default_timeout(120_000)  # a busy machine is no reason to fail
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.on("requestfailed", lambda request: errors.append(f"not loaded: {request.url}"))
+        page.goto(report.as_uri())
+        page.locator("nav a", has_text="Workflow").wait_for()
+        yield page
+        browser.close()
 
 
-LINKS = "[...document.querySelectorAll('nav a')]"
-EYES = "[...document.querySelectorAll('nav a[iconname=eye]')]"
-SHOWN = "document.querySelector('nav').nextElementSibling"
-# A picture that is drawn, or a page with a table that has a row.
-VISIBLE = f"""(async () => {{
-    const image = {SHOWN}.querySelector('img'), frame = {SHOWN}.querySelector('iframe');
-    if (image) return image.complete && image.naturalWidth > 300 && image.clientHeight > 100;
-    if (!frame || frame.clientHeight < 100) return false;
-    const text = await (await fetch(frame.src)).text();
-    return new DOMParser().parseFromString(text, 'text/html').querySelectorAll('tbody tr').length;
-}})()"""
-
-
-def follow(page, text, arrived):
-    """Click a link of the menu, from the first page, until it has led there."""
-    page.run(f"{LINKS}[1].click()")
-    page.wait(f"{LINKS}.some(a => a.innerText.trim() === 'Workflow')")
-    # The first page may not have settled yet, and lose a click.
-    click = f"{LINKS}.find(a => a.innerText.trim() === {text!r})?.click()"
-    page.wait(f"({arrived}) || ({click}, false)")
+def go_home(page):
+    page.locator("nav a").nth(1).click()
+    page.locator("nav a", has_text="Workflow").wait_for()
 
 
 def menu(page):
-    page.run(f"{LINKS}[1].click()")
-    page.wait(f"{LINKS}.some(a => a.innerText.trim() === 'Workflow')")
-    return [text for text in page.run(f"{LINKS}.map(a => a.innerText.trim())") if text]
+    """The links of the first page's menu."""
+    go_home(page)
+    return [text.strip() for text in page.locator("nav a").all_inner_texts() if text.strip()]
+
+
+def follow(page, text):
+    """Click a link of the first page's menu."""
+    go_home(page)
+    page.locator("nav a").get_by_text(text, exact=True).click()
+
+
+def shows_something(page):
+    """Whether the main part shows a picture that is drawn, or a page whose table has a row."""
+    shown = page.locator("nav + *")
+    result = shown.locator("img, iframe").first
+    result.wait_for()
+    if result.evaluate("element => element.tagName") == "IFRAME":
+        rows = shown.frame_locator("iframe").locator("tbody tr")
+        rows.first.wait_for()
+        return rows.count() > 0
+    result.evaluate("image => image.decode()")  # waits; an error if it cannot be drawn
+    return result.evaluate("image => image.naturalWidth > 300 && image.clientHeight > 100")
 
 
 def test_the_first_page_shows_the_finding(page):
-    assert page.run("document.querySelector('#first-figure svg').clientWidth") > 300
-    assert "System Message" not in page.run("document.body.innerText")
+    assert page.locator("#first-figure svg").bounding_box()["width"] > 300
+    assert "System Message" not in page.inner_text("body")
 
 
-def test_every_result_can_be_seen_and_is_explained(page):
+def test_every_result_can_be_seen_and_is_explained(page, errors):
     """Each eye shows a figure or a table, each i its caption, and nothing is complained about."""
     seen = {}
+    eyes, infos = (
+        page.locator(f"nav a[iconname={icon}]") for icon in ("eye", "information-circle")
+    )
     for category in [text for text in menu(page) if text[0].isdigit()]:
-        follow(page, category, f"{EYES}.length")
-        for number in range(page.run(f"{EYES}.length")):
-            name = page.run(f"{EYES}[{number}].closest('tr').querySelector('td').innerText")
-            page.run(f"{EYES}[{number}].click()")
-            page.wait(VISIBLE)
+        follow(page, category)
+        eyes.first.wait_for()
+        for number in range(eyes.count()):
+            row = eyes.nth(number).locator("xpath=ancestor::tr")
+            name = row.locator("td").first.inner_text()
+            eyes.nth(number).click()
+            assert shows_something(page), name
             seen[name] = category
+        infos.first.click()
+        page.get_by_text("description").first.wait_for()
     assert {"At a glance", "Table 1", "ROC", "Examples", "Rules for empty maps"} <= set(seen)
     assert next(iter(seen)) == "At a glance"
-    for category in dict.fromkeys(seen.values()):
-        follow(page, category, f"{EYES}.length")
-        page.run("document.querySelector('nav a[iconname=information-circle]').click()")
-        page.wait("document.body.innerText.toUpperCase().includes('DESCRIPTION')")
-    assert page.errors == []
+    assert errors == []
 
 
-def test_every_link_of_the_first_page_leads_somewhere(page):
-    before = page.run("document.body.innerText")
+def test_every_link_of_the_first_page_leads_somewhere(page, errors):
     for text in menu(page):
-        follow(page, text, f"document.body.innerText !== {before!r}")
-    hrefs = page.run("[...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
+        go_home(page)
+        before = page.inner_html("body")  # the graph of the workflow has no text
+        follow(page, text)
+        page.wait_for_function("before => document.body.innerHTML !== before", arg=before)
+    hrefs = page.locator("a").evaluate_all("links => links.map(a => a.getAttribute('href'))")
     assert all(href is None or href.startswith(("#", "data:")) for href in hrefs)
-    assert page.errors == []
+    assert errors == []

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from dicegrad.data.adapter import Case
-from dicegrad.evaluation.setups import add_setup, with_missing_labels
+from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.setups import share_missing, with_missing_labels
 from dicegrad.preprocessing.prepare import About
 from dicegrad.reporting.figures.examples import Example, plot_examples
 from dicegrad.study.experiment import COLUMNS, Experiment
@@ -39,21 +40,21 @@ def choose_examples(
     chosen: Mapping[str, str],
     results: Path,
 ) -> list[Example]:
-    """One case per group and batch size, as trainings on partial labels segment it.
+    """Choose one case per group and batch size, segmented after training on partial labels.
 
     Args:
         scores: scores.tsv.
         cases: The case table of the dataset.
         dataset: Its name.
         about: Its `groups`, `classes` and `missing`.
-        chosen: Group -> case to show. A group that is not named, or whose case the study has not
-            scored, shows the case whose true volume of the missing class is the median.
+        chosen: Group -> case to show. A group that is not named here, or whose case the study
+            has not scored, shows the case with the median true volume of the missing class.
         results: Folder of the study.
 
     Returns:
         Examples, by batch size and then in the order of the groups.
     """
-    named = add_setup(scores)
+    named = one_score_each(scores)
     named = with_missing_labels(named[named["dataset"] == dataset])
     files = {case.case: case for case in cases}
     missing = about["missing"]
@@ -74,7 +75,11 @@ def choose_examples(
                     predictions={
                         row["setup"]: _prediction(row, results) for _, row in of_case.iterrows()
                     },
-                    emptied=tuple(missing["classes"]) if group == missing["group"] else (),
+                    emptied=tuple(
+                        each
+                        for each in about["classes"]
+                        if share_missing(about, trained["labeling"].iloc[0], group, each) == 1
+                    ),
                     batch_size=int(batch_size),
                 )
             )

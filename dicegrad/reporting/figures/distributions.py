@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dicegrad.evaluation.setups import add_setup, with_missing_labels
+from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.setups import with_missing_labels
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -17,7 +18,7 @@ from dicegrad.reporting.figures.style import (
     subject_of,
     theme,
 )
-from dicegrad.reporting.setups import look, sort_setups
+from dicegrad.reporting.looks import look, sort_setups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ def plot_distributions(
     datasets: Mapping[str, Mapping[str, Any]],
     out_stem: Path | str,
 ) -> list[Path]:
-    """Draw the DSC of every case: a box per training, a line per case from full to partial.
+    """Draw the DSC of every case: a box per experiment, a line per case from full to partial.
 
     Args:
         scores: scores.tsv.
@@ -42,7 +43,7 @@ def plot_distributions(
         over a pair gives the p value of the rank test. Of several labelings with missing labels,
         the one with the most is drawn.
     """
-    named = add_setup(scores)
+    named = one_score_each(scores)
     named = pd.concat([named[named["labeling"] == "full"], with_missing_labels(named)])
     rows = [
         (name, class_name)
@@ -51,16 +52,14 @@ def plot_distributions(
         if ((named["dataset"] == name) & (named["class"] == class_name)).any()
     ]
     if not rows:
-        return blank(
-            "No distributions: there is no score of a class with missing labels.", out_stem
-        )
+        return blank("No distributions: no score of a class with missing labels.", out_stem)
     columns = max(len(datasets[name]["groups"]) for name, _ in rows)
-    trainings = max(
+    boxes = max(
         part[["setup", "batch_size"]].drop_duplicates().shape[0]
         for _, part in named.groupby("dataset")
     )
     with theme():
-        size = (max(3.2, 0.5 * trainings + 0.8), 2.5)
+        size = (max(3.2, 0.5 * boxes + 0.8), 2.5)
         figure, axes = panels(len(rows), columns, size, sharey=True, extra_height=0.4)
         for row, (name, class_name) in zip(axes, rows, strict=True):
             for panel in row[len(datasets[name]["groups"]) :]:
@@ -100,7 +99,7 @@ def _draw(panel: "Axes", cases: pd.DataFrame, tests: pd.DataFrame) -> None:
     for place, (setup, size) in enumerate(order):
         here = cases[(cases["setup"] == setup) & (cases["batch_size"] == size)]
         some = np.where(here["labeling"] == "full", "full", "partial")
-        wide = here.pivot_table(index="case", columns=some, values="dsc")
+        wide = here.assign(labels=some).pivot(index="case", columns="labels", values="dsc")
         wide = wide.reindex(columns=["full", "partial"])
         _draw_pair(panel, place, wide, look(setup).colour)
         test = tests[(tests["setup_a"] == setup) & (tests["batch_size"] == size)]

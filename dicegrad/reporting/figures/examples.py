@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy.typing as npt
 
 from dicegrad.errors import InputError
 from dicegrad.reporting.figures.style import blank, save, theme
-from dicegrad.reporting.setups import look, sort_setups
+from dicegrad.reporting.looks import look, sort_setups
+from dicegrad.reporting.names import for_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +25,7 @@ CLASS_COLOURS = ("#56B4E9", "#F0E442", "#E69F00", "#CC79A7", "#009E73")
 MARGIN_MM = 25.0
 SCALE_MM = (5, 10, 20, 50, 100)
 WIDEST = 8  # panels side by side
+LETTER_INCHES = 0.09  # of a bold letter of 9 points, about
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Example:
         truth: NIfTI truth with all labels, on the same grid.
         predictions: Setup -> NIfTI prediction on the same grid.
         emptied: Classes that were empty maps in its training truth.
-        batch_size: Of the trainings; each gets a row.
+        batch_size: Of the experiments; each gets a row.
     """
 
     case: str
@@ -101,7 +104,10 @@ def plot_examples(
         for group, block in zip(groups, blocks, strict=True):
             here = [case for case in cases if case.group == group]
             gone = f", {', '.join(here[0].emptied)} missing" if here[0].emptied else ""
-            block.suptitle(f"{group} example: {here[0].case}{gone}", weight="bold", fontsize=9)
+            title_of_block = f"{group} example: {here[0].case}{gone}"
+            letters = int(1.35 * columns / LETTER_INCHES)
+            lines = "\n".join(wrap(for_figure(title_of_block), letters))
+            block.suptitle(lines, weight="bold", fontsize=9)
             axes = block.subplots(len(sizes), columns, squeeze=False)
             _name_panels(axes, setups, sizes)
             for case in here:
@@ -205,12 +211,17 @@ def _mark(panel: "Axes", view: View) -> None:
 def _legend(figure: "Figure", colours: Mapping[str, str], emptied: bool, title: str) -> None:
     from matplotlib.lines import Line2D
 
-    entries = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+    entries = [
+        Line2D([], [], color=colour, label=for_figure(name)) for name, colour in colours.items()
+    ]
     entries.append(Line2D([], [], color="0.6", linewidth=0.8, linestyle="--", label="full truth"))
     if emptied:
         entries.append(Line2D([], [], color="0.3", linestyle=":", label="removed for training"))
     figure.legend(
-        handles=entries, loc="outside lower center", ncols=len(entries), title=title or None
+        handles=entries,
+        loc="outside lower center",
+        ncols=max(1, min(len(entries), int(figure.get_figwidth() / 1.1))),
+        title=for_figure(title) or None,
     )
 
 

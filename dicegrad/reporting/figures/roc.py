@@ -7,12 +7,23 @@ import numpy as np
 import pandas as pd
 
 from dicegrad.reporting.figures.style import blank, label_panel, panels, save, theme
-from dicegrad.reporting.setups import line_style, look, sort_setups
+from dicegrad.reporting.looks import line_style, look, sort_setups
+from dicegrad.reporting.names import for_figure
+from dicegrad.reporting.tables import Datasets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PANEL = ["dataset", "class"]
+
+def worth_drawing(experiments: pd.DataFrame, datasets: Datasets) -> bool:
+    """Whether a study has a ROC to show: partial labels, in a dataset of two groups or more.
+
+    Args:
+        experiments: The experiment table.
+        datasets: {name: {"groups": [...], ...}}.
+    """
+    partial = experiments.loc[experiments["labeling"] != "full", "dataset"]
+    return any(len(datasets[name]["groups"]) > 1 for name in set(partial))
 
 
 def plot_roc(roc: pd.DataFrame, out_stem: Path | str) -> list[Path]:
@@ -26,12 +37,14 @@ def plot_roc(roc: pd.DataFrame, out_stem: Path | str) -> list[Path]:
         The PNG and the SVG.
     """
     if roc.empty:
-        return blank("No ROC: it needs trainings on partial labels and both groups.", out_stem)
+        return blank(
+            "No ROC: it needs experiments with partial labels, and cases of both groups.", out_stem
+        )
     with theme():
-        parts = list(roc.groupby(PANEL, sort=False))
+        parts = list(roc.groupby(["dataset", "class"], sort=False))
         longest = max(part.groupby(["setup", "batch_size"]).ngroups for _, part in parts)
         foot = 0.25 + 0.16 * (longest if longest < 4 else -(-longest // 2))
-        width = 3.9 if roc["batch_size"].nunique() > 1 else 3.4  # the key names B then
+        width = 3.9 if roc["batch_size"].nunique() > 1 else 3.4  # room for B in the key
         figure, axes = panels(1, len(parts), (width, 3.5), foot=foot)
         for (panel, key), (keys, part) in zip(axes.T, parts, strict=True):
             _draw(panel, key, part)
@@ -47,12 +60,13 @@ def _draw(panel: "Axes", key: "Axes", part: pd.DataFrame) -> None:
     # Curves that coincide (all perfect) stay visible: the first is the widest and lies below.
     widths = np.linspace(2.8, 1.2, len(order)) if len(order) > 1 else [1.6]
     several = part["batch_size"].nunique() > 1
-    for training, width in zip(order, widths, strict=True):
-        _draw_curve(panel, curves[training], width, several)
+    for name, width in zip(order, widths, strict=True):
+        _draw_curve(panel, curves[name], width, several)
     panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     first = part.iloc[0]
-    panel.set_xlabel(f"1 − specificity ({first['negative']}, n = {first['n_negative']:.0f})")
-    panel.set_ylabel(f"Sensitivity ({first['positive']}, n = {first['n_positive']:.0f})")
+    negative, positive = for_figure(first["negative"]), for_figure(first["positive"])
+    panel.set_xlabel(f"1 − specificity ({negative}, n = {first['n_negative']:.0f})")
+    panel.set_ylabel(f"Sensitivity ({positive}, n = {first['n_positive']:.0f})")
     key.legend(
         *panel.get_legend_handles_labels(), loc="upper center", fontsize=7, title_fontsize=7,
         title="AUC [95 % CI]", handlelength=3.2, columnspacing=1, ncols=1 if len(order) < 4 else 2,

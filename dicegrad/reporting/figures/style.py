@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-from dicegrad.reporting.setups import line_style, look
+from dicegrad.reporting.looks import line_style, look
+from dicegrad.reporting.names import for_figure
 
 DPI = 200
+SHADE = "#F6D99A"  # where theory expects something, at 60 % opacity
 _SETTINGS = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -96,11 +98,11 @@ def save(figure: "Figure", out_stem: Path | str) -> list[Path]:
 
 
 def blank(message: str, out_stem: Path | str) -> list[Path]:
-    """A figure that says why there is nothing to draw."""
+    """Write a figure that says why there is nothing to draw."""
     with theme():
         figure, axes = panels(1, 1, (4.5, 1.2))
         axes[0, 0].axis("off")
-        axes[0, 0].text(0.5, 0.5, message, ha="center", va="center", wrap=True)
+        axes[0, 0].text(0.5, 0.5, for_figure(message), ha="center", va="center", wrap=True)
         return save(figure, out_stem)
 
 
@@ -117,7 +119,7 @@ def legend(
     Args:
         figure: Drawn with the constrained layout, which makes room.
         setups: To explain.
-        batch_sizes: To explain; a single one goes without saying.
+        batch_sizes: To explain; a single one is left out.
         lines: Whether setups are drawn as lines (else as markers).
         extra: Further (handle, label) pairs.
     """
@@ -141,10 +143,10 @@ def legend(
 
 
 def subject_of(dataset: str, class_name: str) -> str:
-    """What a panel shows, `heart MYO`; said once where both have the same name."""
+    """Title of a panel, `heart MYO`; only one of the two if they have the same name."""
     return dataset if dataset == class_name else f"{dataset} {class_name}"
 
 
 def label_panel(axes: "Axes", title: str) -> None:
     """Title of one panel, left-aligned and clear of the data."""
-    axes.set_title(title, loc="left")
+    axes.set_title("\n".join(map(for_figure, title.split("\n"))), loc="left")

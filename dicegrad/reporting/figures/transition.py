@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dicegrad.evaluation.transition import LINE, relative_push, tipping_point
+from dicegrad.evaluation.epsilon_sweep import LINE, relative_push, tipping_point
 from dicegrad.reporting.figures.style import (
+    SHADE,
     blank,
     label_panel,
     panels,
@@ -16,17 +17,26 @@ from dicegrad.reporting.figures.style import (
     subject_of,
     theme,
 )
-from dicegrad.reporting.setups import line_style
+from dicegrad.reporting.looks import line_style
 from dicegrad.study.labeling import sort_labelings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANEL = ["dataset", "class"]
-AMBER = "#F6D99A"
 LINEAR_BELOW = 1e-3  # epsilon / v; the axis is logarithmic above, and reaches 0
 MARKERS = {1: "o", 2: "s", 4: "^", 8: "D"}
+
+
+def worth_drawing(experiments: pd.DataFrame) -> bool:
+    """Whether a study has a transition to show: three epsilons or more, all else equal.
+
+    Args:
+        experiments: The experiment table.
+    """
+    swept = experiments[(experiments["loss"] == "dice") & (experiments["phi"] == "I")]
+    same = [name for name in swept if name not in ("epsilon", "loss", "phi")]
+    return bool((swept.groupby(same)["epsilon"].nunique() > 2).any())
 
 
 def plot_transition(transition: pd.DataFrame, out_stem: Path | str) -> list[Path]:
@@ -41,8 +51,8 @@ def plot_transition(transition: pd.DataFrame, out_stem: Path | str) -> list[Path
         first, with theory's push in its panel.
     """
     if transition.empty:
-        return blank("No transition: there is no image-wise training.", out_stem)
-    parts = list(transition.groupby(PANEL, sort=False))
+        return blank("No transition: no experiment with image-wise Dice.", out_stem)
+    parts = list(transition.groupby(["dataset", "class"], sort=False))
     groups = [_groups(part) for _, part in parts]
     with theme():
         columns, colours = max(map(len, groups)), _colours(transition)
@@ -83,7 +93,7 @@ def _draw(panel: "Axes", here: pd.DataFrame, colours: Mapping[str, Any]) -> None
     top = max(10.0, 1.3 * here["epsilon_over_v"].max())
     if here["missing"].iloc[0]:
         x = np.concatenate([[0], np.geomspace(LINEAR_BELOW / 10, top, 300)])
-        panel.fill_between(x, relative_push(x), color=AMBER, alpha=0.6, linewidth=0, zorder=0)
+        panel.fill_between(x, relative_push(x), color=SHADE, alpha=0.6, linewidth=0, zorder=0)
     several = here["batch_size"].nunique() > 1
     for (_, _, labeling, size), line in here.groupby(LINE, sort=False):
         colour = colours[labeling]
@@ -116,10 +126,10 @@ def _explain(figure: "Figure", transition: pd.DataFrame) -> None:
             style = {"color": colours[labeling], "linestyle": _style(size, several)}
             handle = Line2D([], [], marker=MARKERS.get(size, "v"), markersize=4.5, **style)
             entries.append((handle, f"{labeling} labels" + f", B = {size}" * several))
-    entries.append((Patch(color=AMBER, alpha=0.6), "theory: push on an empty map / its maximum"))
+    entries.append((Patch(color=SHADE, alpha=0.6), "theory: push on an empty map / its maximum"))
     if any(0.5 < share < 1 for share in transition["share_missing"]):
         tick = Line2D([], [], color="0.4", linewidth=2.5, marker="")
-        entries.append((tick, "theory: from here on empty maps win"))
+        entries.append((tick, "theory: empty maps win above this ε / v"))
     handles, labels = zip(*entries, strict=True)
     columns = 2 if figure.get_figwidth() < 8 else 3
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from dicegrad.evaluation.setups import add_setup, with_missing_labels
+from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.setups import with_missing_labels
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -17,7 +18,7 @@ from dicegrad.reporting.figures.style import (
     subject_of,
     theme,
 )
-from dicegrad.reporting.setups import look, sort_setups
+from dicegrad.reporting.looks import look, sort_setups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def plot_volumes(
     scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]], out_stem: Path | str
 ) -> list[Path]:
-    """Draw volumes of the missing class after training on partial labels, one column per group.
+    """Draw the volumes that were predicted after training on partial labels, one column per group.
 
     Args:
         scores: scores.tsv.
@@ -38,7 +39,7 @@ def plot_volumes(
         Below: their difference against their mean, with the mean difference of each setup and batch
         size (dashed).
     """
-    named = add_setup(with_missing_labels(scores))
+    named = with_missing_labels(one_score_each(scores))
     columns = [
         (name, class_name, group)
         for name, about in datasets.items()
@@ -50,7 +51,7 @@ def plot_volumes(
     }
     columns = [key for key in columns if key in parts]
     if not columns:
-        return blank("No volumes: there is no training on partial labels.", out_stem)
+        return blank("No volumes: no experiment with partial labels.", out_stem)
     with theme():
         figure, axes = panels(2, len(columns), (2.3, 2.3), extra_height=0.4)
         for i, (name, class_name, group) in enumerate(columns):

@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dicegrad.evaluation.experiments import NAMED_BY, one_score_each
 from dicegrad.reporting.figures.style import blank, label_panel, legend, panels, save, theme
-from dicegrad.reporting.setups import line_style, look, sort_setups
+from dicegrad.reporting.looks import line_style, look, sort_setups
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LOSSES = {"train_loss": "Training loss", "val_loss": "Validation loss"}
+LOSS_COLUMNS = {"train_loss": "Training loss", "val_loss": "Validation loss"}
 
 
 def plot_learning_curves(
     histories: pd.DataFrame, setups: Mapping[str, str], out_stem: Path | str
 ) -> list[Path]:
-    """Draw loss and DSC against the optimisation step, one line per training and fold.
+    """Draw loss and DSC against the optimisation step, one line per experiment and fold.
 
     Args:
-        histories: history.tsv of all trainings, one below the other: epoch, step, train_loss,
+        histories: history.tsv of all training runs, one below the other: epoch, step, train_loss,
             val_loss, dsc_<class> (of the labels used in training) and the experiment columns
             with fold. Classes that a dataset lacks are NaN.
         setups: Folder of an experiment -> name of its setup.
@@ -31,8 +32,9 @@ def plot_learning_curves(
         The PNG and the SVG; one row of panels per dataset and labeling.
     """
     if histories.empty:
-        return blank("No learning curves: no training has finished an epoch.", out_stem)
+        return blank("No learning curves: no training run has finished an epoch.", out_stem)
     named = histories.assign(setup=histories["experiment"].map(setups))
+    named = one_score_each(named, [*NAMED_BY, "fold"], ["epoch"])
     parts = list(named.groupby(["dataset", "labeling"], sort=False))
     quantities = [_quantities(part) for _, part in parts]
     with theme():
@@ -58,7 +60,7 @@ def _quantities(part: pd.DataFrame) -> dict[str, str]:
     }
     return {
         column: label
-        for column, label in {**LOSSES, **classes}.items()
+        for column, label in {**LOSS_COLUMNS, **classes}.items()
         if column in part and part[column].notna().any()
     }
 
@@ -76,5 +78,5 @@ def _draw(panel: "Axes", part: pd.DataFrame, column: str) -> None:
 
 
 def _style(part: pd.DataFrame, batch_size: int) -> str:
-    """Solid where the study has one batch size; dashes would only cost legibility."""
+    """Solid if the study has one batch size: dashes would only make the lines harder to read."""
     return line_style(batch_size) if part["batch_size"].nunique() > 1 else "-"

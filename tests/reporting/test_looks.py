@@ -1,6 +1,6 @@
 from itertools import combinations
 
-from dicegrad.reporting.setups import ORDER, line_style, look, plain, sort_setups
+from dicegrad.reporting.looks import ORDER, line_style, look, plain, sort_setups
 
 
 def test_setups_come_in_the_papers_order():

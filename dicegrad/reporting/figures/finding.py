@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dicegrad.reporting.figures.style import (
+    SHADE,
     blank,
     label_panel,
     legend,
@@ -14,7 +15,8 @@ from dicegrad.reporting.figures.style import (
     subject_of,
     theme,
 )
-from dicegrad.reporting.setups import look, sort_setups
+from dicegrad.reporting.looks import look, sort_setups
+from dicegrad.reporting.names import for_figure
 from dicegrad.study.labeling import sort_labelings
 
 if TYPE_CHECKING:
@@ -29,10 +31,10 @@ def plot_finding(table1: pd.DataFrame, out_stem: Path | str) -> list[Path]:
         out_stem: Path without suffix.
 
     Returns:
-        The PNG and the SVG. A shaded band marks trainings of which theory expects empty maps.
+        The PNG and the SVG. A shaded band marks experiments in which theory expects empty maps.
     """
     if table1.empty:
-        return blank("No finding: there is no score of a class with missing labels.", out_stem)
+        return blank("No finding: no score of a class with missing labels.", out_stem)
     parts = list(table1.groupby(["dataset", "class"], sort=False))
     with theme():
         labelings = sort_labelings(table1["labeling"])
@@ -64,7 +66,7 @@ def _draw(panel: "Axes", part: pd.DataFrame, labeling: str) -> None:
     for _, row in here.iterrows():
         place = order.index((row["setup"], int(row["batch_size"])))
         if row["learns_empty"]:
-            panel.axvspan(place - 0.5, place + 0.5, color="#F6D99A", alpha=0.6, linewidth=0)
+            panel.axvspan(place - 0.5, place + 0.5, color=SHADE, alpha=0.6, linewidth=0)
         _point(panel, row, place, groups)
     for place, key in enumerate(order):
         if not ((here["setup"] == key[0]) & (here["batch_size"] == key[1])).any():
@@ -97,14 +99,14 @@ def _explain(parts: list[tuple[Any, pd.DataFrame]]) -> list[tuple[Any, str]]:
     from matplotlib.patches import Patch
 
     orders = [_groups(part) for _, part in parts]
-    kept = " / ".join(dict.fromkeys(group for order in orders for group in order[:-1]))
-    gone = " / ".join(dict.fromkeys(order[-1] for order in orders))
+    kept = for_figure(" / ".join(dict.fromkeys(name for order in orders for name in order[:-1])))
+    gone = for_figure(" / ".join(dict.fromkeys(order[-1] for order in orders)))
     style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markeredgecolor": "0.2"}
-    return [
-        (Line2D([], [], color="0.2", **style), f"{kept}: always labelled"),
-        (
-            Line2D([], [], color="white", markeredgewidth=1.5, **style),
-            f"{gone}: missing if partial",
-        ),
-        (Patch(color="#F6D99A", alpha=0.6), "theory expects empty maps"),
-    ]
+    filled = Line2D([], [], color="0.2", **style)
+    hollow = Line2D([], [], color="white", markeredgewidth=1.5, **style)
+    entries: list[tuple[Any, str]] = [(hollow, f"{gone}: labels missing if partial")]
+    if kept:
+        entries.insert(0, (filled, f"{kept}: always labelled"))
+    if any(part["learns_empty"].any() for _, part in parts):
+        entries.append((Patch(color=SHADE, alpha=0.6), "theory expects empty maps"))
+    return entries

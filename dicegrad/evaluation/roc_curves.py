@@ -1,4 +1,4 @@
-"""Detecting the always-labelled group by the predicted volume of a class that the other misses.
+"""ROC curves: is a case of the always-labelled group, judged by a predicted volume?
 
 A network that learnt empty maps outputs (nearly) nothing for the missing group, so its predicted
 volume tells the groups apart (Figure 2 of the paper). The curve is exact: every volume that occurs
@@ -14,16 +14,31 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
-from dicegrad.evaluation.setups import add_setup, with_missing_labels
+from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.setups import with_missing_labels
 from dicegrad.files import Columns
 
 Array = npt.NDArray[np.float64]
 
 ROC_COLUMNS = (
-    *("dataset", "labeling", "setup", "batch_size", "class", "positive", "negative"),
-    *("threshold_ml", "false_positive_rate", "true_positive_rate"),
-    *("auc", "auc_low", "auc_high", "auc_method", "auc_grid", "auc_grid_1ml"),
-    *("n_positive", "n_negative"),
+    "dataset",
+    "labeling",
+    "setup",
+    "batch_size",
+    "class",
+    "positive",
+    "negative",
+    "threshold_ml",
+    "false_positive_rate",
+    "true_positive_rate",
+    "auc",
+    "auc_low",
+    "auc_high",
+    "auc_method",
+    "auc_grid",
+    "auc_grid_1ml",
+    "n_positive",
+    "n_negative",
 )
 # One row per curve: what does not change along it.
 AREA_COLUMNS = tuple(
@@ -103,8 +118,8 @@ def auc_on_grid(
             ACDC; for BRATS it is `BRATS_THRESHOLDS_ML`).
 
     Returns:
-        The area; it lacks the corner beyond the largest threshold where that one is not passed by
-        any case, which is why it can fall short of the exact AUC.
+        The area. The curve of a grid ends at its largest threshold, not at (0, 0), so the area can
+        fall short of the exact AUC.
     """
     volumes = np.asarray(volumes, dtype=float)
     positive = np.asarray(positive, dtype=bool)
@@ -129,7 +144,7 @@ def auc(
     the variance estimate is 0, and Newcombe's interval (2006, method 5) is given instead.
 
     Args:
-        volumes: Predicted volume per case.
+        volumes: Predicted volume per case, any unit.
         positive: Whether the case belongs to the group to detect; both kinds must occur.
         subjects: One per case.
         confidence: Coverage, in (0, 1).
@@ -199,9 +214,12 @@ def roc_table(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -
     Returns:
         Table with `ROC_COLUMNS`, one row per point of a curve; the AUC columns repeat along it.
         No rows for a dataset of which one side has no case.
+
+    Raises:
+        InputError: Two experiments share a name.
     """
     parts = []
-    named = add_setup(with_missing_labels(scores))
+    named = with_missing_labels(one_score_each(scores))
     for name, about in datasets.items():
         missing = about["missing"]
         chosen = named[(named["dataset"] == name) & named["class"].isin(missing["classes"])]
@@ -216,7 +234,7 @@ def roc_table(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -
 def _curve_rows(
     cases: pd.DataFrame, missing: str, where: Mapping[str, Any]
 ) -> Iterable[pd.DataFrame]:
-    """The rows of one curve; none where a side is absent."""
+    """The rows of one curve; none if one of the two sides has no case."""
     cases = cases.dropna(subset="volume_pred_ml")
     positive = (cases["group"] != missing).to_numpy()
     if positive.all() or not positive.any():
@@ -232,9 +250,13 @@ def _curve_rows(
             "threshold_ml": curve.threshold,
             "false_positive_rate": curve.false_positive_rate,
             "true_positive_rate": curve.true_positive_rate,
-            **{"auc": area.value, "auc_low": area.low, "auc_high": area.high},
-            **{"auc_method": area.method, "auc_grid": auc_on_grid(volumes, positive)},
+            "auc": area.value,
+            "auc_low": area.low,
+            "auc_high": area.high,
+            "auc_method": area.method,
+            "auc_grid": auc_on_grid(volumes, positive),
             "auc_grid_1ml": auc_on_grid(volumes, positive, BRATS_THRESHOLDS_ML),
-            **{"n_positive": int(positive.sum()), "n_negative": int((~positive).sum())},
+            "n_positive": int(positive.sum()),
+            "n_negative": int((~positive).sum()),
         }
     )

@@ -1,13 +1,11 @@
 """The real schema of a config: every fault is one line that names file, key and value."""
 
-from pathlib import Path
-
 import pytest
-from dicegrad.schemas import read_yaml, with_defaults
 
+from dicegrad.study.schemas import read_schema, read_yaml, with_defaults
 from tests.conftest import refusal
 
-SCHEMA = read_yaml(Path(__file__).parents[1] / "config" / "schemas" / "config.schema.yaml")
+SCHEMA = read_schema("config")
 
 
 @pytest.mark.parametrize(
@@ -16,7 +14,7 @@ SCHEMA = read_yaml(Path(__file__).parents[1] / "config" / "schemas" / "config.sc
         (b"a: [1\nb: 2\n", "not valid YAML at line 2"),
         (b"- a\n- b\n", "holds ['a', 'b']; it should hold keys and values"),
         (b"", "holds None; it should hold keys and values"),
-        (b"a: \xff\xfe\n", "cannot be read"),
+        (b"a: \xff\xfe\n", "is not UTF-8 text (byte 4); save it as UTF-8"),
     ],
 )
 def test_a_file_that_holds_no_settings_is_named(tmp_path, content, message):
@@ -29,7 +27,7 @@ def test_a_file_that_holds_no_settings_is_named(tmp_path, content, message):
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     assert refusal(read_yaml, tmp_path / "no.yaml") == f"{tmp_path}/no.yaml: no such file"
-    assert "cannot be read" in refusal(read_yaml, tmp_path)
+    assert refusal(read_yaml, tmp_path) == f"{tmp_path}: is not a regular file"
 
 
 def config(**changes):

@@ -16,16 +16,29 @@ import pandas as pd
 
 from dicegrad.data.cases import Case
 from dicegrad.evaluation.bootstrap import mean_interval
+from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.files import Columns
 from dicegrad.study.experiment import epsilon_number, heuristic_multiple
 
-# From here on, a push as a share of its maximum is one that theory expects to be learnt from.
+# A push of at least this share of its maximum is one that theory expects to matter.
 NOTABLE_PUSH = 0.1
 LINE = ["dataset", "class", "labeling", "batch_size"]
 TRANSITION_COLUMNS = (
-    *(*LINE, "epsilon", "epsilon_voxels", "volume_voxels", "epsilon_over_v", "relative_push"),
-    *("share_missing", "group", "missing", "n", "dsc", "dsc_low", "dsc_high"),
-    *("halfway", "halfway_push"),
+    *LINE,
+    "epsilon",
+    "epsilon_voxels",
+    "volume_voxels",
+    "epsilon_over_v",
+    "relative_push",
+    "share_missing",
+    "group",
+    "missing",
+    "n",
+    "dsc",
+    "dsc_low",
+    "dsc_high",
+    "halfway",
+    "halfway_push",
 )
 
 TRANSITION = Columns(
@@ -56,8 +69,8 @@ def relative_push(x: npt.ArrayLike) -> npt.NDArray[np.float64]:
 def tipping_point(share: float) -> float:
     """The epsilon / v above which a network that cannot tell the maps apart unlearns a structure.
 
-    In a group of which a share q lacks its labels, look at a network that segments all of it
-    perfectly. An empty map pushes each voxel of the structure down with
+    Take a group in which a share q of the labels is missing, and a network that segments all of
+    it perfectly. An empty map pushes each voxel of the structure down with
     epsilon / (v + epsilon)^2, a labelled one pulls it up with 1 / (2 v + epsilon). The push wins
     in the mean where q x (2 + x) > (1 - q) (1 + x)^2.
 
@@ -96,8 +109,11 @@ def voxels_of(
     """
     rows = [
         {
-            **{"case": case.case, "group": case.group, "fold": folds[case.subject]},
-            **{"class": name, "voxels": int(count)},
+            "case": case.case,
+            "group": case.group,
+            "fold": folds[case.subject],
+            "class": name,
+            "voxels": int(count),
         }
         for case, counts in zip(cases, volumes, strict=True)
         for name, count in zip(classes, counts, strict=True)
@@ -121,14 +137,18 @@ def transition(
         datasets: {name: {"missing": {"group", "classes"}, ...}}.
 
     Returns:
-        Table with `TRANSITION_COLUMNS`, one row per training and group. `volume_voxels` is v, the
+        Table with `TRANSITION_COLUMNS`, one row per experiment and group. `volume_voxels` is v, the
         mean true volume of the missing group's training cases; `share_missing` how many of them
-        were emptied. `halfway`, the same along a line of trainings, is the epsilon / v at which
+        were emptied. `halfway`, the same for all rows of a line, is the epsilon / v at which
         the DSC of the missing group has lost half of what it is at the smallest epsilon
         (interpolated in its logarithm; NaN where it never does, or has none to lose),
         `halfway_push` the push there.
+
+    Raises:
+        InputError: Two experiments share a name.
     """
     swept = scores[(scores["loss"] == "dice") & (scores["phi"] == "I")]
+    swept = one_score_each(swept, ["dataset", "labeling", "epsilon", "batch_size"])
     keys = [*LINE, "epsilon", "group"]
     rows = []
     for values, cases in swept.groupby(keys, sort=False):
@@ -162,7 +182,7 @@ def _doses(
     epsilon: pd.DataFrame,
     voxels: pd.DataFrame,
 ) -> dict[str, float]:
-    """What a training was given: epsilon, v, share of missing labels; means over its folds."""
+    """Epsilon, v and share of missing labels of one experiment; means over its folds."""
 
     def here(table: pd.DataFrame, labeling: str) -> pd.DataFrame:
         chosen = (table["dataset"] == row["dataset"]) & (table["class"] == row["class"])
@@ -181,7 +201,9 @@ def _doses(
         heuristic = here(epsilon, row["labeling"])
         size = multiple * float(heuristic.loc[heuristic["fold"].isin(folds), "epsilon"].mean())
     return {
-        **{"epsilon_voxels": size, "volume_voxels": volume, "epsilon_over_v": size / volume},
+        "epsilon_voxels": size,
+        "volume_voxels": volume,
+        "epsilon_over_v": size / volume,
         "relative_push": float(relative_push(size / volume)),
         "share_missing": float(np.mean([emptied[chosen].mean() for chosen in training])),
     }
@@ -191,7 +213,7 @@ def _halfway(line: pd.DataFrame) -> float:
     """Where the DSC of a line first crosses half of its first value, in epsilon / v."""
     x, dsc = np.log(line["epsilon_over_v"].to_numpy(float)), line["dsc"].to_numpy(float)
     below = np.flatnonzero(dsc <= dsc[:1] / 2)
-    if below.size == 0 or below[0] == 0:  # from a DSC of 0 nothing can be lost
+    if below.size == 0 or below[0] == 0:  # a DSC of 0 has nothing to lose
         return float("nan")
     after = int(below[0])
     share = (dsc[after - 1] - dsc[0] / 2) / (dsc[after - 1] - dsc[after])

@@ -5,7 +5,7 @@ import torch
 
 from dicegrad import dice_gradient
 from dicegrad.data.adapter import Case
-from dicegrad.evaluation.transition import (
+from dicegrad.evaluation.epsilon_sweep import (
     TRANSITION_COLUMNS,
     relative_push,
     tipping_point,
@@ -66,9 +66,17 @@ def study(epsilons, dsc, labeling="partial"):
     """Scores of fold 0, where the missing group has these DSC for these epsilons."""
     rows = [
         {
-            **{"dataset": "x", "labeling": labeling, "loss": "dice", "phi": "I"},
-            **{"epsilon": epsilon, "batch_size": 2, "fold": 0, "class": "tumor"},
-            **{"case": case.case, "subject": case.subject, "group": case.group},
+            "dataset": "x",
+            "labeling": labeling,
+            "loss": "dice",
+            "phi": "I",
+            "epsilon": epsilon,
+            "batch_size": 2,
+            "fold": 0,
+            "class": "tumor",
+            "case": case.case,
+            "subject": case.subject,
+            "group": case.group,
             "dsc": value if case.group == "LGG" else 0.9,
         }
         for epsilon, value in zip(epsilons, dsc, strict=True)

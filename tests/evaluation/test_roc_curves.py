@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dicegrad.evaluation.roc import ROC_COLUMNS, auc, auc_on_grid, roc_curve, roc_table
+from dicegrad.evaluation.roc_curves import ROC_COLUMNS, auc, auc_on_grid, roc_curve, roc_table
 from dicegrad.reporting.paper import areas_beside_paper
 
 volumes = st.lists(st.integers(0, 12), min_size=1, max_size=15)

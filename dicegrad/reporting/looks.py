@@ -1,8 +1,8 @@
 """How setups look: their order, names, colours and line styles, the same in every output.
 
-Colours are the paper's (I grey, BI blue, I_eps red) in shades that stay apart for colour-blind
-readers (Okabe and Ito 2008), and every setup has a marker of its own besides. The line style tells
-the batch size, as in Figure 2.
+Colours are the paper's (I grey, BI blue, I_eps red) in shades that colour-blind readers can
+tell apart (Okabe and Ito 2008), and every setup also has its own marker. The line style shows the
+batch size, as in Figure 2.
 """
 
 import re
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ORDER = ("I", "BI", "I_eps", "marginal", "leaf", "I+CE", "CE")
-ADDED = "+CE"  # cross-entropy, to what stands before it
+ADDED = "+CE"  # ends the name of a sum of Dice and cross-entropy
 LINE_STYLES = {1: ":", 2: "-.", 4: "--", 8: "-"}
 
 
@@ -36,6 +36,8 @@ _LOOKS = {
     "I+CE": Look("#56B4E9", "X", "I + CE", "I + CE", r"$\mathrm{I}$ + CE"),
     "CE": Look("#000000", "P", "CE", "CE", "CE"),
 }
+# Markers of setups that are told which maps are annotated.
+_TOLD = {"ignored": "d", "marginal": "p"}
 _SPARE = (("#E69F00", "P"), ("#56B4E9", "X"), ("#000000", "*"), ("#8C6D31", "h"))
 
 
@@ -48,6 +50,11 @@ def look(setup: str) -> Look:
     """
     if setup in _LOOKS:
         return _LOOKS[setup]
+    known, comma, how = setup.partition(",")
+    if comma:  # told which maps are annotated
+        like = look(known)
+        spelt = [f"{name}, {how}" for name in (like.text, like.html, like.latex)]
+        return Look(_darker(like.colour), _TOLD.get(how, "*"), *spelt)
     if setup.endswith(ADDED):  # to Dice of another reduction or epsilon than I
         dice = look(setup.removesuffix(ADDED))
         spelt = [f"{name} + CE" for name in (dice.text, dice.html, dice.latex)]
@@ -70,8 +77,24 @@ def _spare(setup: str) -> tuple[str, str]:
     return _SPARE[sum(setup.encode()) % len(_SPARE)]
 
 
+def _darker(colour: str) -> str:
+    """A colour that is told from its own, and still like it."""
+    channels = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#{:02X}{:02X}{:02X}".format(*(round(0.6 * channel) for channel in channels))
+
+
+def is_plain_dice(setup: str) -> bool:
+    """Whether a setup is the Dice loss alone, whatever its phi, epsilon and masks.
+
+    Example:
+        >>> is_plain_dice("BI,ignored"), is_plain_dice("I_eps"), is_plain_dice("I+CE")
+        (True, True, False)
+    """
+    return bool(re.fullmatch(r"(I|CI|BI|BCI)(_[^+,]+)?(,.*)?", setup))
+
+
 def _shade(multiple: float) -> str:
-    """Between I's grey and I_eps' red by the logarithm of the multiple, darker than red above 1."""
+    """Colour of a multiple of the heuristic: from I's grey to I_eps' red at 1, darker above."""
     anchors = np.array([[0x76, 0x76, 0x76], [0xD5, 0x5E, 0x00], [0x4D, 0x1A, 0x00]])
     place = np.log10(multiple)
     mixed = [round(float(np.interp(place, [-4, 0, 2], channel))) for channel in anchors.T]
@@ -85,7 +108,8 @@ def plain(setup: str) -> str:
         >>> plain("I_eps"), plain("I_0.1eps"), plain("I_eps+CE")
         ('Iε', 'I 0.1ε', 'Iε + CE')
     """
-    base, _, index = setup.replace("eps", "ε").replace("+", " + ").partition("_")
+    spelt = setup.replace("eps", "ε").replace("+", " + ").replace(",", ", ")
+    base, _, index = spelt.partition("_")
     return f"{base} {index}" if index[:1].isdigit() else base + index
 
 
@@ -98,14 +122,15 @@ def sort_setups(setups: Iterable[str]) -> list[str]:
     """
 
     def place(setup: str) -> tuple[int, str, float, str]:
-        base, _, index = setup.partition("_")
+        known = setup.partition(",")[0]
+        base, _, index = known.partition("_")
         number = re.match(r"[0-9.]+(e[-+]?[0-9]+)?", index)
         size = float(number[0]) if number else 0.0
-        return (ORDER.index(setup) if setup in ORDER else len(ORDER), base, size, setup)
+        return (ORDER.index(known) if known in ORDER else len(ORDER), base, size, setup)
 
     return sorted(set(setups), key=place)
 
 
 def line_style(batch_size: int) -> str:
-    """The paper's line style of a batch size; solid for sizes it has not."""
+    """The paper's line style of a batch size; solid for other sizes."""
     return LINE_STYLES.get(int(batch_size), "-")

@@ -1,0 +1,265 @@
+"""Find label maps, and count the voxels of each value; nothing but labels is read."""
+
+import csv
+import json
+import os
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dicegrad.errors import InputError
+
+ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
+_FEW = 24  # so many maps are read sooner than processes start
+_DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4"}
+_DTYPES |= {1024: "i8", 1280: "u8"}
+_HEADER = 348
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A label map of a case, and its group if the data set has groups."""
+
+    case: str
+    path: Path
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Voxels of each value but 0, and the volume of a voxel in ml."""
+
+    voxels: Mapping[int, int]
+    ml: float
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What `find_labels` found: files in order, and classes if the data set names them."""
+
+    files: tuple[LabelFile, ...]
+    classes: Mapping[str, tuple[int, ...]] | None
+
+
+def find_labels(source: Path) -> Labels:
+    """Find the label maps of a folder, an nnU-Net, MSD or ACDC root, or a case table.
+
+    Args:
+        source: A folder with dataset.json (nnU-Net, MSD), with patientXXX/Info.cfg (ACDC), or of
+            label maps; or a table with columns case and label, and group if there are groups.
+
+    Raises:
+        InputError: There is no label map, or a table or dataset.json cannot be used.
+    """
+    source = Path(source).expanduser()
+    if source.is_file():
+        return Labels(tuple(_of_table(source)), None)
+    if not source.is_dir():
+        raise InputError(f"{source}: no such folder or table; name a folder of label maps")
+    if (source / "dataset.json").is_file():
+        return _of_nnunet(source)
+    if any(source.glob("patient*/Info.cfg")) or any(source.glob("training/patient*/Info.cfg")):
+        return _of_acdc(source)
+    files = [path for path in sorted(source.iterdir()) if path.name.endswith(ENDINGS)]
+    if not files:
+        raise InputError(
+            f"{source}: no label map in it; it should hold files {', '.join(ENDINGS)}, or name a "
+            "folder that does"
+        )
+    return Labels(tuple(LabelFile(_case(path), path) for path in files), None)
+
+
+def count_all(
+    files: Sequence[LabelFile], report: Callable[[int], None] | None = None
+) -> dict[str, Counted]:
+    """Count the voxels of each value in each label map.
+
+    Args:
+        files: The maps.
+        report: Told how many are done.
+
+    Returns:
+        Case -> counts.
+
+    Raises:
+        InputError: A file cannot be read, or holds values that are not whole.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    paths = [each.path for each in files]
+    if len(files) <= _FEW or cores == 1:
+        return _gather(files, map(count, paths), report)
+    with ProcessPoolExecutor(cores) as pool:
+        return _gather(files, pool.map(count, paths, chunksize=8), report)
+
+
+def _gather(
+    files: Sequence[LabelFile],
+    counted: Iterable[Counted],
+    report: Callable[[int], None] | None,
+) -> dict[str, Counted]:
+    found = {}
+    for each, result in zip(files, counted, strict=True):
+        found[each.case] = result
+        if report:
+            report(len(found))
+    return found
+
+
+def count(path: Path) -> Counted:
+    """Voxels of each value but 0 of one label map."""
+    values, spacing = _read_label(path)
+    # Few voxels are foreground: what costs is to look at the others, so that happens once.
+    inside = values[values != 0]
+    numbers, voxels = np.unique(inside, return_counts=True)
+    if not np.array_equal(numbers, np.round(numbers)):
+        odd = numbers[numbers != np.round(numbers)][0]
+        raise InputError(f"{path}: holds {odd:g}; a label map has whole numbers only")
+    ml = float(np.prod([abs(s) for s in spacing])) / 1000
+    return Counted(dict(zip(numbers.astype(int).tolist(), voxels.tolist(), strict=True)), ml)
+
+
+def _read_label(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
+    """All values of a label map, in any order, and its spacing in mm."""
+    try:
+        if path.name.endswith((".nii.gz", ".nii")):
+            return _read_nifti(path)
+        import SimpleITK as sitk
+
+        image = sitk.ReadImage(str(path))
+        return sitk.GetArrayFromImage(image).ravel(), image.GetSpacing()
+    except InputError:
+        raise
+    except (OSError, RuntimeError, ValueError, zlib.error, struct.error) as error:
+        line = (str(error).splitlines() or [type(error).__name__])[-1]
+        raise InputError(f"{path}: cannot be read as a label map ({line}); replace it") from None
+
+
+def _read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
+    """NIfTI-1 without its geometry; several times as fast as building an image of it."""
+    raw = path.read_bytes()
+    if raw[:2] == b"\x1f\x8b":
+        raw = _inflate(raw)
+    if len(raw) < _HEADER:
+        raise InputError(f"{path}: has {len(raw)} bytes, no NIfTI header; replace it")
+    order = "<" if struct.unpack_from("<i", raw)[0] == _HEADER else ">"
+    if struct.unpack_from(order + "i", raw)[0] != _HEADER:
+        raise InputError(f"{path}: is no NIfTI-1 file; convert it")
+    shape = struct.unpack_from(order + "8h", raw, 40)
+    code = struct.unpack_from(order + "h", raw, 70)[0]
+    spacing = struct.unpack_from(order + "8f", raw, 76)
+    start, slope, intercept = struct.unpack_from(order + "3f", raw, 108)
+    if code not in _DTYPES:
+        raise InputError(f"{path}: has NIfTI type {code}; a label map has whole numbers")
+    axes = shape[1 : 1 + shape[0]]
+    voxels = int(np.prod(axes))
+    values = np.frombuffer(raw, order + _DTYPES[code], voxels, int(start) or 352)
+    if np.isfinite([slope, intercept]).all() and slope != 0 and (slope, intercept) != (1, 0):
+        values = np.round(values * slope + intercept, 4)
+    return values, spacing[1 : 1 + min(shape[0], 3)]
+
+
+def _inflate(raw: bytes) -> bytes:
+    """All members of a gzip file, one after the other."""
+    parts = []
+    while raw[:2] == b"\x1f\x8b":
+        member = zlib.decompressobj(31)
+        parts.append(member.decompress(raw))
+        if not member.eof:
+            raise zlib.error("the file ends too early")
+        raw = member.unused_data
+    return b"".join(parts)
+
+
+def _case(path: Path) -> str:
+    for ending in ENDINGS:
+        if path.name.endswith(ending):
+            return path.name[: -len(ending)]
+    return path.stem
+
+
+def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of a table with commas, semicolons or tabs; every field stays text.
+
+    Raises:
+        InputError: The table is missing or has no line below its header.
+    """
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: cannot be read as a table ({error}); name a text table"
+        ) from None
+    header = text.partition("\n")[0]
+    delimiter = max("\t,;", key=header.count)
+    reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    rows = [{str(k): (v or "").strip() for k, v in row.items()} for row in reader]
+    if not rows:
+        raise InputError(f"{path}: no line below its header; write one line per case")
+    return [str(name).strip() for name in reader.fieldnames or []], rows
+
+
+def _of_table(path: Path) -> list[LabelFile]:
+    columns, rows = read_rows(path)
+    absent = [name for name in ("case", "label") if name not in columns]
+    if absent:
+        raise InputError(f"{path}: no column {', '.join(absent)}; columns are {columns}")
+    files = []
+    for row in rows:
+        label = Path(row["label"])
+        beside = path.parent / label
+        files.append(
+            LabelFile(row["case"], beside if beside.exists() else label, row.get("group") or None)
+        )
+    gone = [each for each in files if not each.path.is_file()]
+    if gone:
+        raise InputError(f"{path}: case {gone[0].case}: no file {gone[0].path}; correct the path")
+    return files
+
+
+def _of_nnunet(root: Path) -> Labels:
+    about_path = root / "dataset.json"
+    try:
+        about = json.loads(about_path.read_text(encoding="utf-8"))
+        labels = about["labels"]
+        pairs = list(labels.items())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            f'{about_path}: has no labels; write "labels": {{"background": 0, "tumor": 1}}'
+        ) from None
+    if pairs and all(re.fullmatch("[0-9]+", str(key)) for key, _ in pairs):
+        pairs = [(str(name), int(key)) for key, name in pairs]  # the Decathlon's way round
+    classes: dict[str, tuple[int, ...]] = {}
+    for name, given in pairs:
+        values = given if isinstance(given, list) else [given]
+        if name != "ignore" and values != [0]:
+            classes[str(name)] = tuple(int(value) for value in values)
+    folder = root / "labelsTr"
+    ending = str(about.get("file_ending", ".nii.gz"))
+    paths = [p for p in sorted(folder.glob(f"*{ending}")) if not p.name.startswith(".")]
+    if not paths:
+        raise InputError(f"{folder}: no label map *{ending} in it; put the labels there")
+    groups: dict[str, str] = {}
+    if (root / "groups.tsv").is_file():
+        columns, rows = read_rows(root / "groups.tsv")
+        if {"case", "group"} <= set(columns):
+            groups = {row["case"]: row["group"] for row in rows}
+    files = [LabelFile(p.name[: -len(ending)], p) for p in paths]
+    return Labels(tuple(LabelFile(f.case, f.path, groups.get(f.case)) for f in files), classes)
+
+
+def _of_acdc(root: Path) -> Labels:
+    from dicegrad.data.acdc import ACDC
+
+    cases = [case for case in ACDC.scan(root).cases if case.label.is_file()]
+    if not cases:
+        raise InputError(f"{root}: no label map patientXXX_frameNN_gt.nii.gz in it")
+    return Labels(
+        tuple(LabelFile(case.case, case.label, case.group) for case in cases),
+        dict(ACDC.class_values),
+    )

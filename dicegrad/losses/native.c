@@ -1,0 +1,263 @@
+/* The two passes over the voxels as native code, see native.py for what they compute.
+ *
+ * The volume is cut into blocks of a fixed size. Threads take one block after the other; the sums of
+ * a block are added in a fixed order and kept apart, and at the end all are added in the order of
+ * the blocks. So a result is the same to the bit at any number of threads. Threads are started for a
+ * pass and end with it: none is left that a fork could lose. */
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+enum { FLOAT32, FLOAT64, FLOAT16, BFLOAT16, UINT8, INT8, INT16, INT32, INT64 };
+enum { NONE, SIGMOID, SOFTMAX };
+enum { IGNORED = -1, UNKNOWN = -2 }; /* labels */
+enum { BASELINE, AVX2, AVX512 };     /* levels */
+enum { VOXELS = 256, BLOCK = 32 * VOXELS, MOST_THREADS = 64 };
+
+#define ALIGNED __attribute__((aligned(64)))
+
+typedef struct { /* a tensor: its memory, its type, and its strides in values */
+    char *data;
+    int64_t type, row, channel, voxel;
+} View;
+
+typedef struct { /* in the order in which native.py packs it, 8 bytes each */
+    int64_t batch, channels, voxels, activation, squared, has_labels, has_ignore, ignore;
+    int64_t level, threads;
+    View y_pred, truth, mask, gradient;
+    const int64_t *into;         /* (B, C), or NULL */
+    const double *coefficients;  /* (2, B, C), for the second pass */
+    double *sums;                /* (3, B, C), of the first pass */
+    double *tail;                /* its lowest, highest, and labels without a channel */
+} Task;
+
+static inline int64_t place(const View *view, int64_t row, int64_t channel, int64_t voxel)
+{
+    return row * view->row + channel * view->channel + voxel * view->voxel;
+}
+
+static inline float as_float(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t as_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline float from_bfloat(uint16_t value) { return as_float((uint32_t)value << 16); }
+
+/* To the nearest, ties to even. NaN keeps its upper bits, of which one is set. */
+static inline uint16_t to_bfloat(float value)
+{
+    const uint32_t bits = as_bits(value), rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    return (uint16_t)((value != value ? bits | 0x400000 : rounded) >> 16);
+}
+
+/* The bits of a half, moved to where a float has them, are the value times 2^-112. A subnormal half
+ * becomes a normal number with the exponent of 2^-14, of which that is subtracted. */
+static inline float from_half(uint16_t value)
+{
+    const uint32_t moved = (uint32_t)(value & 0x7fff) << 13, exponent = moved & 0x0f800000;
+    const uint32_t normal = moved + (112u << 23) + (exponent == 0x0f800000 ? 112u << 23 : 0);
+    const float subnormal = as_float(moved + (113u << 23)) - as_float(113u << 23);
+    const uint32_t bits = exponent == 0 ? as_bits(subnormal) : normal;
+    return as_float(bits | (uint32_t)(value & 0x8000) << 16);
+}
+
+/* To the nearest, ties to even; what is too large becomes infinite. */
+static inline uint16_t to_half(float value)
+{
+    const uint32_t bits = as_bits(value), size = bits & 0x7fffffff;
+    const uint32_t normal = (size - (112u << 23) + 0xfff + ((size >> 13) & 1)) >> 13;
+    const uint32_t subnormal = as_bits(as_float(size) + 0.5f) - as_bits(0.5f);
+    uint32_t half = size < 113u << 23 ? subnormal : normal;
+    half = size >= 0x477ff000 ? 0x7c00 : half; /* 65520 and above */
+    half = size > 0x7f800000 ? 0x7e00 : half;  /* NaN */
+    return (uint16_t)(half | (bits >> 16 & 0x8000));
+}
+
+#define JOIN(a, b) a##_##b
+#define JOINED(a, b) JOIN(a, b)
+#define NAME(name) JOINED(JOINED(name, SUFFIX), LEVEL)
+#define TARGET_NAME(name) JOINED(name, LEVEL)
+
+#define LEVEL baseline
+#include "native_level.h"
+#undef LEVEL
+
+#if defined(__x86_64__)
+#define LEVEL avx2
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#include "native_level.h"
+#pragma clang attribute pop
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#include "native_level.h"
+#pragma GCC pop_options
+#endif
+#undef LEVEL
+
+#define LEVEL avx512
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"))), \
+                             apply_to = function)
+#include "native_level.h"
+#pragma clang attribute pop
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,fma,prefer-vector-width=512")
+#include "native_level.h"
+#pragma GCC pop_options
+#endif
+#undef LEVEL
+#endif
+
+typedef void Sum(const Task *, int64_t, int64_t, int, void *, double *, double *, int64_t *);
+typedef void Derive(const Task *, int64_t, int64_t, int, void *);
+
+#if defined(__x86_64__)
+static Sum *const SUM[3][2] = {{sum_float_baseline, sum_double_baseline},
+                               {sum_float_avx2, sum_double_avx2},
+                               {sum_float_avx512, sum_double_avx512}};
+static Derive *const DERIVE[3][2] = {{derive_float_baseline, derive_double_baseline},
+                                     {derive_float_avx2, derive_double_avx2},
+                                     {derive_float_avx512, derive_double_avx512}};
+#else
+static Sum *const SUM[1][2] = {{sum_float_baseline, sum_double_baseline}};
+static Derive *const DERIVE[1][2] = {{derive_float_baseline, derive_double_baseline}};
+#endif
+
+/* Changes with Task, so that a library built from other source is not used. */
+int dicegrad_interface(void) { return 2; }
+
+/* The highest level that this processor has. */
+int dicegrad_level(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+        return AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
+#endif
+    return BASELINE;
+}
+
+typedef struct {
+    const Task *task;
+    int64_t blocks, record; /* values that a block leaves: 3 C sums, lowest, highest, unknown */
+    int64_t next, failed;   /* shared by the threads */
+    double *records;        /* NULL in the second pass */
+} Job;
+
+static void run_block(const Job *job, int64_t block, void *scratch)
+{
+    const Task *t = job->task;
+    const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK;
+    const int64_t b = block / per_row, first = block % per_row * BLOCK;
+    const int64_t end = first + BLOCK < t->voxels ? first + BLOCK : t->voxels;
+    const int is_double = t->y_pred.type == FLOAT64;
+    double *record = job->records ? job->records + block * job->record : NULL;
+    int64_t unknown = 0;
+    for (int64_t start = first; start < end; start += VOXELS) {
+        const int n = (int)(end - start < VOXELS ? end - start : VOXELS);
+        if (record)
+            SUM[t->level][is_double](t, b, start, n, scratch, record, record + job->record - 3,
+                                     &unknown);
+        else
+            DERIVE[t->level][is_double](t, b, start, n, scratch);
+    }
+    if (record) record[job->record - 1] = (double)unknown;
+}
+
+static void *work(void *argument)
+{
+    Job *job = argument;
+    const int64_t value = job->task->y_pred.type == FLOAT64 ? 8 : 4;
+    void *scratch = NULL;
+    if (posix_memalign(&scratch, 64, (size_t)(3 * job->task->channels * VOXELS * value))) {
+        __atomic_store_n(&job->failed, 1, __ATOMIC_RELAXED);
+        return NULL;
+    }
+    for (;;) {
+        const int64_t block = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
+        if (block >= job->blocks) break;
+        run_block(job, block, scratch);
+    }
+    free(scratch);
+    return NULL;
+}
+
+/* Do all blocks, in this thread and as many more as are wanted and can be had. */
+static int run(Job *job)
+{
+    pthread_t others[MOST_THREADS];
+    int started = 0;
+    int64_t wanted = job->task->threads < job->blocks ? job->task->threads : job->blocks;
+    if (wanted > MOST_THREADS) wanted = MOST_THREADS;
+    while (started < wanted - 1 && !pthread_create(&others[started], NULL, work, job)) started++;
+    work(job);
+    for (int i = 0; i < started; i++) pthread_join(others[i], NULL);
+    return (int)job->failed;
+}
+
+/* First pass: fills task->sums and task->tail. Returns 0, or 1 if there is no memory for it. */
+int dicegrad_sums(const Task *t)
+{
+    const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK, sums = 3 * t->channels;
+    Job job = {.task = t, .blocks = per_row * t->batch, .record = sums + 3};
+    job.records = calloc((size_t)(job.blocks * job.record), sizeof *job.records);
+    if (!job.records || run(&job)) {
+        free(job.records);
+        return 1;
+    }
+    memset(t->sums, 0, (size_t)(sums * t->batch) * sizeof *t->sums);
+    memset(t->tail, 0, 3 * sizeof *t->tail);
+    for (int64_t block = 0; block < job.blocks; block++) {
+        const double *record = job.records + block * job.record;
+        for (int64_t i = 0; i < 3; i++)
+            for (int64_t c = 0; c < t->channels; c++)
+                t->sums[(i * t->batch + block / per_row) * t->channels + c] +=
+                    record[i * t->channels + c];
+        t->tail[0] = record[sums] < t->tail[0] ? record[sums] : t->tail[0];
+        t->tail[1] = record[sums + 1] > t->tail[1] ? record[sums + 1] : t->tail[1];
+        t->tail[2] += record[sums + 2];
+    }
+    free(job.records);
+    return 0;
+}
+
+/* Fresh memory of many small pages costs more than the gradient: ask for huge ones, of 2 MiB. */
+static void ask_for_huge_pages(const Task *t)
+{
+#ifdef MADV_HUGEPAGE
+    static const int64_t bytes[] = {4, 8, 2, 2}, page = 1 << 21;
+    const int64_t size = t->batch * t->channels * t->voxels * bytes[t->gradient.type];
+    const int64_t address = (int64_t)(intptr_t)t->gradient.data;
+    const int64_t first = (address + page - 1) / page * page, end = (address + size) / page * page;
+    if (end > first) madvise((void *)(intptr_t)first, (size_t)(end - first), MADV_HUGEPAGE);
+#else
+    (void)t;
+#endif
+}
+
+/* Second pass: fills task->gradient. Returns 0, or 1 if there is no memory for it. */
+int dicegrad_gradient(const Task *t)
+{
+    const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK;
+    Job job = {.task = t, .blocks = per_row * t->batch, .record = 3 * t->channels + 3};
+    ask_for_huge_pages(t);
+    return run(&job);
+}

@@ -1,0 +1,55 @@
+/* Reading of labels, for one kind of processor: native.c includes this file once for each. */
+
+#define READ(TYPE, WIDE)                                                                     \
+    {                                                                                        \
+        const TYPE *y = (const TYPE *)t->truth.data + offset;                                \
+        const WIDE limit = (WIDE)(channels > 2 ? channels : 2), ignore = (WIDE)t->ignore;    \
+        const int has_ignore = t->has_ignore && (int64_t)ignore == t->ignore;                \
+        for (int k = 0; k < n; k++) {                                                        \
+            const WIDE value = (WIDE)y[k * step];                                            \
+            const int32_t known = (value >= 0) & (value < limit) ? (int32_t)value : UNKNOWN; \
+            label[k] = has_ignore & (value == ignore) ? IGNORED : known;                     \
+        }                                                                                    \
+        break;                                                                               \
+    }
+
+static inline __attribute__((always_inline)) void TARGET_NAME(read_labels)(
+    const Task *t, int64_t offset, int64_t step, int n, int32_t *restrict label)
+{
+    const int64_t channels = t->channels;
+    switch (t->truth.type) {
+    case UINT8: READ(uint8_t, int32_t)
+    case INT8: READ(int8_t, int32_t)
+    case INT16: READ(int16_t, int32_t)
+    case INT32: READ(int32_t, int32_t)
+    default: READ(int64_t, int64_t)
+    }
+}
+#undef READ
+
+/* The labels of n voxels, IGNORED where a mask or the ignored label says so and behind the end, and
+ * each replaced by what it is merged into. Adds the labels without a channel to `unknown`, and
+ * returns whether a voxel is ignored. */
+static int TARGET_NAME(labels)(const Task *t, int64_t b, int64_t start, int n, int32_t *label,
+                               int64_t *unknown)
+{
+    const int64_t *into = t->into ? t->into + b * t->channels : NULL;
+    int32_t wrong = 0;
+    for (int k = 0; k < VOXELS; k++) label[k] = k < n ? 0 : IGNORED;
+    if (t->has_labels) {
+        const int64_t offset = place(&t->truth, b, 0, start);
+        if (t->truth.voxel == 1) /* said once more, so that the compiler makes a case of it */
+            TARGET_NAME(read_labels)(t, offset, 1, n, label);
+        else
+            TARGET_NAME(read_labels)(t, offset, t->truth.voxel, n, label);
+    }
+    if (t->mask.data) {
+        const uint8_t *kept = (const uint8_t *)t->mask.data + place(&t->mask, b, 0, start);
+        for (int k = 0; k < n; k++) label[k] = kept[k * t->mask.voxel] ? label[k] : IGNORED;
+    }
+    for (int k = 0; k < VOXELS; k++) wrong += label[k] == UNKNOWN;
+    *unknown += wrong;
+    if (into && t->has_labels && t->channels > 1)
+        for (int k = 0; k < n; k++) label[k] = label[k] < 0 ? label[k] : (int32_t)into[label[k]];
+    return t->mask.data || (t->has_ignore && t->has_labels) || n < VOXELS;
+}

@@ -1,0 +1,289 @@
+"""`audit` counts filled, empty and not annotated maps, and flags what nobody may have drawn."""
+
+import gzip
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from dicegrad.advice.audit import audit, parse_classes
+from dicegrad.advice.audit_flags import find_flags
+from dicegrad.advice.audit_read import count, find_labels
+from dicegrad.advice.audit_types import Map
+from dicegrad.cli import main
+from tests.conftest import refusal
+
+HERE = [each / "shared" / "data" for each in Path(__file__).parents]
+SHARED = next((each for each in HERE if each.is_dir()), Path("shared/data"))
+
+
+def write(path, values, spacing=(1, 1, 1), dtype=np.uint8):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(np.asarray(values, dtype), np.diag([*spacing, 1.0]))
+    image.header.set_zooms(spacing)
+    nib.save(image, path)
+    return path
+
+
+def block(value, voxels, shape=(4, 4, 4)):
+    map = np.zeros(shape, int)
+    map.ravel()[:voxels] = value
+    return map
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(3):
+        write(tmp_path / "labels" / f"p1_{i}.nii.gz", block(2 + i, 10 + i), (1, 1, 2))
+    write(tmp_path / "labels" / "p2_0.nii.gz", block(0, 0))
+    return tmp_path / "labels"
+
+
+def test_maps_are_filled_or_empty_and_volumes_are_voxels_and_ml(folder):
+    found = audit(folder, classes={"lesion": (2, 3, 4)}).classes["lesion"]
+    assert (found.filled, found.empty, found.not_annotated) == (3, 1, 0)
+    assert found.volumes.voxels == {"median": 11, "min": 10, "max": 12}
+    assert found.volumes.ml["median"] == pytest.approx(11 * 2 / 1000)
+    assert found.epsilon_heuristic == pytest.approx((10 + 11 + 12 + 0) / 4)
+    assert found.overtakes["1e-5"] == pytest.approx((4 * 11 * 1e-5) ** 0.5)
+
+
+def test_without_classes_every_value_is_one(folder):
+    found = audit(folder)
+    assert list(found.classes) == ["2", "3", "4"]
+    assert (found.classes["2"].filled, found.classes["2"].empty) == (1, 3)
+
+
+def test_a_case_of_the_table_without_a_map_is_not_annotated(folder, tmp_path):
+    table = tmp_path / "sheet.csv"
+    lines = ["patient,study,site"]
+    lines += ["p1,0,A", "p1,1,A", "p1,2,B", "p2,0,B", "p3,0,B", "p4,0,B"]
+    table.write_text("\n".join(lines))
+    found = audit(folder, classes={"lesion": (2, 3, 4)}, annotated=table, groups="site")
+    own = found.classes["lesion"]
+    assert (own.filled, own.empty, own.not_annotated) == (3, 1, 2)
+    site = found.groups["B"]["lesion"]
+    assert (site.filled, site.empty, site.not_annotated) == (1, 1, 2)
+    assert found.without_map == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "counts"),
+    [
+        ("annotated", ["all", "none", "a,b", "b"], (2, 0, 2)),
+        ("annotated", ["yes", "no", "1", "0"], (2, 0, 2)),
+        ("a", ["1", "0", "1", "1"], (2, 1, 1)),
+    ],
+)
+def test_a_table_says_by_class_what_was_looked_for(tmp_path, column, words, counts):
+    for i, value in enumerate([1, 0, 1, 0]):
+        write(tmp_path / f"c{i}.nii", block(value, 5))
+    table = tmp_path / "known.tsv"
+    rows = [f"c{i}\t{word}" for i, word in enumerate(words)]
+    table.write_text("\n".join([f"case\t{column}", *rows]))
+    found = audit(tmp_path, classes={"a": (1,), "b": (2,)}, annotated=table).classes["a"]
+    assert (found.filled, found.empty, found.not_annotated) == counts
+
+
+def test_a_column_can_be_named(tmp_path):
+    for i in range(2):
+        write(tmp_path / f"c{i}.nii", block(1, 5))
+    (tmp_path / "t.csv").write_text("case;drawn\nc0;yes\nc1;no\n")
+    found = audit(tmp_path, annotated=tmp_path / "t.csv", annotated_column="drawn").classes["1"]
+    assert (found.filled, found.not_annotated) == (1, 1)
+
+
+def maps_of(group, name, there, absent):
+    filled = [Map(f"{group}{i}", group, name, True, 9, 0.1) for i in range(there)]
+    return filled + [Map(f"{group}{there + i}", group, name, True, 0, 0) for i in range(absent)]
+
+
+def test_a_class_that_a_group_never_has_is_flagged_with_its_test():
+    maps = maps_of("ED", "MYO", 30, 0) + maps_of("ES", "MYO", 0, 30)
+    (flag,) = find_flags(maps, ["MYO"])
+    assert (flag.name, flag.group, flag.size) == ("MYO", "ES", 1.0)
+    assert "filled in 0 of 30 cases of ES, in 30 of 30" in flag.reason
+    assert flag.p <= flag.p_holm < 1e-6
+
+
+def test_a_group_that_has_it_far_more_rarely_is_flagged_and_one_that_has_it_half_as_often_is_not():
+    (flag,) = find_flags(maps_of("A", "x", 40, 0) + maps_of("B", "x", 10, 30), ["x"])
+    assert flag.group == "B"
+    assert "far rarer" in flag.reason
+    assert find_flags(maps_of("A", "x", 109, 241) + maps_of("B", "x", 111, 564), ["x"]) == []
+
+
+def test_few_cases_prove_nothing():
+    assert find_flags(maps_of("A", "x", 3, 0) + maps_of("B", "x", 0, 2), ["x"]) == []
+
+
+def test_an_absence_where_the_neighbours_are_there_is_flagged():
+    maps = maps_of("g", "LV", 60, 0) + maps_of("g", "RV", 59, 1)
+    (flag,) = find_flags(maps, ["LV", "RV"])
+    assert (flag.name, flag.cases) == ("RV", ("g59",))
+    assert "absent where its neighbours are there" in flag.reason
+
+
+def test_maps_that_are_not_annotated_are_no_absence():
+    maps = maps_of("ED", "MYO", 30, 0)
+    maps += [Map(f"s{i}", "ES", "MYO", False, 0, 0) for i in range(30)]
+    assert find_flags(maps, ["MYO"]) == []
+
+
+PLANS = {
+    "configurations": {
+        "2d": {"batch_dice": True, "patch_size": [256, 256], "batch_size": 12},
+        "3d_fullres": {"batch_dice": False, "patch_size": [16, 320, 320], "batch_size": 2},
+        "3d_cascade": {"inherits_from": "3d_fullres", "previous_stage": "3d_lowres"},
+    }
+}
+
+
+def test_plans_are_told_in_words(folder, tmp_path):
+    (tmp_path / "plans.json").write_text(json.dumps(PLANS))
+    (tmp_path / "sheet.csv").write_text("case\np1_0\np1_1\np1_2\np2_0\np9\n")
+    found = audit(
+        folder,
+        classes={"lesion": (2, 3, 4)},
+        annotated=tmp_path / "sheet.csv",
+        plans=tmp_path / "plans.json",
+    )
+    first, second, third = found.plans
+    assert "patches of 256 x 256" in first
+    assert "with batch_dice true and cross-entropy, the 1 map that nobody drew" in first
+    assert "the cross-entropy beside it" in second
+    assert third.startswith("3d_cascade: patches of 16 x 320 x 320")
+
+
+def test_an_nnunet_root_and_the_decathlons_name_their_classes(tmp_path):
+    for way in (
+        {"background": 0, "a": 1, "whole": [1, 2]},
+        {"0": "background", "1": "a", "2": "b"},
+    ):
+        root = tmp_path / str(len(list(tmp_path.iterdir())))
+        write(root / "labelsTr" / "c_001.nii.gz", block(1, 7))
+        (root / "dataset.json").write_text(json.dumps({"labels": way}))
+        assert audit(root).classes["a"].filled == 1
+    (root / "annotated.tsv").write_text("case\tannotated\nc_001\tb\n")
+    assert audit(root).classes["a"].not_annotated == 1
+
+
+def test_a_case_table_of_this_package_serves(tmp_path):
+    label = write(tmp_path / "l" / "x.nii.gz", block(1, 3))
+    table = tmp_path / "cases.tsv"
+    table.write_text(f"case\tsubject\tgroup\tlabel\nx\tx\tED\t{label}\n")
+    assert audit(table).groups["ED"]["1"].filled == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
+def test_every_type_of_map_is_counted_as_nibabel_reads_it(tmp_path, dtype):
+    rng = np.random.default_rng(0)
+    path = write(tmp_path / "a.nii.gz", rng.integers(0, 4, (5, 6, 7)), (0.5, 0.5, 3), dtype)
+    values, voxels = np.unique(np.asarray(nib.load(path).dataobj), return_counts=True)
+    found = count(path)
+    assert found.voxels == {int(v): int(n) for v, n in zip(values, voxels, strict=True) if v}
+    assert found.ml == pytest.approx(0.75 / 1000)
+
+
+def test_a_gzip_of_several_members_is_read_to_its_end(tmp_path):
+    path = write(tmp_path / "a.nii", block(1, 64))
+    raw = path.read_bytes()
+    both = tmp_path / "b.nii.gz"
+    both.write_bytes(gzip.compress(raw[:380]) + gzip.compress(raw[380:]))
+    assert count(both).voxels == {1: 64}
+
+
+def test_many_maps_are_read_by_several_processes(tmp_path):
+    for i in range(30):
+        write(tmp_path / f"{i:02d}.nii.gz", block(1, i))
+    found = audit(tmp_path).classes["1"]
+    assert (found.filled, found.empty) == (29, 1)
+    assert found.volumes.voxels["median"] == 15
+
+
+@pytest.mark.parametrize(
+    ("break_it", "told"),
+    [
+        (lambda f: (f / "p1_0.nii.gz").write_bytes(b"\x1f\x8bno"), "cannot be read"),
+        (lambda f: write(f / "p1_0.nii.gz", block(1, 3) * 0.5, dtype=np.float32), "holds 0.5"),
+        (lambda f: (f / "p1_0.nii.gz").write_bytes(b"short"), "no NIfTI header"),
+    ],
+)
+def test_a_broken_map_is_named_in_one_line(folder, break_it, told):
+    break_it(folder)
+    line = refusal(audit, folder)
+    assert "p1_0.nii.gz" in line
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("case,annotated\np1_0,tumour\n", "give names of classes"),
+        ("case\nnobody\n", "has no label map"),
+        ("number\n77\n", "no column case"),
+        ("case\np1_0\np1_0\n", "comes twice"),
+        ("case\n", "no line below its header"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_in_one_line(folder, tmp_path, table, told):
+    (tmp_path / "t.csv").write_text(table)
+    assert told in refusal(lambda: audit(folder, annotated=tmp_path / "t.csv"))
+
+
+def test_what_is_not_there_is_refused_in_one_line(tmp_path):
+    assert "no such folder" in refusal(find_labels, tmp_path / "no")
+    assert "no label map in it" in refusal(find_labels, tmp_path)
+    assert "write name=1" in refusal(parse_classes, ["lesion"])
+    assert parse_classes(["a=1", "b=2,3"]) == {"a": (1,), "b": (2, 3)}
+
+
+def test_the_command_prints_json_and_draws(folder, tmp_path, capsys):
+    picture = tmp_path / "audit.png"
+    words = ["audit", str(folder), "--classes", "x=2,3,4", "--json", "--figure", str(picture)]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["classes"]["x"]) >= {"filled", "empty", "not_annotated", "volumes"}
+    assert found["flags"] == []
+    assert picture.stat().st_size > 5000
+    assert main(["audit", str(folder)]) == 0
+    assert "no suspicious absence" in capsys.readouterr().out
+
+
+PICAI = SHARED / "picai_labels"
+ACDC = SHARED / "acdc"
+
+
+@pytest.mark.skipif(not PICAI.is_dir(), reason="the PI-CAI labels are not here")
+def test_the_picai_labels_are_as_their_authors_describe_them():
+    found = audit(
+        PICAI / "original",
+        classes={"csPCa": (2, 3, 4, 5)},
+        annotated=PICAI / "marksheet.csv",
+        groups="center",
+    ).to_dict()
+    own = found["classes"]["csPCa"]
+    assert (own["filled"], own["empty"], own["not_annotated"]) == (220, 805, 125)
+    assert found["groups"]["PCNN"]["csPCa"]["not_annotated"] == 0
+    assert found["groups"]["RUMC"]["csPCa"]["not_annotated"] == 125
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ACDC.is_dir(), reason="ACDC is not here")
+def test_myo_taken_out_of_es_is_flagged_and_the_full_labels_are_not(tmp_path):
+    assert audit(ACDC).flags == ()
+    for patient in sorted((ACDC / "training").glob("patient*")):
+        own = tmp_path / "training" / patient.name
+        own.mkdir(parents=True)
+        (own / "Info.cfg").write_text((patient / "Info.cfg").read_text())
+        for frame in (1, 2):
+            name = f"{patient.name}_frame{frame:02d}_gt.nii.gz"
+            image = nib.load(patient / name)
+            label = np.asarray(image.dataobj).copy()
+            label[label == (2 if frame == 2 else -1)] = 0
+            nib.save(nib.Nifti1Image(label, image.affine, image.header), own / name)
+    flags = audit(tmp_path).to_dict()["flags"]
+    assert [(flag["class"], flag["group"]) for flag in flags] == [("MYO", "ES")]
+    assert "filled in 0 of 100 cases of ES" in flags[0]["reason"]

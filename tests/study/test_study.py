@@ -1,0 +1,183 @@
+"""A study as its user writes it: every fault is one line that names file, key and value."""
+
+import pytest
+import yaml
+
+from dicegrad.study import Experiment, Study
+from dicegrad.study.study import read_datasets, read_experiments
+from tests.conftest import refusal
+from tests.study.conftest import CONFIG, HEADER, ROW, line
+
+
+def row(**changes):
+    return Experiment.from_row(ROW | changes)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """An experiment table of the given text."""
+    path = tmp_path / "experiments.tsv"
+
+    def write(text, encoding="utf-8"):
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write
+
+
+# The experiment table
+
+
+def test_a_table_is_read_as_it_is_written(table):
+    text = (
+        "# losses\n" + HEADER + "\n# hearts\n" + line(epsilon="1.0e-07") + line(phi="BI") + "  \n"
+    )
+    rows = read_experiments(table(text))
+    assert rows == [row(epsilon="1.0e-07"), row(phi="BI")]
+
+
+def test_a_table_of_a_spreadsheet_is_read(table):
+    text = (HEADER + line()).replace("\n", "\r\n")
+    assert read_experiments(table(text, "utf-8-sig")) == [row()]
+    assert "is not UTF-8 text" in refusal(read_experiments, table(text, "utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty; it should hold a header and rows, separated by tabs"),
+        (
+            "dataset loss\n",
+            "the columns are, separated by tabs: dataset, labeling, loss, phi, epsilon, batch",
+        ),
+        (HEADER, "no experiment in it; add a row"),
+        (HEADER + "# " + line(), "no experiment in it; add a row"),
+        (
+            HEADER + line() + line(phi="X"),
+            "experiment 2 (line 3): phi is 'X'; allowed: I, CI",
+        ),
+        (
+            HEADER + line(loss="focal"),
+            "experiment 1 (line 2): loss is 'focal'; allowed: dice",
+        ),
+        (HEADER + line(labeling="a/b"), "labeling is 'a/b'; a name begins with a letter or digit"),
+        ("loss\n", "an experiment needs the column dataset"),
+        (HEADER.replace("phi", "phy") + line(), "has no column 'phy'; did you mean 'phi'?"),
+        (HEADER.replace("\n", "\tphi\n"), "column 'phi' comes twice; remove one"),
+        (
+            HEADER + line(epsilon="-1"),
+            "epsilon is -1, but Dice of two empty maps needs one above 0",
+        ),
+        (HEADER + line(epsilon="xheuristic"), "epsilon is 'xheuristic'; write a multiple"),
+        (HEADER + line(epsilon="big"), "epsilon is 'big'; give a number, heuristic, or"),
+        (HEADER + line(batch_size="0"), "batch_size is '0'; it must be a whole number from 1"),
+        (HEADER + line(batch_size="1.5"), "batch_size is '1.5'; it must be a whole number"),
+        (HEADER + line(dataset="../x"), "dataset is '../x'; a name begins with"),
+        (
+            HEADER + "heart\tfull\tdice\n",
+            "line 2 has 3 cells, the header 6; separate the cells by tabs",
+        ),
+        (HEADER + line().strip() + "\tnew\n", "line 2 has 7 cells, the header 6"),
+        (HEADER + line(phi=""), "experiment 1 (line 2) has an empty column; fill it, and separate"),
+        (
+            HEADER + line() + line(phi="BI") + line(epsilon="0.0000001"),
+            "experiment 3 (line 4) repeats experiment 1; remove one",
+        ),
+    ],
+)
+def test_a_fault_of_the_table_is_named_by_row_column_and_value(table, text, message):
+    path = table(text)
+    refused = refusal(read_experiments, path)
+    assert refused.startswith(f"{path}: ")
+    assert message in refused
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "no.tsv"
+    text = refusal(read_experiments, path)
+    assert text == f"{path}: no such experiment table; set `experiments` to one"
+
+
+def test_a_table_may_have_the_column_that_tells_what_to_do_with_unannotated_maps(table):
+    text = HEADER.strip() + "\tunannotated\n"
+    text += line().strip() + "\tas_empty\n" + line().strip() + "\tignored\n"
+    assert read_experiments(table(text)) == [row(), row(unannotated="ignored")]
+
+
+# The datasets of a study
+
+
+def test_only_the_datasets_of_the_table_come_back_but_all_changes_are_checked():
+    folder = CONFIG / "datasets"
+    found = read_datasets(["tumor", "heart", "tumor"], folder, {"acdc": {}})
+    assert list(found) == ["tumor", "heart"]
+    changes = {"acdc": {"root": 3}}
+    text = refusal(read_datasets, ["heart"], folder, changes, "mine.yaml")
+    assert text == "mine.yaml: datasets.acdc: root is 3; it is not of type 'string'"
+
+
+@pytest.mark.parametrize("where", ["table", "config"])
+def test_a_dataset_that_does_not_exist_is_named_with_those_that_do(where):
+    folder = CONFIG / "datasets"
+    names = ["lung"] if where == "table" else ["heart"]
+    changes = {"lung": {}} if where == "config" else {}
+    text = refusal(read_datasets, names, folder, changes)
+    assert text.startswith(f"dataset 'lung': no {folder / 'lung'}.yaml; there are acdc, ")
+
+
+# The whole study
+
+
+def config(tmp_path, text, **changes):
+    path = tmp_path / "mine.tsv"
+    path.write_text(HEADER + text)
+    return {"study": "mine", "experiments": str(path), **changes}
+
+
+def read(tmp_path, text, **changes):
+    return Study.read(config(tmp_path, text, **changes), "mine.yaml", CONFIG)
+
+
+def test_a_study_is_its_rows_its_datasets_and_its_settings(tmp_path):
+    text = line(dataset="tumor") + line() + line(phi="BI", labeling="full")
+    study = read(tmp_path, text, seed=4, folds=[1, 0], datasets={"heart": {"root": "here"}})
+    assert study.name == "mine"
+    assert study.experiments == (row(dataset="tumor"), row(), row(phi="BI", labeling="full"))
+    assert list(study.datasets) == ["tumor", "heart"]
+    assert str(study.datasets["heart"].root) == "here"
+    assert (study.seed, study.draws, study.device) == (4, 100_000, "auto")
+    assert study.folds("heart") == [1, 0]
+    assert study.labelings("heart") == ["partial", "full"]
+    assert study.of_dataset("tumor") == [row(dataset="tumor")]
+
+
+def test_the_experiments_with_the_most_missing_labels_are_found_for_each_dataset(tmp_path):
+    text = line(labeling="full") + line(labeling="partial-25") + line(labeling="partial-50")
+    text += line(labeling="partial-50", phi="BI") + line(dataset="tumor", labeling="full")
+    study = read(tmp_path, text)
+    most = [row(labeling="partial-50"), row(labeling="partial-50", phi="BI")]
+    assert study.most_missing("heart") == most
+    assert study.most_missing("tumor") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "message"),
+    [
+        (
+            line(loss="leaf", phi="BI"),
+            {},
+            "mine.tsv: heart partial leaf BI 1e-7 2: loss leaf takes",
+        ),
+        (line(labeling="half"), {}, "mine.tsv: heart half dice I 1e-7 2: labeling is 'half'; the"),
+        (line(), {"folds": [7]}, "folds: 7 is not a fold of heart; it has 0 to "),
+        (line(), {"sed": 1}, "mine.yaml: unknown key sed; did you mean 'seed'?"),
+        (line(), {"datasets": {"heart": {"roots": "x"}}}, "mine.yaml: datasets.heart: unknown key"),
+    ],
+)
+def test_a_fault_of_a_study_is_one_line(tmp_path, text, changes, message):
+    assert message in refusal(lambda: read(tmp_path, text, **changes))
+
+
+def test_a_study_is_read_as_the_command_line_reads_yaml(tmp_path):
+    settings = yaml.safe_load(yaml.safe_dump(config(tmp_path, line())))
+    assert Study.read(settings, "mine.yaml", CONFIG).experiments == (row(),)
