@@ -12,14 +12,8 @@ from dicegrad.data.adapters import get_adapter
 from dicegrad.data.phantoms import write_phantom
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import load_network, mean_probabilities, predict_cases
-from dicegrad.prediction.new_cases import (
-    Model,
-    load_networks,
-    place_grid,
-    predict_all,
-    predict_images,
-    read_images,
-)
+from dicegrad.prediction.model import Model, load_networks, place_grid
+from dicegrad.prediction.new_cases import predict_all, predict_images, read_images
 from dicegrad.prediction.restoration import restore
 from dicegrad.preprocessing.grids import Grid
 from dicegrad.preprocessing.prepare import prepare_dataset, read_about, read_volume

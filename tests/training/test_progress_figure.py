@@ -2,10 +2,10 @@ import math
 import sys
 
 import pytest
-from dicegrad.training.curves import Curves, draw_curves, moving_average
 
-from dicegrad.training import curves as module
+from dicegrad.training import progress_figure as module
 from dicegrad.training.progress import Progress
+from dicegrad.training.progress_figure import ProgressFigure, draw_curves, moving_average
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -32,7 +32,7 @@ def now(count, left=60.0):
 @pytest.fixture
 def curves(tmp_path):
     lines = []
-    drawn = Curves(tmp_path / "progress.png", lines.append, every=0)
+    drawn = ProgressFigure(tmp_path / "progress.png", lines.append, every=0)
     return drawn, lines
 
 
@@ -57,9 +57,9 @@ def test_a_moving_average_smooths_and_leaves_out_what_is_no_number():
 
 def test_the_picture_is_there_whole_and_renewed(curves, tmp_path):
     drawn, lines = curves
-    drawn.renew(rows(1), [1.0], now(1))
+    drawn.update(rows(1), [1.0], now(1))
     first = (tmp_path / "progress.png").read_bytes()
-    drawn.renew(rows(9), [1.0] * 9, now(9))
+    drawn.update(rows(9), [1.0] * 9, now(9))
     second = (tmp_path / "progress.png").read_bytes()
     assert first.startswith(PNG)
     assert second.startswith(PNG)
@@ -71,18 +71,18 @@ def test_the_picture_is_there_whole_and_renewed(curves, tmp_path):
 def test_it_is_drawn_no_oftener_than_asked_and_once_more_at_the_end(tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
-    drawn, counts = Curves(tmp_path / "progress.png", print), []
+    drawn, counts = ProgressFigure(tmp_path / "progress.png", print), []
     monkeypatch.setattr(drawn, "draw", lambda *_: counts.append(clock[0]))
-    drawn.renew(rows(1), [1.0], now(1))
+    drawn.update(rows(1), [1.0], now(1))
     assert counts == []  # too soon
     clock[0] = 31.0
-    drawn.renew(rows(2), [1.0] * 2, now(2))
+    drawn.update(rows(2), [1.0] * 2, now(2))
     assert counts == [31.0]
     drawn.drawn, clock[0] = 31.0, 40.0
-    drawn.renew(rows(3), [1.0] * 3, now(3, left=0.0))
+    drawn.update(rows(3), [1.0] * 3, now(3, left=0.0))
     assert counts == [31.0]  # there is no picture that would not be of the end
     drawn.path.touch()
-    drawn.renew(rows(3), [1.0] * 3, now(3, left=0.0))
+    drawn.update(rows(3), [1.0] * 3, now(3, left=0.0))
     assert counts == [31.0, 40.0]
 
 
@@ -90,7 +90,7 @@ def test_without_matplotlib_one_line_says_so_and_training_goes_on(curves, tmp_pa
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     drawn, lines = curves
     for count in (1, 2):
-        drawn.renew(rows(count), [1.0] * count, now(count))
+        drawn.update(rows(count), [1.0] * count, now(count))
     assert lines == ["progress.png is not drawn: matplotlib is not installed"]
     assert not drawn.path.exists()
 
@@ -99,7 +99,7 @@ def test_a_picture_that_cannot_be_written_stops_no_training(curves, tmp_path):
     drawn, lines = curves
     drawn.path.mkdir()
     for count in (1, 2):
-        drawn.renew(rows(count), [1.0] * count, now(count))
+        drawn.update(rows(count), [1.0] * count, now(count))
     assert len(lines) == 1
     assert "progress.png: could not be written" in lines[0]
 
@@ -107,7 +107,7 @@ def test_a_picture_that_cannot_be_written_stops_no_training(curves, tmp_path):
 def test_the_picture_of_another_training_goes(tmp_path):
     path = tmp_path / "progress.png"
     path.touch()
-    Curves(path, print)
+    ProgressFigure(path, print)
     assert path.exists()
-    Curves(path, print, anew=True)
+    ProgressFigure(path, print, fresh=True)
     assert not path.exists()
