@@ -1,0 +1,341 @@
+"""Files that appear whole or not at all, and the one reader and writer of tables.
+
+A table is tab-separated text with a header. Its cells stay text, so that a group called `1` or `NA`
+is read as it was written; only columns that `Columns` calls numbers become numbers.
+"""
+
+import csv
+import io
+import math
+import os
+import platform
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from dicegrad.errors import InputError, first_line
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+Kind = Literal["text", "number", "whole", "flag"]
+Cell = str | float | int | bool
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a kind of table hold.
+
+    Attributes:
+        text: Columns of text.
+        numbers: Columns of floating-point numbers; `nan` where there is none.
+        whole: Columns of whole numbers.
+        flags: Columns of `True` and `False`.
+        optional: Those of the above that a table may lack.
+        rest: What all other columns hold, such as those named after classes; None if there are
+            to be no others.
+    """
+
+    text: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    rest: Kind | None = None
+
+    def kind(self, column: str) -> Kind | None:
+        """What a column holds; None if the table should not have it."""
+        kinds: tuple[tuple[tuple[str, ...], Kind], ...] = (
+            (self.text, "text"),
+            (self.numbers, "number"),
+            (self.whole, "whole"),
+            (self.flags, "flag"),
+        )
+        return next((kind for names, kind in kinds if column in names), self.rest)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns that every such table has."""
+        names = (*self.text, *self.numbers, *self.whole, *self.flags)
+        return tuple(name for name in names if name not in self.optional)
+
+
+def read_rows(path: Path | str, columns: Columns) -> list[dict[str, Any]]:
+    """Read a table as one dictionary per row.
+
+    Args:
+        path: The table, UTF-8 text with or without a byte-order mark.
+        columns: What its columns hold.
+
+    Returns:
+        Rows in the file's order; cells as text, float, int or bool.
+
+    Raises:
+        InputError: The file is missing, not UTF-8 or empty, lacks a column or has one twice, a row
+            is cut or too long, or a cell is not of its column's kind.
+    """
+    header, lines = read_cells(path)
+    if absent := [name for name in columns.required if name not in header]:
+        raise InputError(
+            f"{path}: column {', '.join(absent)} is missing; it has {', '.join(header)}"
+        )
+    kinds = [columns.kind(name) for name in header]
+    if None in kinds:
+        unknown = header[kinds.index(None)]
+        raise InputError(f"{path}: unknown column {unknown!r}; remove it")
+    convert = [_CONVERT[kind or "text"] for kind in kinds]
+    rows = []
+    for number, cells in lines:
+        row = {}
+        for name, kind, function, cell in zip(header, kinds, convert, cells, strict=True):
+            try:
+                row[name] = function(cell)
+            except ValueError:
+                raise InputError(
+                    f"{path}: line {number} has {cell!r} in column {name}, which holds "
+                    f"{_MEANING[kind or 'text']}; correct it, or delete the table to make it again"
+                ) from None
+        rows.append(row)
+    return rows
+
+
+def read_cells(
+    path: Path | str, comments: bool = False
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Read the text of a table: its header, and the cells of each line with the line's number.
+
+    Empty lines are skipped, and with `comments` those that begin with `#`.
+
+    Raises:
+        InputError: The file is missing, not UTF-8 or empty, a column comes twice, or a line has
+            more or fewer cells than the header.
+    """
+    text = read_text(path)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
+    try:
+        lines = [
+            (reader.line_num, cells)
+            for cells in reader
+            if any(cells) and not (comments and cells[0].startswith("#"))
+        ]
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num} cannot be read ({error})") from None
+    if not lines:
+        raise InputError(f"{path}: is empty; it should hold a header and rows, separated by tabs")
+    header = lines[0][1]
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise InputError(f"{path}: column {twice[0]!r} comes twice; remove one")
+    for number, cells in lines[1:]:
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path}: line {number} has {len(cells)} cells, the header {len(header)}; "
+                "separate the cells by tabs, or delete the table to make it again"
+            )
+    return header, lines[1:]
+
+
+def read_text(path: Path | str) -> str:
+    """Read UTF-8 text, without a byte-order mark.
+
+    Raises:
+        InputError: The file is missing, cannot be read, is no regular file, or is not UTF-8.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is not a regular file" if path.exists() else "no such file"
+        raise InputError(f"{path}: {what}")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is not UTF-8 text (byte {error.start + 1}); save it as UTF-8"
+        ) from None
+
+
+def read_table(path: Path | str, columns: Columns) -> "pd.DataFrame":
+    """Read a table as a data frame; see `read_rows`."""
+    import pandas as pd
+
+    header, _ = read_cells(path)
+    table = pd.DataFrame(read_rows(path, columns), columns=header)
+    types = {"number": float, "whole": int, "flag": bool, "text": object}
+    return table.astype({name: types[columns.kind(name) or "text"] for name in header})
+
+
+def write_table(
+    table: "pd.DataFrame | Iterable[Mapping[str, Any]]",
+    path: Path | str,
+    header: Sequence[str] | None = None,
+    digits: int = 8,
+) -> None:
+    """Write a table; the file appears whole or not at all.
+
+    Args:
+        table: A data frame, or rows that all have the same keys.
+        path: Where to; its folder is made.
+        header: The columns; by default those of the data frame or of the first row.
+        digits: Significant digits of floating-point numbers. A missing number becomes `nan`.
+    """
+    rows: Iterable[Mapping[str, Any]]
+    if hasattr(table, "to_dict"):
+        header = list(table.columns) if header is None else header
+        rows = table.to_dict("records")
+    else:
+        rows = list(table)
+        header = list(rows[0]) if header is None else header
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_as_text(row[name], digits) for name in header] for row in rows)
+    with whole_file(Path(path), lasting=False) as file:
+        file.write(text.getvalue().encode())
+
+
+def _as_text(value: Any, digits: int) -> str:  # noqa: ANN401
+    """A cell as it is written; NumPy's numbers are told by their Python kind."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else f"{value:.{digits}g}"
+    return "nan" if value is None else str(value)
+
+
+def _number(cell: str) -> float:
+    if cell != cell.strip() or "_" in cell or not cell.isascii():
+        raise ValueError(cell)
+    return float(cell)
+
+
+def _whole(cell: str) -> int:
+    if not (cell.removeprefix("-").isdecimal() and cell.isascii()):
+        raise ValueError(cell)
+    return int(cell)
+
+
+def _flag(cell: str) -> bool:
+    return {"True": True, "False": False}[cell] if cell in ("True", "False") else _refuse(cell)
+
+
+def _refuse(cell: str) -> bool:
+    raise ValueError(cell)
+
+
+_CONVERT = {"text": str, "number": _number, "whole": _whole, "flag": _flag}
+_MEANING = {
+    "text": "text",
+    "number": "numbers (nan where there is none)",
+    "whole": "whole numbers",
+    "flag": "True or False",
+}
+
+
+@contextmanager
+def whole_file(path: Path, lasting: bool = True) -> Iterator[BinaryIO]:
+    """Write a file so that at any moment either the old one or the new one is there.
+
+    Args:
+        path: Where to; its folder is made.
+        lasting: Wait until the disk has the file and its name, so that one of the two also
+            survives a power failure. What is cheap to make again need not wait.
+
+    Yields:
+        A file to write bytes to.
+
+    Raises:
+        InputError: The disk does not take it; the previous file is intact.
+    """
+    with whole_path(path, lasting) as temporary, temporary.open("wb") as file:
+        yield file
+        file.flush()
+
+
+@contextmanager
+def whole_path(path: Path, lasting: bool = True) -> Iterator[Path]:
+    """As `whole_file`, for writers that take the name of a file.
+
+    Yields:
+        A path beside `path`, with its suffix, since some writers go by that. What is written there
+        moves to `path` at the end; nothing stays after an error.
+
+    Raises:
+        InputError: The disk does not take it; the previous file is intact.
+    """
+    temporary = unfinished(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if lasting:
+            _sync(temporary)
+        temporary.replace(path)
+        if lasting:
+            _sync(path.parent)
+    except OSError as error:
+        if error.filename is not None and Path(error.filename) not in (
+            temporary,
+            path,
+            path.parent,
+        ):
+            raise  # of another file, which the caller's code has read
+        raise InputError(
+            f"{path}: could not be written ({first_line(error)}); free some space or allow "
+            "writing, and start again: what was written before is kept"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_array(path: Path, shape: Sequence[int], dtype: type) -> "Iterator[np.ndarray]":
+    """A memory-mapped .npy file to be filled, which appears at `path` once the block is left.
+
+    Raises:
+        InputError: The disk has no room for it. The room is taken before the first value is
+            written, since a memory map that runs out of disk kills the process.
+    """
+    import numpy as np
+
+    with whole_path(path) as temporary:
+        header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": tuple(shape)}
+        with temporary.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            size = file.tell() + math.prod(shape) * np.dtype(dtype).itemsize
+            file.flush()
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:  # pragma: no cover - macOS
+                file.truncate(size)
+        array = np.load(temporary, mmap_mode="r+")
+        yield array
+        array.flush()
+        del array
+
+
+def unfinished(path: Path) -> Path:
+    """Where a file is while it is written, and what a kill in that moment leaves behind.
+
+    Host, process and a random part are in the name: a process that was thought dead and the one
+    that replaced it must not write one file.
+    """
+    unique = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{unique}.part.{path.name}")
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what kills left of a file, also those on another machine."""
+    for part in path.parent.glob(f".*.part.{path.name}"):
+        part.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
