@@ -101,7 +101,7 @@ def _check_dataset(options: argparse.Namespace) -> None:
     settings = read_dataset(Path(options.what), _NEEDED, options.configfile)
     preprocessing = Preprocessing.from_dict(settings["preprocessing"])
     root = options.root or Path(settings["root"]).expanduser()
-    cases, adapter = _check_files(settings["adapter"], root, options.jobs)
+    cases, adapter = _check_files(settings["adapter"], root, options.jobs, preprocessing.align)
     classes = settings["classes"]
     check_names({"classes": classes}, adapter, options.what)
     with _bar("to the grid and back", len(cases)) as done:
@@ -112,7 +112,9 @@ def _check_dataset(options: argparse.Namespace) -> None:
     print("\n".join(describe(found, classes, options.worst)))
 
 
-def _check_files(name: str, root: Path, jobs: int) -> "tuple[Sequence[Case], Adapter]":
+def _check_files(
+    name: str, root: Path, jobs: int, align: bool = False
+) -> "tuple[Sequence[Case], Adapter]":
     """Read every file of a dataset.
 
     Raises:
@@ -126,8 +128,8 @@ def _check_files(name: str, root: Path, jobs: int) -> "tuple[Sequence[Case], Ada
 
     adapter = get_adapter(name, root)
     found = adapter.scan(root)
-    problems = [*found.problems, *find_problems(found.cases, adapter)]
-    readable = [case for case in found.cases if not find_problems([case], adapter)]
+    problems = [*found.problems, *find_problems(found.cases, adapter, align)]
+    readable = [case for case in found.cases if not find_problems([case], adapter, align)]
     with _bar("reading", len(readable)) as done:
         for lines in map_cases(partial(_voxel_problems, adapter=adapter), readable, jobs):
             problems += lines
@@ -143,11 +145,11 @@ def _check_files(name: str, root: Path, jobs: int) -> "tuple[Sequence[Case], Ada
 
 def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
     from dicegrad.data.checks import check_voxels
-    from dicegrad.preprocessing.prepare import read_volume, voxels
+    from dicegrad.data.volumes import read_volume
 
     try:
         images, label = [read_volume(path) for path in case.images], read_volume(case.label)
-        check_voxels(case, [voxels(image) for image in images], voxels(label), adapter)
+        check_voxels(case, [image.voxels for image in images], label.voxels, adapter)
     except InputError as error:
         return [str(error)]
     return []

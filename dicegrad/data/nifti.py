@@ -82,6 +82,11 @@ class Forms:
         affine = np.eye(4)
         affine[:3, :3] = _TO_LPS @ grid.axes * grid.spacing
         affine[:3, 3] = _TO_LPS @ grid.origin
+        return cls.of_affine(affine)
+
+    @classmethod
+    def of_affine(cls, affine: np.ndarray) -> Self:
+        """Both forms, in scanner coordinates, from a (4, 4) affine in mm to RAS."""
         header = nifti1.Nifti1Header()
         header.set_data_shape((1, 1, 1))
         header.set_qform(affine, 1)

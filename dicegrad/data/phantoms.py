@@ -6,13 +6,13 @@ content depends on the seed and on its own number, never on how many subjects ar
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from dicegrad.data.brats import CHANNELS
 from dicegrad.data.phantom_heart import Patient, draw_heart
 from dicegrad.data.phantom_tissue import Volumes
 from dicegrad.data.phantom_tumor import draw_tumor, tumor_group
+from dicegrad.data.volumes import Header, write_volume
 from dicegrad.errors import InputError
 
 KINDS = ("tumor", "heart")
@@ -117,10 +117,4 @@ def _save_heart(root: Path, index: int, patient: Patient) -> None:
 
 
 def _save(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = nib.Nifti1Image(array, affine)
-    # Both forms, so that every reader finds the same axes; 1 = scanner coordinates.
-    image.set_qform(affine, code=1)
-    image.set_sform(affine, code=1)
-    image.header.set_xyzt_units("mm", "sec")
-    nib.save(image, path)
+    write_volume(path, array, Header.of_affine(array.shape, affine))

@@ -9,7 +9,7 @@ and time.
 import errno
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 
 from dicegrad.data.geometry import Grid, difference, numbers, same_grid, same_spacing
-from dicegrad.data.nifti import LONGEST, Forms, Nifti, build, parse
+from dicegrad.data.nifti import LONGEST, Forms, Nifti, build, grid_of, parse
 from dicegrad.data.streams import (
     CHUNK,
     Inflated,
@@ -50,6 +50,13 @@ class Header:
     grid: Grid
     forms: Forms | None = None
     placed: bool = True
+
+    @classmethod
+    def of_affine(cls, size: Sequence[int], affine: np.ndarray) -> Self:
+        """The header of new voxels, from a (4, 4) affine in mm to RAS, as in nibabel."""
+        forms = Forms.of_affine(affine)
+        x, y, z = size
+        return cls(grid_of((x, y, z), forms), forms)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dicegrad.data.volumes import Header, geometry_problem, read_volume
 from dicegrad.errors import InputError
 from dicegrad.evaluation.metrics import dice, hd95_of, surface_dice_of, surface_distances
 
@@ -47,22 +48,16 @@ def score_case(
         prediction are both empty, 0 where one of them is.
 
     Raises:
-        InputError: A file cannot be read, the grids differ, or a label value is not an integer
+        InputError: A file cannot be read, the two lie on different voxels, or a label value is not an integer
             or, in the prediction, not one of the classes'.
     """
-    truth, spacing = _read_labels(Path(label_path))
-    prediction, prediction_spacing = _read_labels(Path(prediction_path))
-    if truth.shape != prediction.shape:
-        raise InputError(
-            f"{prediction_path}: shape {prediction.shape} is not {truth.shape} of {label_path}; "
-            "predictions belong on the original grid"
-        )
-    if not np.allclose(spacing, prediction_spacing, rtol=1e-3):
-        raise InputError(
-            f"{prediction_path}: voxel size {prediction_spacing} mm is not {spacing} of "
-            f"{label_path}; predictions belong on the original grid"
-        )
-    _check_values(prediction, class_values, Path(prediction_path))
+    label_path, prediction_path = Path(label_path), Path(prediction_path)
+    truth, where = _read_labels(label_path)
+    prediction, predicted_where = _read_labels(prediction_path)
+    if problem := geometry_problem(label_path, where, prediction_path, predicted_where):
+        raise InputError(problem)
+    spacing = where.grid.spacing
+    _check_values(prediction, class_values, prediction_path)
     rows = []
     for name, values in class_values.items():
         masks = np.isin(truth, () if name in masked else values), np.isin(prediction, values)
@@ -186,7 +181,7 @@ def _read_one(path: Path) -> pd.DataFrame:
             **{c: table[c].astype(int) for c in ("batch_size", "fold")},
         )
     except ValueError as error:
-        raise InputError(f"{path}: {error}; mend the value or score the fold again") from error
+        raise InputError(f"{path}: {error}; fix the value or score the fold again") from error
 
 
 def write_scores(scores: pd.DataFrame, path: Path | str) -> None:
@@ -194,23 +189,16 @@ def write_scores(scores: pd.DataFrame, path: Path | str) -> None:
     scores.to_csv(path, sep="\t", index=False, na_rep="nan", float_format="%.8g")
 
 
-def _read_labels(path: Path) -> tuple[npt.NDArray[np.int64], tuple[float, ...]]:
-    """Label map (X, Y, Z) as integers, and its voxel size in mm."""
-    import nibabel
-
-    try:
-        image = nibabel.load(path)
-        values = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
-        raise InputError(f"{path}: cannot be read as NIfTI ({error})") from error
-    if values.ndim != 3:
-        raise InputError(f"{path}: shape {values.shape} is not a 3-D label map")
+def _read_labels(path: Path) -> tuple[npt.NDArray[np.int64], Header]:
+    """Label map (X, Y, Z) as integers, and where it lies."""
+    volume = read_volume(path)
+    values = volume.voxels
     if not np.issubdtype(values.dtype, np.integer):
         rounded = np.rint(values)
-        if not np.array_equal(rounded, values):
+        if not np.array_equal(rounded, values) or np.abs(rounded).max() > 2**24:
             raise InputError(f"{path}: label values are not all integers; save a label map")
         values = rounded
-    return values.astype(np.int64), tuple(float(z) for z in image.header.get_zooms()[:3])
+    return values.astype(np.int64), volume.header
 
 
 def _check_values(

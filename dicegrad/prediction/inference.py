@@ -9,8 +9,8 @@ from torch import nn
 
 from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError, first_line
+from dicegrad.data.volumes import read_header
 from dicegrad.prediction.restoration import (
-    read_header,
     restore,
     soft_volumes,
     write_prediction,
@@ -113,9 +113,10 @@ def predict_case(
     Returns:
         The soft volume of each class in ml; see `soft_volumes`.
     """
-    original = read_header(case.images[0])
+    header = read_header(case.images[0])
+    original = header.grid
     prediction = probabilities(network, image)
     label = restore(prediction, grid, original, restoration)
-    write_prediction(path, label, classes, class_values, original.reference())
+    write_prediction(path, label, classes, class_values, header)
     volumes = soft_volumes(prediction, grid, original, restoration)
     return dict(zip(classes, volumes.tolist(), strict=True))

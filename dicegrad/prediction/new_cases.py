@@ -9,13 +9,14 @@ import numpy as np
 from torch import nn
 
 from dicegrad.data.adapter import Adapter
-from dicegrad.data.checks import image_problems
+from dicegrad.data.checks import check_geometry, image_problems
 from dicegrad.data.images import Images
+from dicegrad.data.volumes import Header, read_volume, write_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import load_network, mean_probabilities
-from dicegrad.prediction.restoration import restore, restored, write_prediction, write_volume
+from dicegrad.prediction.restoration import restore, restored, write_prediction
 from dicegrad.preprocessing.grids import Grid
-from dicegrad.preprocessing.prepare import prepare_images, read_volume, voxels
+from dicegrad.preprocessing.prepare import prepare_images
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings
 
@@ -47,12 +48,12 @@ class NewCase:
     Attributes:
         image: (C, X, Y, Z).
         grid: Of these voxels.
-        original: The grid of the first image.
+        original: The header of the first image.
     """
 
     image: np.ndarray
     grid: Grid
-    original: Grid
+    original: Header
 
 
 def network_settings(settings: Mapping, adapter: Adapter, where: object) -> NetworkSettings:
@@ -207,10 +208,11 @@ def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> NewCase:
         InputError: An image cannot be used.
     """
     images = [read_volume(path) for path in paths]
-    if problems := image_problems(paths, map(voxels, images)):
+    check_geometry(paths, images)
+    if problems := image_problems(paths, (image.voxels for image in images)):
         raise InputError("\n".join(problems))
     try:
-        return NewCase(*prepare_images(images, preprocessing), Grid.of_image(images[0]))
+        return NewCase(*prepare_images(images, preprocessing), images[0].header)
     except InputError as error:
         raise InputError(f"{paths[0]}: {error}") from error
 
@@ -234,17 +236,17 @@ def predict_images(
     Raises:
         InputError: A disk or the memory of a GPU is full.
     """
-    original, way_back = case.original, model.preprocessing.restoration
+    header, original, way_back = case.original, case.original.grid, model.preprocessing.restoration
     prediction = mean_probabilities(model.networks, case.image)
     if probabilities:
         maps = restored(prediction[1:], case.grid, original, way_back)
         for each, volume in zip(model.classes, maps, strict=True):
             file = f"{name}_{re.sub('[^A-Za-z0-9.-]', '_', each)}.nii.gz"
-            write_volume(out / "probabilities" / file, volume, original.reference())
+            write_volume(out / "probabilities" / file, volume, header)
     label = restore(prediction, case.grid, original, way_back)
     # Last, since --resume goes by it.
     write_prediction(
-        _label_map(out, name), label, model.classes, model.class_values, original.reference()
+        _label_map(out, name), label, model.classes, model.class_values, header
     )
     counts = np.bincount(label.ravel(), minlength=len(model.classes) + 1)[1:]
     volumes = counts * np.prod(original.spacing) / 1000

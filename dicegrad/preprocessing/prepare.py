@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -10,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import nibabel as nib
 import numpy as np
-import SimpleITK as sitk
 
 from dicegrad.data.adapter import Adapter, Case
-from dicegrad.data.checks import check_voxels
+from dicegrad.data.checks import check_geometry, check_voxels
+from dicegrad.data.volumes import Volume, read_volume
 from dicegrad.errors import InputError
+from dicegrad.preprocessing.align import onto
 from dicegrad.preprocessing.arrays import atomic_path, new_array
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
 from dicegrad.preprocessing.kept import (
@@ -49,36 +48,6 @@ class Prepared:
     label: np.ndarray
     grid: Grid
     kept: tuple[Kept, ...] = ()
-
-
-def read_volume(path: Path) -> sitk.Image:
-    """Read a three-dimensional volume, whole numbers in the number type of its file.
-
-    Raises:
-        InputError: The file cannot be read, or has not three dimensions.
-    """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        size = reader.GetSize()
-        if len(size) != 3 or reader.GetNumberOfComponents() != 1:
-            raise InputError(f"{path}: its size is {size}; give one volume of x, y and z")
-        if reader.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkFloat64):
-            return reader.Execute()
-        # ITK turns NaN into 0 as it reads, and so hides it from the checks; nibabel does not.
-        image = sitk.GetImageFromArray(np.asanyarray(nib.load(path).dataobj, np.float32).T)
-    except (RuntimeError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read as an image; is the file complete?") from error
-    image.SetSpacing(reader.GetSpacing())
-    image.SetOrigin(reader.GetOrigin())
-    image.SetDirection(reader.GetDirection())
-    return image
-
-
-def voxels(image: sitk.Image) -> np.ndarray:
-    """(X, Y, Z) view of an image's voxels; valid as long as the image is."""
-    return sitk.GetArrayViewFromImage(image).T
 
 
 def encode_label(raw: np.ndarray, adapter: Adapter, classes: Sequence[str]) -> np.ndarray:
@@ -127,9 +96,12 @@ def prepare_case(
     """
     images = [read_volume(path) for path in case.images]
     raw = read_volume(case.label)
+    check_geometry(case.images, images, (case.label, raw), settings.align)
+    if settings.align:
+        raw = onto(case.label, raw, images[0].header)
     _check(case, images, raw, adapter)
-    label = encode_label(voxels(raw), adapter, classes)
-    original = Grid.of_image(images[0])
+    label = encode_label(raw.voxels, adapter, classes)
+    original = images[0].grid
     try:
         channels, grid = prepare_images(images, settings, raw)
         resampled = resample_label(
@@ -143,7 +115,7 @@ def prepare_case(
 
 
 def prepare_images(
-    images: Sequence[sitk.Image], settings: Preprocessing, label: sitk.Image | None = None
+    images: Sequence[Volume], settings: Preprocessing, label: Volume | None = None
 ) -> tuple[np.ndarray, Grid]:
     """Resample and normalise the images of one case.
 
@@ -158,25 +130,19 @@ def prepare_images(
     Raises:
         InputError: There is nothing to centre the crop on, or the grid sees none of the image.
     """
-    grid, original = network_grid(images[0], settings, label), Grid.of_image(images[0])
+    grid, original = network_grid(images[0], settings, label), images[0].grid
     refuse_blind(original, grid, settings)
-    channels = [_prepare_channel(voxels(i), original, grid, settings) for i in images]
+    channels = [_prepare_channel(i.voxels, original, grid, settings) for i in images]
     return np.stack(channels), grid
 
 
-def _check(case: Case, images: Sequence[sitk.Image], raw: sitk.Image, adapter: Adapter) -> None:
-    """Refuse volumes of different sizes, and voxels that cannot be used."""
-    for path, image in zip(case.images, images, strict=True):
-        if image.GetSize() != raw.GetSize():
-            raise InputError(
-                f"{path}: its size is {image.GetSize()}, that of {case.label} is {raw.GetSize()}; "
-                "image and label must lie on one grid"
-            )
-    label = voxels(raw)
+def _check(case: Case, images: Sequence[Volume], raw: Volume, adapter: Adapter) -> None:
+    """Refuse voxels that cannot be used."""
+    label = raw.voxels
     # Background is allowed anyway, so that the rest of the label map is all that is looked at.
     box = bounding_box(label)
     values = label[box] if label[box].size else np.zeros(1, label.dtype)
-    check_voxels(case, [voxels(image) for image in images], values, adapter)
+    check_voxels(case, [image.voxels for image in images], values, adapter)
 
 
 def _prepare_channel(
@@ -284,5 +250,4 @@ def map_cases(
 
 def _one_thread() -> None:
     """One thread per process: the processes share the cores among themselves."""
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     blas_on_one_thread()  # for good: threads that come and go between two volumes keep a core busy
