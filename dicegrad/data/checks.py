@@ -14,7 +14,7 @@ from dicegrad.data.cases import repeated, summary
 from dicegrad.data.volumes import Header, Volume, geometry_problem, read_header
 from dicegrad.errors import InputError
 
-_ALIGN = "; or set preprocessing.align: true, and labels are resampled to their images"
+_ALIGN = ", or set preprocessing.align: true to resample labels to their images"
 
 
 def find_problems(cases: Iterable[Case], adapter: Adapter, align: bool = False) -> list[str]:

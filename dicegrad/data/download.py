@@ -18,7 +18,7 @@ from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.archives import unpack
 from dicegrad.data.cases import get_adapter, scan_cases, summary
 from dicegrad.data.checks import find_problems
-from dicegrad.data.fetch import Report, check_sha256, fetch, one_line
+from dicegrad.data.fetch import Report, check_sha256, fetch
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 

@@ -137,11 +137,12 @@ def difference(one: Grid, other: Grid) -> str:
     """
     said = []
     if not np.allclose(one.spacing, other.spacing, rtol=1e-3, atol=0):
-        said.append(f"its spacing is {numbers(other.spacing)} mm, not {numbers(one.spacing)} mm")
+        said.append(f"spacing {numbers(other.spacing)} mm instead of {numbers(one.spacing)} mm")
+    # Voxels of another size from one origin on are not off, nor are axes turned about one centre.
+    anchors = [g.point([0 if said else (n - 1) / 2 for n in g.size]) for g in (one, other)]
+    distance = float(np.linalg.norm(np.subtract(*anchors)))
     if turn := _turn(one.axes.T @ other.axes):
         said.append(turn)
-    centres = [g.point([(n - 1) / 2 for n in g.size]) for g in (one, other)]
-    distance = float(np.linalg.norm(np.subtract(*centres)))
     if distance > SAME_VOXEL * min(one.spacing) or not said:
         said.append(f"{distance:.1f} mm off")
     return " and ".join(said)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def nnunet_adapter(root: Path) -> Adapter:
     about = _read_dataset_json(root / "dataset.json")
     rows = _read_groups(root / "groups.tsv")
     groups = tuple(sorted({group for _, group in rows.values()})) or (ONE_GROUP,)
-    ending = str(about.get("file_ending", ".nii.gz"))
+    ending = _ending(about, root / "dataset.json")
     channels = _channels(about, root / "dataset.json")
     return Adapter(
         name="nnunet",
@@ -62,6 +63,15 @@ def _channels(about: dict, path: Path) -> tuple[str, ...]:
     if not channels or len(set(channels)) != len(channels):
         raise InputError(f"{path}: channel_names are {list(channels)}; give each its own name")
     return channels
+
+
+def _ending(about: dict, path: Path) -> str:
+    ending = about.get("file_ending", ".nii.gz")
+    if not isinstance(ending, str) or not re.fullmatch(r"(\.[A-Za-z0-9]+)+", ending):
+        raise InputError(
+            f'{path}: file_ending is {ending!r}; write it with its point, such as ".nii.gz"'
+        )
+    return ending
 
 
 def _class_values(about: dict, path: Path) -> dict[str, tuple[int, ...]]:

@@ -214,19 +214,19 @@ def geometry_problem(path: Path, header: Header, other: Path, came: Header) -> s
         nothing of place, size and spacing alone are compared.
     """
     one, two = header.grid, came.grid
-    fix = f"both must lie on one grid; resample or replace one of them ({path})"
+    fix = "resample one of them to the other, or replace it"
     if one.size != two.size:
-        return f"{other}: shape is {two.size} but {path.name} has {one.size}; {fix}"
+        return f"{other}: shape is {two.size}, and {path} has {one.size}; {fix}"
     if not (header.placed and came.placed):
         if same_spacing(one, two):
             return None
         return (
-            f"{other}: spacing is {numbers(two.spacing)} mm but {path.name} has "
+            f"{other}: spacing is {numbers(two.spacing)} mm, and {path} has "
             f"{numbers(one.spacing)} mm; {fix}"
         )
     if same_grid(one, two):
         return None
-    return f"{other}: lies elsewhere than {path.name}: {difference(one, two)}; {fix}"
+    return f"{other}: does not lie where {path} lies: {difference(one, two)}; {fix}"
 
 
 def write_volume(path: Path, voxels: np.ndarray, header: Header) -> None:

@@ -48,8 +48,8 @@ def score_case(
         prediction are both empty, 0 where one of them is.
 
     Raises:
-        InputError: A file cannot be read, the two lie on different voxels, or a label value is not an integer
-            or, in the prediction, not one of the classes'.
+        InputError: A file cannot be read, the two lie on different voxels, or a label value is not
+            an integer or, in the prediction, not one of the classes'.
     """
     label_path, prediction_path = Path(label_path), Path(prediction_path)
     truth, where = _read_labels(label_path)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from dicegrad.data.adapter import Case
-from dicegrad.errors import InputError, first_line
 from dicegrad.data.volumes import read_header
+from dicegrad.errors import InputError, first_line
 from dicegrad.prediction.restoration import (
     restore,
     soft_volumes,

@@ -245,9 +245,7 @@ def predict_images(
             write_volume(out / "probabilities" / file, volume, header)
     label = restore(prediction, case.grid, original, way_back)
     # Last, since --resume goes by it.
-    write_prediction(
-        _label_map(out, name), label, model.classes, model.class_values, header
-    )
+    write_prediction(_label_map(out, name), label, model.classes, model.class_values, header)
     counts = np.bincount(label.ravel(), minlength=len(model.classes) + 1)[1:]
     volumes = counts * np.prod(original.spacing) / 1000
     return dict(zip(model.classes, volumes.tolist(), strict=True))

@@ -49,9 +49,7 @@ def centre_of_mass(mask: np.ndarray) -> tuple[int, int, int]:
     )
 
 
-def network_grid(
-    image: Volume, settings: Preprocessing, label: Volume | None = None
-) -> Grid:
+def network_grid(image: Volume, settings: Preprocessing, label: Volume | None = None) -> Grid:
     """The network's grid for one case, aligned with the image's axes.
 
     - ``crop: center``: the two grids share their centre, as in the paper. Where one has an even and

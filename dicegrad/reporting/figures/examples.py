@@ -268,8 +268,8 @@ def _axis_order(grid: Grid) -> tuple[Array, Array]:
     """Which axis of the volume runs along which of the patient's, and with which sign.
 
     Returns:
-        A (3, 3) permutation, patient's axis by volume's, and the (3, 3) signs towards right to left,
-        back to front and feet to head, as nibabel has them.
+        A (3, 3) permutation, patient's axis by volume's, and the same with signs: positive where it
+        runs to the left, the front or the head.
     """
     towards = np.diag([-1.0, -1.0, 1.0]) @ grid.axes
     weights, order = np.abs(towards), np.zeros((3, 3))
