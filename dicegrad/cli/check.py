@@ -95,7 +95,7 @@ def _check_dataset(options: argparse.Namespace) -> None:
     """Check the files of a dataset, then say what its grid keeps."""
     from dicegrad.cli.dataset import read_dataset
     from dicegrad.data.cases import check_names
-    from dicegrad.preprocessing.ceiling import dataset_ceiling, describe
+    from dicegrad.prediction.ceiling import dataset_ceiling, describe
     from dicegrad.preprocessing.settings import Preprocessing
 
     settings = read_dataset(Path(options.what), _NEEDED, options.configfile)

@@ -47,9 +47,10 @@ class Grid:
         """(3, 3), one unit vector a column."""
         return np.reshape(self.direction, (3, 3))
 
-    def point(self, index: Sequence[float]) -> tuple[float, ...]:
+    def point(self, index: Sequence[float]) -> tuple[float, float, float]:
         """Where a continuous voxel index lies, in mm."""
-        return tuple((self.origin + self.axes @ (np.asarray(index) * self.spacing)).tolist())
+        x, y, z = (self.origin + self.axes @ (np.asarray(index) * self.spacing)).tolist()
+        return x, y, z
 
     def index(self, points: np.ndarray) -> np.ndarray:
         """(..., 3) continuous voxel indices of (..., 3) points in mm."""

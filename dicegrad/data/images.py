@@ -45,7 +45,7 @@ def find_images(inputs: Sequence[Path], channels: Sequence[str]) -> Images:
             for path in paths
             if not path.is_file()
         ]
-        problems += header_problems(paths)
+        problems += header_problems(path for path in paths if path.is_file())
     if problems:
         raise InputError("\n".join(problems))
     return found

@@ -151,6 +151,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
             raise InputError(f"is {kind}; name a file")
+        if path.stat().st_size == 0:
+            raise InputError("truncated, it is empty; fetch or write it again")
         with path.open("rb") as stream:
             yield stream
     except InputError as error:

@@ -90,31 +90,9 @@ def surface_distances(
     return to_prediction[edges[0]], to_truth[edges[1]]
 
 
-def hd95(truth: Mask, prediction: Mask, spacing: Sequence[float]) -> float:
-    """95th percentile Hausdorff distance in mm, the larger of both directions.
-
-    NaN where either map is empty: there is no surface to measure to.
-    """
-    if not truth.any() or not prediction.any():
-        return float("nan")
-    return hd95_of(*surface_distances(truth, prediction, spacing))
-
-
 def hd95_of(there: npt.NDArray[np.float64], back: npt.NDArray[np.float64]) -> float:
     """HD95 (mm) from the two lists of `surface_distances`."""
     return float(max(np.percentile(there, 95), np.percentile(back, 95)))
-
-
-def surface_dice(
-    truth: Mask, prediction: Mask, spacing: Sequence[float], tolerance: float
-) -> float:
-    """Normalised surface Dice: the share of both surfaces within `tolerance` mm of the other.
-
-    In [0, 1]; 1 where both maps are empty and 0 where one is, like the DSC.
-    """
-    if not truth.any() or not prediction.any():
-        return float(not truth.any() and not prediction.any())
-    return surface_dice_of(*surface_distances(truth, prediction, spacing), tolerance)
 
 
 def surface_dice_of(

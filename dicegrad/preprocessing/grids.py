@@ -30,7 +30,8 @@ def bounding_box(volume: np.ndarray, margin: int = 0) -> tuple[slice, slice, sli
         if len(found) == 0:
             return slice(0), slice(0), slice(0)
         box.append(slice(max(found[0] - margin, 0), min(found[-1] + 1 + margin, len(line))))
-    return tuple(box)
+    x, y, z = box
+    return x, y, z
 
 
 def centre_of_mass(mask: np.ndarray) -> tuple[int, int, int]:
@@ -43,10 +44,11 @@ def centre_of_mass(mask: np.ndarray) -> tuple[int, int, int]:
     hits = mask[box] != 0
     total = np.count_nonzero(hits)
     counts = (hits.sum(axis=tuple({0, 1, 2} - {a})) for a in range(3))
-    return tuple(
+    x, y, z = (
         int(count @ np.arange(edge.start, edge.stop) // total)
         for count, edge in zip(counts, box, strict=True)
     )
+    return x, y, z
 
 
 def network_grid(image: Volume, settings: Preprocessing, label: Volume | None = None) -> Grid:
@@ -75,8 +77,9 @@ def network_grid(image: Volume, settings: Preprocessing, label: Volume | None = 
         axes = _around(_centre(image, settings.crop, label), original, settings)
     else:
         axes = _centred(original, settings)
-    spacing, offset = zip(*axes, strict=True)
-    return Grid(settings.size, spacing, original.point(offset), original.direction)
+    (x, first_x), (y, first_y), (z, first_z) = axes
+    origin = original.point((first_x, first_y, first_z))
+    return Grid(settings.size, (x, y, z), origin, original.direction)
 
 
 def _centre(image: Volume, crop: str, label: Volume | None) -> tuple[int, int, int]:
@@ -121,12 +124,15 @@ def covering_grid(original: Grid, grid: Grid) -> tuple[Grid, tuple[int, int, int
     Returns:
         That grid, and the index of its first voxel on ``grid`` (negative where it starts earlier).
     """
-    starts, sizes = [], []
+    starts: list[int] = []
+    sizes: list[int] = []
     for axis, positions in enumerate(original.positions(grid)):
         step = grid.spacing[axis] / original.spacing[axis]
         first = int(np.ceil(-positions[0] / step - TOLERANCE))
         last = int(np.floor((original.size[axis] - 1 - positions[0]) / step + TOLERANCE))
         starts.append(first)
         sizes.append(max(last - first + 1, 1))
-    covering = Grid(tuple(sizes), grid.spacing, grid.point(starts), grid.direction)
-    return covering, tuple(starts)
+    x, y, z = sizes
+    covering = Grid((x, y, z), grid.spacing, grid.point(starts), grid.direction)
+    x, y, z = starts
+    return covering, (x, y, z)

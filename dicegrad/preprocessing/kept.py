@@ -121,7 +121,7 @@ def refuse_blind(original: Grid, grid: Grid, settings: Preprocessing) -> None:
         if not ((positions >= -TOLERANCE) & (positions <= length - 1 + TOLERANCE)).any():
             raise InputError(
                 f"the grid, {describe_grid(grid, settings)}, sees none of the image: along {axis} "
-                f"none of its voxels lies on one of the image's {length} or between two of them; "
+                "none of its voxels lies between the first and the last voxel centre of the image; "
                 "set preprocessing.crop to snap, or spacing to native along this axis"
             )
 

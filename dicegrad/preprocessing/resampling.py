@@ -68,7 +68,8 @@ def sampling_matrices(original: Grid, grid: Grid, antialias: bool = False) -> Ma
         for old, new in zip(original.spacing, grid.spacing, strict=True)
     ]
     triples = zip(original.positions(grid), original.size, sigmas, strict=True)
-    return tuple(sampling_matrix(*triple) for triple in triples)
+    x, y, z = (sampling_matrix(*triple) for triple in triples)
+    return x, y, z
 
 
 def apply_matrices(volume: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
@@ -129,7 +130,7 @@ def _multiply(matrix: np.ndarray, data: np.ndarray) -> np.ndarray:
 
 def inside_mask(matrices: Sequence[np.ndarray]) -> np.ndarray:
     """(X', Y', Z') bool: which voxels of the new grid lie inside the old one."""
-    x, y, z = (m.any(axis=1) for m in matrices)
+    x, y, z = (np.asarray(m.any(axis=1)) for m in matrices)
     return x[:, None, None] & y[:, None] & z
 
 
@@ -228,11 +229,8 @@ def _in_turn(values: np.ndarray, tolerance: float) -> np.ndarray:
     """The index of the largest value; of those that tie, the lowest and the highest in turn.
 
     Args:
-        values: (K + 1, X, Y, Z).
+        values: (K + 1, X, Y, Z); the result is (X, Y, Z) uint8.
         tolerance: Values this close to the largest tie with it.
-
-    Returns:
-        (X, Y, Z) uint8.
     """
     tied = values >= values.max(axis=0) - tolerance
     lowest, highest = tied.argmax(axis=0), len(values) - 1 - tied[::-1].argmax(axis=0)
@@ -261,16 +259,16 @@ def _by_distance(
     # Distances often tie half-way between voxels; rounding must not decide there.
     if ties == "shared":
         result[target] = _in_turn(-resampled, 1e-9)
-    else:
-        result[target] = (resampled <= resampled.min(axis=0) + 1e-9).argmax(axis=0)
+        return result
+    result[target] = (resampled <= resampled.min(axis=0) + 1e-9).argmax(axis=0)
     return result
 
 
 def signed_distances(label: np.ndarray, classes: int, spacing: Sequence[float]) -> np.ndarray:
     """Distance of every voxel centre to the surface of each class and of the background.
 
-    A surface is the set of points half-way between two voxels that share a face and of which one
-    belongs to the class: the vertices of the iso-surface at 0.5. The volume's border is no surface.
+    A surface is the set of points half-way between two voxels that share a face, one of them in the
+    class: the vertices of the iso-surface at 0.5. The volume's border is no surface.
 
     Args:
         label: (X, Y, Z) whole numbers 0 .. ``classes``.

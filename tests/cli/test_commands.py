@@ -2,14 +2,17 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import yaml
 
 from dicegrad.cli import main
 from tests.cli.conftest import run
 
+CONFIG = Path(__file__).parents[2] / "config"
 COMMANDS = ["summary", "check", "phantom", "train", "predict"]
 
 
@@ -84,7 +87,7 @@ def test_a_phantom_never_lands_on_other_data(capsys, heart):
 def test_a_folder_that_cannot_be_made_is_one_line(capsys, tmp_path):
     (tmp_path / "file").touch()
     _, _, err = run(capsys, "phantom", "heart", tmp_path / "file" / "x", "--subjects", 1)
-    assert re.fullmatch(rf"error: {tmp_path}/file/x.*: Not a directory\n", err)
+    assert re.fullmatch(rf"error: {tmp_path}/file/x.* not be written .*Not a directory.*\n", err)
 
 
 def test_the_version_is_told(capsys):
@@ -99,8 +102,59 @@ def test_a_good_dataset_passes_the_check(capsys, made):
     assert out == f"{made}: 4 cases of 2 subjects (2 ED, 2 ES); all good\n"
 
 
+def dataset_file(folder, root, **preprocessing):
+    """The shipped settings of the phantom, for data that lie elsewhere and perhaps another grid."""
+    settings = yaml.safe_load((CONFIG / "datasets" / "heart.yaml").read_text())
+    settings["root"] = str(root)
+    settings["preprocessing"] |= preprocessing
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def test_the_check_of_a_dataset_file_says_what_its_grid_keeps(capsys, made, tmp_path):
+    path = dataset_file(tmp_path, made)
+    code, out, err = run(capsys, "check", path, "--jobs", 1, "--worst", 1)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].endswith("all good")
+    assert lines[1] == "grid of 32 x 32 x 8 voxels of 3.0 x 3.0 x 9.0 mm, crop: center"
+    table = {line.split()[0]: line.split()[1:] for line in lines[3:6]}
+    assert list(table) == ["LV", "MYO", "RV"]
+    for cases, mean, lowest, volume, outside in table.values():
+        assert cases == "4"
+        assert 0.5 < float(lowest) <= float(mean) <= 1
+        assert volume.endswith("%")
+        assert outside.endswith("%")
+    assert lines[6] == "lowest:"
+    assert all("of patient00" in line for line in lines[7:])
+
+
+def test_a_narrow_grid_shows_in_the_check(capsys, made, tmp_path):
+    path = dataset_file(tmp_path, "not/there", size=[8, 8, 8], crop="snap")
+    _, out, _ = run(capsys, "check", path, made, "--jobs", 2)  # the folder replaces the file's
+    outside = [line.split()[5] for line in out.splitlines()[3:6]]
+    assert all(float(share.rstrip("%")) > 20 for share in outside)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["acdc"], "check acdc: no folder; name it"),
+        (["acdc", "data", "--configfile", "x.yaml"], "--configfile needs a dataset file"),
+        (["acdc", "data", "--jobs", "0"], "--jobs is 0; it must be at least 1"),
+        (["nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_a_check_that_cannot_be_made_is_one_line(capsys, words, message):
+    code, out, err = run(capsys, "check", *words)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"error: {message}")
+    assert len(err.splitlines()) == 1
+
+
 def change(path, value):
-    """Write one voxel of a file anew."""
+    """Change one voxel of a file."""
     image = nib.load(path)
     voxels = image.get_fdata().astype(np.float32)
     voxels[5, 5, 0] = value

@@ -6,11 +6,13 @@ import torch
 
 from dicegrad.data.acdc import ACDC
 from dicegrad.data.adapter import Case
+from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import load_network, predict_case, probabilities
-from dicegrad.preprocessing.grids import Grid, network_grid
+from dicegrad.preprocessing.grids import network_grid
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings, UNet
+from tests.volumes import grid_of
 
 
 def settings(out_channels=4, features=2):
@@ -119,8 +121,8 @@ def test_a_prediction_lands_on_the_original_grid_in_the_values_of_the_dataset(tm
     nib.save(nib.Nifti1Image(np.zeros(label.shape, np.float32), affine), original)
 
     # The network's grid is larger, so its voxels are those of the image and more around.
-    reference = sitk.ReadImage(str(original))
-    prepare = {"spacing": reference.GetSpacing(), "size": [16, 14, 8]}
+    reference = read_volume(original)
+    prepare = {"spacing": reference.grid.spacing, "size": [16, 14, 8]}
     grid = network_grid(reference, Preprocessing.from_dict(prepare))
     prepared = np.pad(label, 2 * [(2, 2)] + [(1, 1)]).astype(np.float16)[None]
     case = Case("patient001_ED", "patient001", "ED", (original,), original)
@@ -134,4 +136,4 @@ def test_a_prediction_lands_on_the_original_grid_in_the_values_of_the_dataset(tm
     raw = np.asarray(written.dataobj)
     assert np.issubdtype(raw.dtype, np.integer)
     np.testing.assert_array_equal(raw, np.array([0, 3, 2, 1])[label])
-    assert Grid.of_image(sitk.ReadImage(str(path))) == Grid.of_image(reference)
+    assert grid_of(sitk.ReadImage(str(path))) == grid_of(sitk.ReadImage(str(original)))

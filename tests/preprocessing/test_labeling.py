@@ -77,7 +77,7 @@ def test_a_share_is_a_whole_percentage_below_a_hundred(labeling):
 
 
 def test_a_share_of_nobody_is_refused(hearts):
-    with pytest.raises(InputError, match="labeling partial-2: that share of 20 subjects of group"):
+    with pytest.raises(InputError, match="labeling partial-2: that share of the 20 subjects"):
         emptied(*hearts, "partial-2", CLASSES, MISSING)
 
 
