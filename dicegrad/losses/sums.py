@@ -7,7 +7,7 @@ shares (Eq. 4). `overlap_sums` is the first pass, `overlap_gradient` the second;
 probabilities or one-hot maps. `plain_sums` is the first pass as a formula autograd can follow.
 """
 
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -46,7 +46,7 @@ def overlap_sums(
     fused = _fused() if y_pred.is_cuda and masks.only_background else None
     first_pass = fused.fused_sums if fused and fused.fits(y_pred, y) else tiled_sums
     sums, extremes = first_pass(y_pred, y, activation, norm, *masks.over_voxels)
-    check_values(y_pred, y, sums[2], extremes, masks.kept(y))
+    check_values(y_pred, y, sums[2], extremes, partial(masks.kept, y))
     return sums
 
 

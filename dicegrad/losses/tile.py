@@ -79,7 +79,8 @@ def tile_gradient(
     """The gradient of one tile, shape (b, C, k), in one of its scratches."""
     slope, level = coefficients
     p, product = _probabilities(tile, activation, scratch), scratch.product
-    h = _one_hot(tile, scratch)
+    # With an activation p is 0 at an ignored voxel, and with it the gradient.
+    h = _one_hot(tile if activation is None else tile._replace(kept=None), scratch)
     for b, c, target in tile.joined:
         h[b, target] += h[b, c]
     g = h.mul_(slope)
@@ -93,7 +94,6 @@ def tile_gradient(
         g[b, c] = g[b, target]
     if activation is None:
         return g if tile.kept is None else g.mul_(tile.kept)
-    # With an activation p is 0 at an ignored voxel, and with it the gradient.
     if activation == "sigmoid":
         return torch.ops.aten.sigmoid_backward.grad_input(g, p, grad_input=product)
     torch.mul(g, p, out=product)  # p (g - sum of g p over the channels)
@@ -134,9 +134,10 @@ def _one_hot(tile: Tile, scratch: Scratch) -> Tensor:
         h.copy_(truth.unsqueeze(1))
         return h if kept is None else h.mul_(kept)
     labels = scratch.labels.copy_(truth.unsqueeze(1))
-    if kept is not None:
-        labels.add_(1).mul_(kept).sub_(1)  # -1, which has no channel
-    return torch.eq(labels, _channel_labels(h.shape[1], h.dtype, h.device), out=h)
+    channels = _channel_labels(h.shape[1], h.dtype, h.device)
+    if kept is None:
+        return torch.eq(labels, channels, out=h)
+    return torch.eq(labels.add_(1).mul_(kept), channels + 1, out=h)  # no channel is 0 now
 
 
 @cache
@@ -149,6 +150,6 @@ def kept_voxels(
 ) -> Tensor | None:
     """1 at the voxels of a tile that count and 0 at the others, or None if all do."""
     if ignore_index is not None:
-        torch.ne(truth.unsqueeze(1), ignore_index, out=out)
+        torch.ne(out.copy_(truth.unsqueeze(1)), ignore_index, out=out)  # floats: that vectorises
         return out if mask is None else out.mul_(mask.unsqueeze(1))
     return None if mask is None else out.copy_(mask.unsqueeze(1))

@@ -130,7 +130,7 @@ def _cutter(
     into: Tensor | None,
 ) -> Callable[[slice, slice, Scratch], Tile]:
     """A function that cuts the tile of some rows and columns out of everything."""
-    mask = None if mask is None else mask.flatten(1)
+    mask = None if mask is None else mask.flatten(1).view(torch.uint8)  # is copied faster
     targets = enumerate([] if into is None else into.tolist())
     joined = [(b, c, to) for b, row in targets for c, to in enumerate(row) if to != c]
 
