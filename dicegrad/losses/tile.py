@@ -29,12 +29,14 @@ class Tile(NamedTuple):
         truth: (b, k) labels or (b, C, k) maps per class.
         kept: (b, 1, k) floats, 0 where a voxel is ignored, or None.
         joined: (row, channel, channel that it is added to) of every merged channel.
+        labels: (b, 1, k), the labels as floats, where they were needed already.
     """
 
     x: Tensor
     truth: Tensor
     kept: Tensor | None
     joined: list[tuple[int, int, int]]
+    labels: Tensor | None = None
 
 
 def working_dtype(y_pred: Tensor) -> torch.dtype:
@@ -131,9 +133,11 @@ def _one_hot(tile: Tile, scratch: Scratch) -> Tensor:
     if truth.ndim == 3:
         return h.copy_(truth) if kept is None else torch.mul(truth, kept, out=h)
     if h.shape[1] == 1:
-        h.copy_(truth.unsqueeze(1))
+        h.copy_(truth.unsqueeze(1) if tile.labels is None else tile.labels)
         return h if kept is None else h.mul_(kept)
-    labels = scratch.labels.copy_(truth.unsqueeze(1))
+    labels = tile.labels
+    if labels is None:
+        labels = scratch.labels.copy_(truth.unsqueeze(1))
     channels = _channel_labels(h.shape[1], h.dtype, h.device)
     if kept is None:
         return torch.eq(labels, channels, out=h)
@@ -146,10 +150,10 @@ def _channel_labels(channels: int, dtype: torch.dtype, device: torch.device) -> 
 
 
 def kept_voxels(
-    truth: Tensor, mask: Tensor | None, ignore_index: int | None, out: Tensor
+    labels: Tensor | None, mask: Tensor | None, ignore_index: int | None, out: Tensor
 ) -> Tensor | None:
     """1 at the voxels of a tile that count and 0 at the others, or None if all do."""
-    if ignore_index is not None:
-        torch.ne(out.copy_(truth.unsqueeze(1)), ignore_index, out=out)  # floats: that vectorises
+    if labels is not None and ignore_index is not None:
+        torch.ne(labels, ignore_index, out=out)
         return out if mask is None else out.mul_(mask.unsqueeze(1))
     return None if mask is None else out.copy_(mask.unsqueeze(1))

@@ -141,7 +141,10 @@ def _cutter(
             x, t = maps[rows, :, columns], truth[rows, ..., columns]
             m = None if m is None else m[rows, columns]
             here = [(b - rows.start, c, to) for b, c, to in joined if rows.start <= b < rows.stop]
-        return Tile(x, t, kept_voxels(t, m, ignore_index, scratch.kept), here)
+        labels = None
+        if ignore_index is not None:  # as floats: comparing them vectorises
+            labels = scratch.labels.copy_(t.unsqueeze(1))
+        return Tile(x, t, kept_voxels(labels, m, ignore_index, scratch.kept), here, labels)
 
     return cut
 
