@@ -5,8 +5,8 @@
     ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 DICEGRAD_CPU=avx2 python benchmarks/losses.py
 
 One repeat runs every implementation once, in turn, so that whatever else the machine does falls on
-all of them alike; the table shows the median over the repeats, of forward and backward together, and
-the fastest, with the ratio to MONAI of each.
+all of them alike. The table shows the median over the repeats, of forward and backward together, the
+fastest, and the median processor time of all threads, which a busy machine changes least.
 Peak memory is what forward and backward add to what is there before (logits, labels): on the CPU
 from the process's high-water mark, on CUDA from torch's allocator. The gradient itself is part of
 it: nobody can do with less than the size of the logits.
@@ -53,10 +53,12 @@ class Row:
     implementation: str
     median_ms: float
     fastest_ms: float
+    cpu_ms: float
     peak_mb: float
     logits_mb: float
     time_to_monai: float | None = None
     fastest_to_monai: float | None = None
+    cpu_to_monai: float | None = None
     memory_to_monai: float | None = None
     share_of_copy: float | None = None
 
@@ -77,11 +79,11 @@ def step(loss: Loss, logits: Tensor, y: Tensor) -> None:
     logits.grad = None
 
 
-def timed(action: Callable[[], object]) -> float:
-    """Milliseconds that the action takes."""
-    start = time.perf_counter()
+def timed(action: Callable[[], object]) -> tuple[float, float]:
+    """Milliseconds that the action takes, by the clock and of all processors together."""
+    start, cpu_start = time.perf_counter(), time.process_time()
     action()
-    return (time.perf_counter() - start) * 1e3
+    return (time.perf_counter() - start) * 1e3, (time.process_time() - cpu_start) * 1e3
 
 
 def peak_of_three(loss: Loss, logits: Tensor, y: Tensor) -> float:
@@ -104,7 +106,7 @@ def copy_rate(logits: Tensor) -> float:
         if source.is_cuda:
             torch.cuda.synchronize()
 
-    times = [timed(copy) for _ in range(20)]
+    times = [timed(copy)[0] for _ in range(20)]
     return 2 * logits.nbytes / float(np.median(times[5:]))
 
 
@@ -123,35 +125,47 @@ def measure(
     losses = implementations(activation)
     for loss in losses.values():
         step(loss, logits, y)
-    times: dict[str, list[float]] = {name: [] for name in losses}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in losses}
     for _ in range(repeats):
         for name, loss in losses.items():
             times[name].append(timed(lambda loss=loss: step(loss, logits, y)))
     peaks = {name: peak_of_three(loss, logits, y) for name, loss in losses.items()}
     rate = copy_rate(logits) if device == "cuda" else None
-    rows, against = [], "MONAI" in losses
-    monai_ms = float(np.median(times["MONAI"])) if against else 0.0
+    rows = []
     for name in losses:
-        median = float(np.median(times[name]))
-        rows.append(
-            Row(
-                device,
-                activation,
-                shape,
-                dtype,
-                str(labels).removeprefix("torch."),
-                name,
-                median,
-                min(times[name]),
-                peaks[name],
-                logits.nbytes / 1e6,
-                median / monai_ms if against else None,
-                min(times[name]) / min(times["MONAI"]) if against else None,
-                peaks[name] / peaks["MONAI"] if against else None,
-                least_bytes(logits, y) / median / rate if rate else None,
-            )
+        figures = summary(times[name]) | {"peak": peaks[name]}
+        monai = summary(times["MONAI"]) | {"peak": peaks["MONAI"]} if "MONAI" in losses else {}
+        ratios = {key: figures[key] / value for key, value in monai.items() if value > 0}
+        row = Row(
+            device,
+            activation,
+            shape,
+            dtype,
+            str(labels).removeprefix("torch."),
+            name,
+            figures["median"],
+            figures["fastest"],
+            figures["cpu"],
+            figures["peak"],
+            logits.nbytes / 1e6,
+            ratios.get("median"),
+            ratios.get("fastest"),
+            ratios.get("cpu"),
+            ratios.get("peak"),
+            least_bytes(logits, y) / figures["median"] / rate if rate else None,
         )
+        rows.append(row)
     return rows
+
+
+def summary(times: list[tuple[float, float]]) -> dict[str, float]:
+    """Median and fastest by the clock, and the median of the processor time."""
+    clock, processor = np.array(times).T
+    return {
+        "median": float(np.median(clock)),
+        "fastest": float(clock.min()),
+        "cpu": float(np.median(processor)),
+    }
 
 
 def show(rows: list[Row]) -> None:
@@ -161,14 +175,18 @@ def show(rows: list[Row]) -> None:
         f"\n{first.device}, {first.shape} {first.activation}, {first.dtype}, "
         f"{first.labels} labels, logits {first.logits_mb:.1f} MB"
     )
-    print(
-        f"{'':15}{'median ms':>10}{'/ MONAI':>9}{'fastest':>9}{'/ MONAI':>9}{'peak MB':>9}{'/ MONAI':>9}"
-    )
+    names = ("median ms", "fastest", "CPU ms", "peak MB")
+    print(" " * 15 + "".join(f"{name:>10}{'/ MONAI':>9}" for name in names))
     for row in rows:
-        ratios = (row.time_to_monai, row.fastest_to_monai, row.memory_to_monai)
-        median, fastest, memory = ("" if r is None else f"{r:.2f}" for r in ratios)
-        line = f"{row.implementation:15}{row.median_ms:>10.2f}{median:>9}"
-        line += f"{row.fastest_ms:>9.2f}{fastest:>9}{row.peak_mb:>9.1f}{memory:>9}"
+        figures = (
+            (row.median_ms, row.time_to_monai),
+            (row.fastest_ms, row.fastest_to_monai),
+            (row.cpu_ms, row.cpu_to_monai),
+            (row.peak_mb, row.memory_to_monai),
+        )
+        line = f"{row.implementation:15}"
+        for value, ratio in figures:
+            line += f"{value:>10.2f}" + ("" if ratio is None else f"{ratio:.2f}").rjust(9)
         if row.share_of_copy is not None:
             line += f"   {row.share_of_copy:.0%} of copy bandwidth"
         print(line, flush=True)
