@@ -135,13 +135,14 @@ def test_damage_is_told_by_the_job_that_reads_it(study):
     )
 
     weights.unlink()  # the remedy that the line names
-    failed = study.snakemake(f"results/tiny/{EXPERIMENT}/scores.tsv")
+    failed = study.snakemake()
     assert failed.returncode != 0
     assert f"delete results/tiny/{EXPERIMENT}/fold~1/predictions to make" in one_error(
         failed.stderr
     )
     shutil.rmtree(folds[1] / "predictions")
-    study.run(f"results/tiny/{EXPERIMENT}/scores.tsv")
+    study.run()
+    assert study.plan() == {}
 
 
 def test_inputs_of_the_future_are_told_before_an_hour_of_training(small, study):
