@@ -1,5 +1,6 @@
 """A study so small that it runs from raw files to report in a minute, and what to ask of it."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ class Study:
     """A working directory with a config and an experiment table of its own."""
 
     folder: Path
+    workflow: Path = REPOSITORY  # holds the Snakefile, and the package that its jobs import
 
     @property
     def config_file(self) -> Path:
@@ -55,12 +57,17 @@ class Study:
         self.config_file.write_text(yaml.safe_dump(config))
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        command = [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")),
-            *("--directory", str(self.folder), "--configfile", str(self.config_file)),
-            *("--cores", "2", *arguments),
-        ]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        return self.python("snakemake", "--cores", "2", *arguments)
+
+    def python(self, module: str, *arguments: str) -> subprocess.CompletedProcess:
+        """Run a module that takes the options of Snakemake, as long as it needs."""
+        command = [sys.executable, "-m", *module.split(), "--directory", str(self.folder)]
+        command += ["--snakefile", str(self.workflow / "Snakefile")]
+        command += ["--configfile", str(self.config_file), *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(self.workflow)}
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
 
     def run(self, *arguments: str) -> str:
         done = self.snakemake(*arguments)
@@ -77,6 +84,17 @@ def jobs(output: str) -> dict[str, int]:
     found = re.search(r"^job +count\n-+ +-+\n(.*?)^total", output, re.MULTILINE | re.DOTALL)
     lines = found.group(1).splitlines() if found else []
     return {name: int(count) for name, count in map(str.split, lines)}
+
+
+def copy_workflow(folder: Path) -> Path:
+    """A copy of workflow and package, younger than all results, that a test may change."""
+    for name in ("rules", "scripts", "config", "profiles", "report", "envs", "dicegrad"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(
+            REPOSITORY / name, folder / name, copy_function=shutil.copyfile, ignore=unwanted
+        )
+    shutil.copyfile(REPOSITORY / "Snakefile", folder / "Snakefile")
+    return folder
 
 
 def new_study(folder: Path) -> Study:
