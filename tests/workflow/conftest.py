@@ -78,6 +78,19 @@ class Study:
         """Jobs by rule that a dry run would do."""
         return jobs(self.run("-n", *arguments))
 
+    def work(self, *arguments: str) -> dict[str, int]:
+        """Jobs by rule that a dry run would do, without copies and checksums."""
+        return work(self.run("-n", *arguments))
+
+
+def work(output: str) -> dict[str, int]:
+    """As `jobs`, without the copies of what the user wrote and the checksums of all files.
+
+    They follow every word of the config, and cost nothing.
+    """
+    copies = ("settings", "checksums", "all")
+    return {name: count for name, count in jobs(output).items() if name not in copies}
+
 
 def jobs(output: str) -> dict[str, int]:
     """The table of job counts in Snakemake's output."""

@@ -7,7 +7,7 @@ import pytest
 
 from dicegrad.evaluation.scores import read_scores
 from dicegrad.plan import make_plan
-from tests.workflow.conftest import HEADER, REPOSITORY, ROWS, copy_workflow, jobs
+from tests.workflow.conftest import HEADER, REPOSITORY, ROWS, copy_workflow, work
 
 pytestmark = pytest.mark.xdist_group("study")
 TRAINED = {"train": 6, "predict": 6, "evaluate": 3}
@@ -15,7 +15,7 @@ TRAINED = {"train": 6, "predict": 6, "evaluate": 3}
 SUMMED_UP = dict.fromkeys(
     (
         *("scores", "comparisons", "table1", "roc", "finding", "transition", "distributions"),
-        *("volumes", "examples", "supplement", "summary", "versions", "checksums", "all"),
+        *("volumes", "examples", "supplement", "summary", "versions"),
     ),
     1,
 )
@@ -34,14 +34,14 @@ def test_a_finished_study_has_nothing_to_do(rerun):
 def test_a_comment_in_config_or_table_reruns_nothing(rerun):
     rerun.config_file.write_text("# a comment\n" + rerun.config_file.read_text())
     rerun.table.write_text("# a comment\n" + rerun.table.read_text())
-    assert rerun.plan() == {}
+    assert rerun.work() == {}
 
 
 def test_other_resources_rerun_nothing(rerun):
     other = ["--set-resources", "train:mem_mb=1234", "train:runtime=99", "predict:gpu=1"]
-    assert rerun.plan(*other, "--set-threads", "train=2", "--default-resources", "runtime=7") == {}
+    assert rerun.work(*other, "--set-threads", "train=2", "--default-resources", "runtime=7") == {}
     rerun.write_config(device="cuda", training_threads=2)
-    assert rerun.plan() == {}
+    assert rerun.work() == {}
 
 
 def test_another_profile_reruns_nothing(rerun):
@@ -50,8 +50,8 @@ def test_another_profile_reruns_nothing(rerun):
     profile.mkdir()
     lines = (REPOSITORY / "profiles" / "default" / "config.yaml").read_text()
     (profile / "config.yaml").write_text(f"# a comment\n{lines}retries: 2\n")
-    assert rerun.plan("--workflow-profile", str(profile)) == {}
-    assert rerun.plan(*SLURM) == {}
+    assert rerun.work("--workflow-profile", str(profile)) == {}
+    assert rerun.work(*SLURM) == {}
 
 
 @pytest.fixture
@@ -69,37 +69,29 @@ def change(study, name, old, new):
 
 
 def test_a_comment_in_a_script_or_in_the_package_or_a_newer_file_reruns_nothing(elsewhere):
-    assert elsewhere.plan() == {}
+    assert elsewhere.work() == {}
     change(elsewhere, "scripts/train.py", "import torch\n", "# a comment\nimport torch\n")
     change(elsewhere, "rules/training.smk", "12000", "9000")
     for name in ("evaluation/metrics.py", "reporting/tables.py", "training/loop.py"):
         change(elsewhere, f"dicegrad/{name}", "\n\n\n", "\n\n\n# a comment\n\n")
-    assert elsewhere.plan() == {}
-
-
-def test_a_change_of_a_script_reruns_its_rule(elsewhere):
-    """Here of the one that collects the scores."""
-    path = elsewhere.workflow / "scripts" / "epsilon_table.py"
-    path.write_text(path.read_text() + "\nassert snakemake.output\n")
-    planned = elsewhere.plan()
-    assert planned["epsilon_table"] == 1
-    assert not {"resample", "heuristic", *TRAINED} & set(planned)
+    assert elsewhere.work() == {}
 
 
 def test_a_corrected_metric_scores_and_reports_again_and_trains_nothing(elsewhere):
     change(elsewhere, "dicegrad/evaluation/metrics.py", "\n\n\n", "\n\n\nCORRECTED = True\n\n")
-    assert elsewhere.plan() == {"evaluate": 3, **SUMMED_UP}
+    # Every output is made by one module, which reads scores.
+    assert elsewhere.work() == {"evaluate": 3, "learning_curves": 1, **SUMMED_UP}
 
 
 def test_a_changed_figure_is_drawn_again_and_nothing_else(elsewhere):
     module = "dicegrad/reporting/figures/volumes.py"
     change(elsewhere, module, "\n\n\n", "\n\n\nCORRECTED = True\n\n")
-    assert elsewhere.plan() == {"volumes": 1, "checksums": 1, "all": 1}
+    assert elsewhere.work() == {"volumes": 1}
 
 
 def test_changed_training_code_reruns_nothing_but_the_plan_says_so(elsewhere):
     change(elsewhere, "dicegrad/training/adam.py", "\n\n\n", "\n\n\nCORRECTED = True\n\n")
-    assert not {"resample", *TRAINED} & set(elsewhere.plan())
+    assert not {"resample", *TRAINED} & set(elsewhere.work())
     done = elsewhere.python("dicegrad.cli plan")
     assert done.returncode == 0, done.stderr
     assert "6 results of train stay, although its code has changed since" in done.stdout
@@ -121,7 +113,7 @@ def test_a_new_row_runs_its_own_jobs_alone(rerun, monkeypatch):
         for fold in (0, 1)
     }
     own = {"train": 2, "predict": 2, "evaluate": 1, "learning_curves": 1}
-    assert jobs(output) == {**own, **SUMMED_UP}
+    assert work(output) == {**own, **SUMMED_UP}
 
     monkeypatch.chdir(rerun.folder)
     snakefile = REPOSITORY / "Snakefile"
@@ -129,7 +121,12 @@ def test_a_new_row_runs_its_own_jobs_alone(rerun, monkeypatch):
     (item,) = plan.experiments
     assert item.name == "heart partial dice BI 1e-7 2"
     assert [item.count(rule) for rule in ("train", "predict", "evaluate")] == [2, 2, 1]
-    assert {rule.name for rule in plan.rules} == {"learning_curves", *SUMMED_UP} - {"all"}
+    assert {rule.name for rule in plan.rules} == {
+        "learning_curves",
+        *SUMMED_UP,
+        "settings",
+        "checksums",
+    }
 
 
 def test_a_changed_epsilon_reruns_its_row_alone(rerun):
@@ -142,26 +139,26 @@ def test_a_changed_epsilon_reruns_its_row_alone(rerun):
 
 def test_a_removed_row_trains_nothing(rerun):
     rerun.table.write_text(HEADER + "".join(ROWS.splitlines(keepends=True)[:-1]))
-    planned = rerun.plan()
+    planned = rerun.work()
     assert not {"train", "predict", "evaluate", "resample"} & set(planned)
     assert planned["scores"] == 1
 
 
 def test_a_training_setting_retrains_but_resamples_nothing(rerun):
     rerun.set("training", {"epochs": 3, "passes": 1})
-    assert rerun.plan() == {**TRAINED, "learning_curves": 1, **SUMMED_UP}
+    assert rerun.work() == {**TRAINED, "learning_curves": 1, **SUMMED_UP}
 
 
 def test_a_dataset_setting_resamples_once_and_retrains(rerun):
     rerun.set("preprocessing", {"spacing": [6, 6, 10], "size": [12, 12, 6]})
     once = {"resample": 1, "checked": 1, "count": 2, "annotate": 1, "label": 1, "heuristic": 2}
     once["epsilon_table"] = 1
-    assert rerun.plan() == {**once, **TRAINED, "learning_curves": 1, **SUMMED_UP}
+    assert rerun.work() == {**once, **TRAINED, "learning_curves": 1, **SUMMED_UP}
 
 
 def test_switching_tensorboard_reruns_nothing(rerun):
     rerun.write_config(tensorboard=True)
-    assert rerun.plan() == {}
+    assert rerun.work() == {}
 
 
 def test_a_change_of_sampling_reaches_the_heuristic_alone(rerun):
@@ -173,12 +170,12 @@ def test_a_change_of_sampling_reaches_the_heuristic_alone(rerun):
 def test_a_statistic_reruns_the_tests_and_what_shows_them(rerun):
     rerun.write_config(draws=2000)
     shown = ["table1", "distributions", "finding", "supplement", "summary"]
-    assert rerun.plan() == dict.fromkeys(["comparisons", *shown, "checksums", "all"], 1)
+    assert rerun.work() == dict.fromkeys(["comparisons", *shown], 1)
 
 
 def test_a_chosen_example_redraws_one_figure(rerun):
     rerun.set("examples", {"ED": "patient001_ED"})
-    assert rerun.plan() == {"examples": 1, "checksums": 1, "all": 1}
+    assert rerun.work() == {"examples": 1}
 
 
 def test_a_switch_of_the_released_code_reruns_what_feels_it(rerun):
@@ -186,7 +183,7 @@ def test_a_switch_of_the_released_code_reruns_what_feels_it(rerun):
     output = rerun.run("-n")  # every case is listed once: patience stays what it is
     assert {line.split(",")[2].strip() for line in trainings(output)} == {"epsilon heuristic"}
     rerun.set("released", ["masked_scores"])
-    planned = rerun.plan()
+    planned = rerun.work()
     assert planned["evaluate"] == 2  # of partial labels
     assert not {"train", "predict"} & set(planned)
 
@@ -208,6 +205,6 @@ def test_masked_scores_and_soft_volumes_reach_the_scores(rerun):
 
 def test_other_data_rerun_everything(rerun):
     rerun.set("phantom", {"kind": "heart", "subjects": 4, "seed": 1})
-    planned = rerun.plan()
+    planned = rerun.work()
     assert planned["train"] == planned["predict"] == 6
     assert {"phantom_heart", "cases", "resample", "label", "evaluate", *SUMMED_UP} <= set(planned)
