@@ -80,9 +80,8 @@ def parse(raw: bytes) -> Nifti:
         raise InputError(f"has {_NO_VOLUME[code]}; give one number per voxel")
     if code not in _TYPES:
         raise InputError(f"its voxels are of type {code}, which is not supported; write it again")
-    dtype = np.dtype(_TYPES[code]).newbyteorder(
-        "<" if fields.dtype["dim"].base.str[0] == "<" else ">"
-    )
+    little = fields.dtype["dim"].base.str.startswith("<")
+    dtype = np.dtype(_TYPES[code]).newbyteorder("<" if little else ">")
     if int(fields["bitpix"]) != 8 * dtype.itemsize:
         raise InputError(
             f"its header is damaged (bitpix is {int(fields['bitpix'])} for numbers of "
