@@ -1,6 +1,7 @@
 """NIfTI headers: what they say of voxels, and headers of new files."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from nibabel import nifti1, nifti2
@@ -103,7 +104,8 @@ def parse(raw: bytes) -> Nifti:
 
 def _fields(raw: bytes) -> tuple[np.ndarray, int]:
     """The fields of a header, in its byte order, and its length in bytes."""
-    for order in "<>":
+    orders: tuple[Literal["<", ">"], ...] = ("<", ">")
+    for order in orders:
         length = int(np.frombuffer(raw[:4], order + "i4")[0]) if len(raw) >= 4 else 0
         if length in HEADERS:
             break
