@@ -30,7 +30,7 @@ def write_xlsx(wide: Wide, table: pd.DataFrame, caption: str, path: Path) -> Non
     note = " Shaded: theory expects empty maps. Italic: significantly inferior."
     flat = range(wide.numbers.shape[1])
     numbers = wide.numbers.set_axis(flat, axis="columns")
-    numbers[2] = pd.to_numeric(numbers[2])  # B
+    numbers[2] = [int(size) if size else "" for size in numbers[2]]  # B
     styler = numbers.style.apply(lambda _: _css(wide).set_axis(flat, axis="columns"), axis=None)
     names = table.map(lambda value: visible(value) if isinstance(value, str) else value)
     with pd.ExcelWriter(path, engine="openpyxl") as book:
