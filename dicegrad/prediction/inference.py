@@ -148,7 +148,9 @@ def predict_cases(
         prediction = probabilities(network, image)
         label = restore(prediction, grid, original, restoration)
         path = folder / f"{case}.nii.gz"
-        write_prediction(path, label, about.classes, about.class_values, original.reference())
+        write_prediction(
+            path, label, about.classes, about.class_values, original.reference(), checked=True
+        )
         if soft:
             volumes = soft_volumes(prediction, grid, original, restoration).tolist()
             rows.append({"case": case, **dict(zip(about.classes, volumes, strict=True))})

@@ -131,6 +131,7 @@ def write_prediction(
     classes: Sequence[str],
     class_values: Mapping[str, Sequence[int]],
     reference: sitk.Image,
+    checked: bool = False,
 ) -> None:
     """Write a label map as NIfTI beside the image it belongs to; the file appears whole.
 
@@ -140,14 +141,17 @@ def write_prediction(
         classes: Names of the classes, in network order.
         class_values: The adapter's raw values per class.
         reference: The case's original image (its header alone is used).
+        checked: Write its checksum beside it, for a later job; see `dicegrad.checksums`.
 
     Raises:
         InputError: See `write_volume`.
     """
-    write_volume(path, to_raw_values(label, classes, class_values), reference)
+    write_volume(path, to_raw_values(label, classes, class_values), reference, checked)
 
 
-def write_volume(path: Path, volume: np.ndarray, reference: sitk.Image) -> None:
+def write_volume(
+    path: Path, volume: np.ndarray, reference: sitk.Image, checked: bool = False
+) -> None:
     """Write (X, Y, Z) voxels as .nii.gz with the header of an image; the file appears whole.
 
     Raises:
@@ -155,7 +159,7 @@ def write_volume(path: Path, volume: np.ndarray, reference: sitk.Image) -> None:
     """
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.T))
     image.CopyInformation(reference)
-    with whole_path(path) as temporary:
+    with whole_path(path, checked=checked) as temporary:
         try:
             sitk.WriteImage(image, str(temporary), useCompression=True)
             whole = _unpacked_bytes(temporary) >= volume.nbytes

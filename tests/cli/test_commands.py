@@ -189,7 +189,7 @@ def test_a_folder_without_data_is_one_line(capsys, tmp_path):
 def test_the_summary_of_a_folder_without_a_study_is_one_line(capsys, tmp_path):
     code, out, err = run(capsys, "summary", tmp_path)
     assert (code, out) == (1, "")
-    assert err == f"error: {tmp_path}/summary.txt: not there; run the study to its end first\n"
+    assert err == f"error: {tmp_path}/summary.txt: does not exist; run the study to its end first\n"
 
 
 def test_the_summary_of_a_study_shows_its_text_and_where_things_lie(capsys, tmp_path):
