@@ -171,6 +171,6 @@ def test_a_grid_on_the_true_label_is_placed_otherwise_or_not_at_all():
     centred = replace(brats, crop="center")
     assert place_grid(centred, None, "b.yaml") == place_grid(centred, "center", "b.yaml") == centred
     with pytest.raises(
-        InputError, match="--crop is foreground, but the networks were trained with"
+        InputError, match="crop is foreground, but the networks were trained with"
     ):
         place_grid(centred, "foreground", "b.yaml")
