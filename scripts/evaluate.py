@@ -26,6 +26,7 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
             Experiment.from_path(snakemake.wildcards.experiment),
             fold,
             masked=params.masked,
+            ignore=about.ignore,
         )
         if params.soft_volumes:
             table = with_soft_volumes(table, folder / "soft_volumes.tsv")

@@ -101,9 +101,7 @@ def _check_dataset(options: argparse.Namespace) -> None:
     dataset = read_dataset(Path(options.what), options.configfile)
     preprocessing = Preprocessing.from_dict(dataset.block("preprocessing"))
     root, classes = options.root or dataset.root, dataset.classes
-    cases, adapter = _check_files(
-        dataset.adapter, root, options.jobs, dataset.block("annotated"), dataset
-    )
+    cases, adapter = _check_files(dataset.adapter, root, options.jobs, preprocessing.align, dataset)
     with _bar("to the grid and back", len(cases)) as done:
         found = dataset_ceiling(cases, adapter, classes, preprocessing, options.jobs, done)
     size = " x ".join(map(str, preprocessing.size))
@@ -116,7 +114,7 @@ def _check_files(
     name: str,
     root: Path,
     jobs: int,
-    annotated: str | None = None,
+    align: bool = False,
     dataset: "Dataset | None" = None,
 ) -> "tuple[Sequence[Case], Adapter]":
     """Read every file of a dataset.
@@ -135,13 +133,13 @@ def _check_files(
     if dataset is not None:
         dataset.check_names(tuple(adapter.class_values), adapter.groups)
     found = adapter.scan(root)
-    problems = [*found.problems, *find_problems(found.cases, adapter)]
+    problems = [*found.problems, *find_problems(found.cases, adapter, align)]
     cases: Sequence[Case] = found.cases
-    if table := find_table(root, annotated):
+    if table := find_table(root, dataset.block("annotated") if dataset else None):
         known = read_annotated(table, tuple(adapter.class_values))
         cases, line = with_annotated(cases, known, table)
         print(line)
-    readable = [case for case in cases if not find_problems([case], adapter)]
+    readable = [case for case in cases if not find_problems([case], adapter, align)]
     with _bar("reading", len(readable)) as done:
         for lines in map_cases(partial(_voxel_problems, adapter=adapter), readable, jobs):
             problems += lines
@@ -156,15 +154,16 @@ def _check_files(
 
 
 def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
+    from dicegrad.data.annotated import contradictions
     from dicegrad.data.checks import check_voxels
-    from dicegrad.preprocessing.prepare import read_volume, voxels
+    from dicegrad.data.volumes import read_volume
 
     try:
         images, label = [read_volume(path) for path in case.images], read_volume(case.label)
-        check_voxels(case, [voxels(image) for image in images], voxels(label), adapter)
+        check_voxels(case, [image.voxels for image in images], label.voxels, adapter)
     except InputError as error:
         return [str(error)]
-    return []
+    return contradictions(case, label.voxels, adapter.class_values)
 
 
 @contextmanager

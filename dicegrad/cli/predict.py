@@ -83,7 +83,7 @@ def _predict(options: argparse.Namespace) -> None:
     models.check_origin(path, options.weights)
     dataset = read_dataset(path, options.configfile)
     adapter = get_adapter(dataset.adapter, dataset.root)
-    dataset.check_names(tuple(adapter.class_values), adapter.groups)
+    dataset.check_names(tuple(adapter.class_values), None)  # groups are of no use here
     network = models.network_settings(dataset.settings, adapter, path)
     source = Source.of(dataset, adapter)
     models.place_grid(source.preprocessing, options.crop, path)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError, nearest
 from dicegrad.files import Columns, read_rows
@@ -91,3 +93,29 @@ def with_annotated(
     if unlisted:
         line += f"; {unlisted} cases are not listed and count as annotated for all classes"
     return marked, line
+
+
+def contradictions(
+    case: Case, label: np.ndarray, class_values: Mapping[str, Sequence[int]]
+) -> list[str]:
+    """Lines on classes that a case has voxels of, but was not annotated for.
+
+    Args:
+        case: Says what was annotated.
+        label: Raw label values, any shape.
+        class_values: The label values of each class.
+    """
+    if case.annotated is None:
+        return []
+    counts = {
+        name: int(np.isin(label, values).sum())
+        for name, values in class_values.items()
+        if name not in case.annotated
+    }
+    return [
+        f"{case.label}: has {count} voxels of {name}, but case {case.case} is annotated for "
+        f"{format_classes(case.annotated)} only; add {name} to its line of the table, or remove "
+        "these voxels"
+        for name, count in counts.items()
+        if count
+    ]

@@ -1,92 +1,29 @@
 """Whether the cases can be used: headers before anything is computed, voxels where they are read.
 
-Every problem is one line that names the file, the value and how to mend it; all of them are
+Every problem is one line that names the file, the value and how to fix it; all of them are
 collected before the first error is raised.
 """
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.cases import repeated, summary
+from dicegrad.data.volumes import Header, Volume, geometry_problem, read_header
 from dicegrad.errors import InputError
 
-# Headers hold float32 and are written by many tools; a tenth is no rounding any more.
-SPACING_TOLERANCE = 0.1
-_UNREADABLE = (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error)
+_ALIGN = ", or set preprocessing.align: true to resample labels to their images"
 
 
-@dataclass(frozen=True)
-class Header:
-    """The part of a NIfTI header that the checks compare.
-
-    Attributes:
-        shape: Voxels per axis.
-        spacing: Millimetres per axis.
-    """
-
-    shape: tuple[int, ...]
-    spacing: tuple[float, ...]
-
-
-def read_header(path: Path) -> Header:
-    """Read shape and spacing, and see from the file's size that no voxel is missing.
-
-    Args:
-        path: A ``.nii`` or ``.nii.gz`` file.
-
-    Raises:
-        InputError: The file cannot be read or ends before its last voxel.
-    """
-    try:
-        image = nib.load(path)
-        header = image.header
-        shape = tuple(int(n) for n in header.get_data_shape())
-        spacing = tuple(float(d) for d in header.get_zooms())
-        start = int(image.dataobj.offset)
-        needed = start + int(np.prod(shape, dtype=np.int64)) * header.get_data_dtype().itemsize
-        held = _uncompressed_size(path, needed)
-    except _UNREADABLE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: cannot be read ({reason}); fetch or write it again") from None
-    if held < needed:
-        raise InputError(
-            f"{path}: truncated, {held} of {needed} bytes are there; fetch or write it again"
-        )
-    return Header(shape, spacing)
-
-
-def _uncompressed_size(path: Path, needed: int) -> int:
-    """Return how many bytes the file holds, uncompressed; cheap unless something is odd."""
-    if not path.name.endswith(".gz"):
-        return path.stat().st_size
-    with path.open("rb") as stream:
-        stream.seek(-4, 2)
-        # The last four bytes of a gzip member are its uncompressed size modulo 2^32.
-        if int.from_bytes(stream.read(4), "little") == needed % 2**32:
-            return needed
-    # A cut file, but also one of several members or with padding: only reading it all can tell.
-    size = 0
-    with gzip.open(path) as stream:
-        while block := stream.read(1 << 20):
-            size += len(block)
-    return size
-
-
-def find_problems(cases: Iterable[Case], adapter: Adapter) -> list[str]:
+def find_problems(cases: Iterable[Case], adapter: Adapter, align: bool = False) -> list[str]:
     """List everything that is wrong with the cases, from file names and headers alone.
 
     Args:
         cases: As the adapter found them, or as read from a case table.
         adapter: Says which channels and groups there are.
+        align: Whether a label may lie on other voxels than its image; see `Preprocessing`.
 
     Returns:
         One line per problem, in the order of the cases; empty if all can be used.
@@ -98,27 +35,11 @@ def find_problems(cases: Iterable[Case], adapter: Adapter) -> list[str]:
         for name in repeated(case.case for case in cases)
     ]
     for case in cases:
-        problems += _case_problems(case, adapter)
+        problems += _case_problems(case, adapter, align)
     return problems
 
 
-def check_cases(cases: Iterable[Case], adapter: Adapter, log: Path | None = None) -> None:
-    """Raise if `find_problems` finds any.
-
-    Args:
-        cases: As the adapter found them.
-        adapter: Says which channels and groups there are.
-        log: Where the caller has written every problem, for the message.
-
-    Raises:
-        InputError: One line: the first problem, and how many more there are.
-    """
-    problems = find_problems(cases, adapter)
-    if problems:
-        raise InputError(summary(problems, log))
-
-
-def _case_problems(case: Case, adapter: Adapter) -> Iterator[str]:
+def _case_problems(case: Case, adapter: Adapter, align: bool) -> Iterator[str]:
     if case.group not in adapter.groups:
         known = ", ".join(adapter.groups)
         yield f"case {case.case}: group is {case.group!r}; dataset {adapter.name} has {known}"
@@ -128,12 +49,12 @@ def _case_problems(case: Case, adapter: Adapter) -> Iterator[str]:
             f"{len(adapter.channels)} channels, {', '.join(adapter.channels)}"
         )
     yield from _missing_files(case, adapter)
-    yield from header_problems((*case.images, case.label))
+    yield from header_problems(case.images, case.label, align)
 
 
 def _missing_files(case: Case, adapter: Adapter) -> Iterator[str]:
-    there = [path.is_file() for path in case.images]
-    if not case.label.is_file():
+    there = [path.exists() for path in case.images]
+    if not case.label.exists():
         if any(there):
             yield f"case {case.case}: image without label; add {case.label}"
         else:
@@ -147,42 +68,67 @@ def _missing_files(case: Case, adapter: Adapter) -> Iterator[str]:
             yield f"case {case.case}: modality {channel} is missing; add {path}"
 
 
-def header_problems(paths: Iterable[Path]) -> Iterator[str]:
-    """Compare every readable volume of a case with its first.
+def header_problems(
+    images: Iterable[Path], label: Path | None = None, align: bool = False
+) -> Iterator[str]:
+    """Read the headers of a case, and see that all its volumes lie on the same voxels.
 
     Args:
-        paths: Its files; one that does not exist is passed over.
+        images: One file per channel; one that does not exist is passed over.
+        label: The label map, if there is one.
+        align: Whether the label may lie on other voxels.
 
     Yields:
-        One line per problem: a file that cannot be read, is not 3-D, or lies on another grid.
+        One line per problem: a file that cannot be read, holds no single volume, or lies elsewhere.
     """
-    first: tuple[Path, Header] | None = None
-    for path in paths:
-        if not path.is_file():
+    headers: list[tuple[Path, Header]] = []
+    for path in (*images, *([label] if label else [])):
+        if not path.exists():
             continue
         try:
-            header = read_header(path)
+            headers.append((path, read_header(path)))
         except InputError as error:
             yield str(error)
+    yield from geometry_problems(headers, label, align)
+
+
+def geometry_problems(
+    headers: Sequence[tuple[Path, Header]], label: Path | None = None, align: bool = False
+) -> Iterator[str]:
+    """Compare every volume of a case with the first, and with the first that has a place.
+
+    Args:
+        headers: Files and their headers.
+        label: Which of them is the label map.
+        align: Whether the label may lie on other voxels, which then takes a place.
+    """
+    placed = [each for each in headers if each[1].placed][:1]
+    for other, came in headers[1:]:
+        aligned = align and other == label
+        if aligned and came.placed and headers[0][1].placed:
             continue
-        if len(header.shape) != 3 or min(header.shape) < 1:
-            yield (
-                f"{path}: shape is {header.shape}, {len(header.shape)}-D; "
-                "give one 3-D volume per file"
-            )
-        elif first is None:
-            first = path, header
-        else:
-            yield from _grid_problems(*first, path, header)
+        found = (geometry_problem(*first, other, came) for first in (headers[0], *placed))
+        if problem := next((line for line in found if line), None):
+            movable = other == label and not align and came.placed and headers[0][1].placed
+            yield problem + (_ALIGN if movable else "")
 
 
-def _grid_problems(path: Path, header: Header, other: Path, came: Header) -> Iterator[str]:
-    mend = "both must lie on one grid; resample or replace one of them"
-    if header.shape != came.shape:
-        yield f"{other}: shape is {came.shape} but {path.name} has {header.shape}; {mend}"
-    elif not np.allclose(header.spacing, came.spacing, rtol=SPACING_TOLERANCE, atol=0):
-        ours, theirs = (tuple(round(d, 3) for d in h.spacing) for h in (header, came))
-        yield f"{other}: spacing is {theirs} mm but {path.name} has {ours} mm; {mend}"
+def check_geometry(
+    case_images: Sequence[Path],
+    images: Sequence[Volume],
+    label: tuple[Path, Volume] | None = None,
+    align: bool = False,
+) -> None:
+    """As `header_problems`, for volumes that have been read.
+
+    Raises:
+        InputError: They do not lie on the same voxels. The first problem, and how many more.
+    """
+    pairs = [(p, v.header) for p, v in zip(case_images, images, strict=True)]
+    if label is not None:
+        pairs.append((label[0], label[1].header))
+    if problems := list(geometry_problems(pairs, label[0] if label else None, align)):
+        raise InputError(summary(problems))
 
 
 def check_voxels(
@@ -230,7 +176,7 @@ def _image_problems(path: Path, image: np.ndarray) -> Iterator[str]:
     if not (np.isfinite(low) and np.isfinite(high)):
         count = int(image.size - np.isfinite(image).sum())
         what = "NaN" if np.isnan(low) else "infinite"
-        yield f"{path}: {count} of {image.size} voxels are {what}; mend or replace the image"
+        yield f"{path}: {count} of {image.size} voxels are {what}; fix or replace the image"
     elif low == high:
         yield f"{path}: every voxel is {low:g}; an empty image cannot be used, replace it"
 
@@ -252,7 +198,7 @@ def _label_problems(path: Path, label: np.ndarray, adapter: Adapter) -> Iterator
         if value not in adapter.raw_values:
             yield (
                 f"{path}: label value {value:g} in {count} voxels; dataset {adapter.name} has "
-                f"{known}; mend the label or the dataset's settings"
+                f"{known}; fix the label or the dataset's settings"
             )
 
 

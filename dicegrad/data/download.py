@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
@@ -21,7 +20,8 @@ from dicegrad.data.archives import unpack
 from dicegrad.data.cases import summary
 from dicegrad.data.checks import find_problems
 from dicegrad.data.fetch import check_sha256, fetch
-from dicegrad.errors import InputError, one_line
+from dicegrad.data.volumes import read_volume
+from dicegrad.errors import InputError
 from dicegrad.logs import Report
 from dicegrad.study import Dataset
 
@@ -208,9 +208,9 @@ def verify(name: str, root: Path, expected: Mapping[str, int]) -> None:
 
 def _label_values(case: Case, adapter: Adapter) -> list[str]:
     try:
-        values = set(np.unique(np.asarray(nib.load(case.label).dataobj)).tolist())
-    except (OSError, EOFError, ValueError) as error:
-        return [f"{case.label}: cannot be read ({one_line(error)}); fetch it again"]
+        values = set(np.unique(read_volume(case.label).voxels).tolist())
+    except InputError as error:
+        return [str(error)]
     foreign = sorted(values - set(adapter.raw_values))
     known = ", ".join(map(str, adapter.raw_values))
     if foreign:

@@ -11,8 +11,9 @@ from dicegrad.errors import InputError
 # The images of a case, in the order of the channels, by its name.
 Images = Mapping[str, tuple[Path, ...]]
 
-_ENDING = re.compile(r"\.nii(\.gz)?$")
-_CHANNEL = re.compile(r"(.+)_([0-9]{4})\.nii(\.gz)?$")
+_ENDINGS = r"\.(nii|nii\.gz|mha|mhd|nrrd|nhdr|png|bmp|tiff?|jpe?g)$"
+_ENDING = re.compile(_ENDINGS, re.IGNORECASE)
+_CHANNEL = re.compile(r"(.+)_([0-9]{4})" + _ENDINGS, re.IGNORECASE)
 
 
 def find_images(inputs: Sequence[Path], channels: Sequence[str]) -> Images:
@@ -28,8 +29,8 @@ def find_images(inputs: Sequence[Path], channels: Sequence[str]) -> Images:
         Name -> images, by name. A name is that of the (first) file without ``_0000`` and ending.
 
     Raises:
-        InputError: One line per problem: nothing there, a channel missing or too many, a file that
-            cannot be read or is not 3-D, channels on different grids.
+        InputError: One line per problem: no image, a channel missing or too many, a file that
+            cannot be read or is no single volume, channels on different voxels.
     """
     for path in inputs:
         if not path.exists():
@@ -44,7 +45,7 @@ def find_images(inputs: Sequence[Path], channels: Sequence[str]) -> Images:
             for path in paths
             if not path.is_file()
         ]
-        problems += header_problems(paths)
+        problems += header_problems(path for path in paths if path.is_file())
     if problems:
         raise InputError("\n".join(problems))
     return found
@@ -90,15 +91,17 @@ def _channel_problems(
             f"{_named(channels)}; remove it, or name another dataset"
         )
     for number in repeated(numbers):
-        yield f"case {name}: has {folder / name}_{number:04d} as .nii and .nii.gz; remove one"
+        yield f"case {name}: has {folder / name}_{number:04d} with two endings; remove one"
 
 
 def _of_files(paths: Sequence[Path], channels: Sequence[str]) -> Images:
     """The cases that some image files are."""
     for path in paths:
         if path.is_dir() or not _ENDING.search(path.name):
-            what = "a folder among several inputs" if path.is_dir() else "not a NIfTI file"
-            raise InputError(f"{path}: {what}; name one folder, or files .nii.gz or .nii")
+            what = "a folder among several inputs" if path.is_dir() else "not an image"
+            raise InputError(
+                f"{path}: {what}; name one folder, or files such as .nii.gz, .mha or .png"
+            )
     if len(channels) == 1:
         cases = [(path,) for path in paths]
     elif len(paths) == len(channels):

@@ -1,6 +1,7 @@
 """A folder in nnU-Net layout: dataset.json, imagesTr/<id>_0000.nii.gz, labelsTr/<id>.nii.gz."""
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def make_adapter(about: dict, rows: dict[str, tuple[str, str]], where: Path) -> 
         InputError: dataset.json cannot be used.
     """
     groups = tuple(sorted({group for _, group in rows.values()})) or (ONE_GROUP,)
-    ending = str(about.get("file_ending", ".nii.gz"))
+    ending = _ending(about, where)
     channels = _channels(about, where)
     return Adapter(
         name="nnunet",
@@ -79,6 +80,15 @@ def _channels(about: dict, path: Path) -> tuple[str, ...]:
     if not channels or len(set(channels)) != len(channels):
         raise InputError(f"{path}: channel_names are {list(channels)}; give each its own name")
     return channels
+
+
+def _ending(about: dict, path: Path) -> str:
+    ending = about.get("file_ending", ".nii.gz")
+    if not isinstance(ending, str) or not re.fullmatch(r"(\.[A-Za-z0-9]+)+", ending):
+        raise InputError(
+            f'{path}: file_ending is {ending!r}; write it with its point, such as ".nii.gz"'
+        )
+    return ending
 
 
 def _class_values(about: dict, path: Path) -> dict[str, tuple[int, ...]]:

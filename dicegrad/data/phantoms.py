@@ -8,7 +8,6 @@ A subject's content depends on the seed and on its own number, never on how many
 import json
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from dicegrad.data.adapter import Adapter
@@ -17,6 +16,7 @@ from dicegrad.data.nnunet import make_adapter
 from dicegrad.data.phantom_heart import Patient, draw_heart
 from dicegrad.data.phantom_tissue import Volumes
 from dicegrad.data.phantom_tumor import HEALTHY, draw_tumor, tumor_group
+from dicegrad.data.volumes import Header, write_volume
 from dicegrad.errors import InputError
 from dicegrad.files import whole_file, write_table
 
@@ -171,10 +171,4 @@ def _describe_mixed(root: Path, subjects: int) -> None:
 
 
 def _save(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = nib.Nifti1Image(array, affine)
-    # Both forms, so that every reader finds the same axes; 1 = scanner coordinates.
-    image.set_qform(affine, code=1)
-    image.set_sform(affine, code=1)
-    image.header.set_xyzt_units("mm", "sec")
-    nib.save(image, path)
+    write_volume(path, array, Header.of_affine(array.shape, affine))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dicegrad.data.adapter import Case
+from dicegrad.data.volumes import Header, geometry_problem, read_volume
 from dicegrad.errors import InputError
 from dicegrad.evaluation.metrics import dice, hd95_of, surface_dice_of, surface_distances
 from dicegrad.files import Columns, read_table, write_table
@@ -36,6 +37,8 @@ def score_case(
     tolerance_mm: float = TOLERANCE_MM,
     surfaces: bool = True,
     masked: Collection[str] = (),
+    annotated: Collection[str] | None = None,
+    ignore: int | None = None,
 ) -> list[dict[str, Any]]:
     """Score one predicted label map against the full truth, at the original resolution.
 
@@ -46,6 +49,8 @@ def score_case(
         tolerance_mm: Distance that the surface Dice tolerates.
         surfaces: Also HD95 and surface Dice (else NaN); about 0.1 s a class.
         masked: Classes whose truth is taken to be empty.
+        annotated: Classes that were looked for in the case, all if None; others have no score.
+        ignore: Label value of voxels of which no label is known; they are left out of both maps.
 
     Returns:
         One row per class: class, dsc, volume_true_ml, volume_pred_ml, hd95_mm, surface_dice.
@@ -53,26 +58,25 @@ def score_case(
         prediction are both empty, 0 where one of them is.
 
     Raises:
-        InputError: A file cannot be read, the grids differ, or a label value is not an integer
-            or, in the prediction, not one of the classes'.
+        InputError: A file cannot be read, the two lie on different voxels, or a label value is not
+            an integer or, in the prediction, not one of the classes'.
     """
-    truth, spacing = _read_labels(Path(label_path))
-    prediction, prediction_spacing = _read_labels(Path(prediction_path))
-    if truth.shape != prediction.shape:
-        raise InputError(
-            f"{prediction_path}: shape {prediction.shape} is not {truth.shape} of {label_path}; "
-            "predictions belong on the original grid"
-        )
-    if not np.allclose(spacing, prediction_spacing, rtol=1e-3):
-        raise InputError(
-            f"{prediction_path}: voxel size {prediction_spacing} mm is not {spacing} of "
-            f"{label_path}; predictions belong on the original grid"
-        )
-    _check_values(prediction, class_values, Path(prediction_path))
+    label_path, prediction_path = Path(label_path), Path(prediction_path)
+    truth, where = _read_labels(label_path)
+    prediction, predicted_where = _read_labels(prediction_path)
+    if problem := geometry_problem(label_path, where, prediction_path, predicted_where):
+        raise InputError(problem)
+    spacing = where.grid.spacing
+    _check_values(prediction, class_values, prediction_path)
     rows = []
     for name, values in class_values.items():
         masks = np.isin(truth, () if name in masked else values), np.isin(prediction, values)
-        rows.append({"class": name, **_score_masks(*masks, spacing, tolerance_mm, surfaces)})
+        if ignore is not None:
+            masks = masks[0], masks[1] & (truth != ignore)
+        row = _score_masks(*masks, spacing, tolerance_mm, surfaces)
+        if annotated is not None and name not in annotated:
+            row |= dict.fromkeys(set(row) - {"volume_pred_ml"}, float("nan"))
+        rows.append({"class": name, **row})
     return rows
 
 
@@ -110,6 +114,7 @@ def score_fold(
     tolerance_mm: float = TOLERANCE_MM,
     surfaces: bool = True,
     masked: Mapping[str, Any] | None = None,
+    ignore: int | None = None,
 ) -> pd.DataFrame:
     """Score the held-out cases of one experiment and fold.
 
@@ -124,9 +129,10 @@ def score_fold(
         masked: The group and the classes whose truth is taken to be empty, as the authors' table
             does with labels that a training run did not see. None: the full truth, as the paper
             says.
+        ignore: As for `score_case`.
 
     Returns:
-        Table with `SCORE_COLUMNS`, one row per case x class.
+        Table with `SCORE_COLUMNS`, one row per case x class; NaN where a class was not annotated.
     """
     rows = [
         {**scored, "case": case.case, "subject": case.subject, "group": case.group}
@@ -138,6 +144,8 @@ def score_fold(
             tolerance_mm=tolerance_mm,
             surfaces=surfaces,
             masked=masked["classes"] if masked and case.group == masked["group"] else (),
+            annotated=case.annotated,
+            ignore=ignore,
         )
     ]
     columns = [*experiment.row, *CASE_COLUMNS, *METRIC_COLUMNS]
@@ -201,23 +209,16 @@ def write_scores(scores: pd.DataFrame, path: Path | str) -> None:
     write_table(scores, path)
 
 
-def _read_labels(path: Path) -> tuple[npt.NDArray[np.int64], tuple[float, ...]]:
-    """Label map (X, Y, Z) as integers, and its voxel size in mm."""
-    import nibabel
-
-    try:
-        image = nibabel.load(path)
-        values = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
-        raise InputError(f"{path}: cannot be read as NIfTI ({error})") from error
-    if values.ndim != 3:
-        raise InputError(f"{path}: shape {values.shape} is not a 3-D label map")
+def _read_labels(path: Path) -> tuple[npt.NDArray[np.int64], Header]:
+    """Label map (X, Y, Z) as integers, and where it lies."""
+    volume = read_volume(path)
+    values = volume.voxels
     if not np.issubdtype(values.dtype, np.integer):
         rounded = np.rint(values)
-        if not np.array_equal(rounded, values):
+        if not np.array_equal(rounded, values) or np.abs(rounded).max() > 2**24:
             raise InputError(f"{path}: label values are not all integers; save a label map")
         values = rounded
-    return values.astype(np.int64), tuple(float(z) for z in image.header.get_zooms()[:3])
+    return values.astype(np.int64), volume.header
 
 
 def _check_values(

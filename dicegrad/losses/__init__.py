@@ -5,7 +5,8 @@ from dicegrad.losses.dice import DiceLoss
 from dicegrad.losses.dice_ce import DiceCELoss
 from dicegrad.losses.epsilon import epsilon_heuristic, solve_epsilon
 from dicegrad.losses.functional import dice_gradient, dice_loss, soft_dice
-from dicegrad.losses.missing import LeafDiceLoss, MarginalCrossEntropyLoss, MarginalDiceLoss
+from dicegrad.losses.marginal_cross_entropy import MarginalCrossEntropyLoss
+from dicegrad.losses.missing import LeafDiceLoss, MarginalDiceLoss
 from dicegrad.losses.overlap import SoftJaccardLoss, TverskyLoss
 from dicegrad.losses.variants import GeneralizedDiceLoss
 

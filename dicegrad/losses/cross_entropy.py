@@ -19,8 +19,7 @@ from dicegrad.losses.inputs import (
 from dicegrad.losses.label_sets import LabelSets, check_sets_fit
 from dicegrad.losses.masks import Masks, MaskSettings, Unannotated, make_mask_settings
 from dicegrad.losses.reduction import Output, inverse
-from dicegrad.losses.sums import maps_per_class
-from dicegrad.losses.voxel_losses import sigmoid_terms, softmax_terms
+from dicegrad.losses.voxel_losses import label_maps, sigmoid_terms, softmax_terms
 
 
 class CrossEntropyLoss(nn.Module):
@@ -114,9 +113,12 @@ class CrossEntropyLoss(nn.Module):
         first_channel(y_pred, self.activation, True)
         check_length("weight", self.weight, y_pred.shape[1], y_pred.shape[1])
         truth, masks = self.masks.read(y_pred, y, annotated, mask, case_weight)
+        kept = masks.kept(truth)
         if self.label_sets is not None:
             check_sets_fit(y_pred, truth, self.label_sets)
-        kept = masks.kept(truth)
+            for label, members in self.label_sets.items():
+                if len(members) == y_pred.shape[1]:  # of such a voxel nothing is known
+                    kept = truth != label if kept is None else kept & (truth != label)
         if not torch.compiler.is_compiling():
             self._check_labels(y_pred, truth, kept)
         half = y_pred.dtype in (torch.float16, torch.bfloat16)
@@ -151,7 +153,7 @@ class CrossEntropyLoss(nn.Module):
             return F.cross_entropy(logits, target, weight, label_smoothing=self.label_smoothing)
         if weight is not None:
             weight = weight.reshape(-1, *[1] * (logits.ndim - 2))
-        maps = maps_per_class(truth, logits)
+        maps = label_maps(truth, logits)
         return F.binary_cross_entropy_with_logits(logits, maps, pos_weight=weight)
 
     def _check_labels(self, y_pred: Tensor, y: Tensor, kept: Tensor | None) -> None:

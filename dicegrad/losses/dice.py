@@ -20,7 +20,7 @@ from dicegrad.losses.reduction import (
     subset_weight,
 )
 from dicegrad.losses.sums import needs_plain, overlap_gradient, overlap_sums, plain_sums
-from dicegrad.losses.tiles import working_dtype
+from dicegrad.losses.tile import working_dtype
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -132,15 +132,7 @@ class DiceLoss(nn.Module):
         truth, masks = self.masks.read(y_pred, y, annotated, mask, case_weight)
         if needs_plain(truth):
             return plain_loss(y_pred, truth, self.activation, self.norm, self.reduction, masks)
-        return _ClosedForm.apply(
-            y_pred,
-            truth,
-            *masks.over_voxels,
-            masks.share,
-            self.activation,
-            self.norm,
-            self.reduction,
-        )
+        return _ClosedForm.apply(y_pred, truth, masks, self.activation, self.norm, self.reduction)
 
     def extra_repr(self) -> str:
         """Show the settings in the module's text."""
@@ -172,26 +164,21 @@ class _ClosedForm(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401
         y_pred: Tensor,
         y: Tensor,
-        mask: Tensor | None,
-        ignore_index: int | None,
-        into: Tensor | None,
-        share: Tensor | None,
+        masks: Masks,
         activation: str | None,
         norm: str,
         reduction: Reduction,
     ) -> Tensor:
-        masks = Masks(mask, ignore_index, into)
         sums = overlap_sums(y_pred, y, activation, norm, masks)
-        loss, coefficients = loss_and_coefficients(sums, reduction, share)
-        ctx.save_for_backward(y_pred, y, coefficients, mask, into, share)
-        ctx.settings = activation, norm, reduction, ignore_index
+        loss, coefficients = loss_and_coefficients(sums, reduction, masks.share)
+        ctx.save_for_backward(y_pred, y, coefficients)
+        ctx.masks, ctx.settings = masks, (activation, norm, reduction)
         return torch.as_tensor(loss, dtype=working_dtype(y_pred))
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        y_pred, y, coefficients, mask, into, share = ctx.saved_tensors
-        activation, norm, reduction, ignore_index = ctx.settings
-        masks = Masks(mask, ignore_index, into, share)
+        y_pred, y, coefficients = ctx.saved_tensors
+        masks, (activation, norm, reduction) = ctx.masks, ctx.settings
         if torch.is_grad_enabled():  # a second derivative is wanted: let autograd see the formula
             loss = plain_loss(y_pred, y, activation, norm, reduction, masks)
             (gradient,) = torch.autograd.grad(loss, y_pred, upstream, create_graph=True)
@@ -203,7 +190,7 @@ class _ClosedForm(torch.autograd.Function):
                 )
             coefficients = upstream * coefficients
             gradient = overlap_gradient(y_pred, y, activation, norm, coefficients, masks)
-        return gradient, *[None] * 8
+        return gradient, None, None, None, None, None
 
 
 def plain_loss(

@@ -15,7 +15,7 @@ from dicegrad.losses.reduction import (
     subset_weight,
 )
 from dicegrad.losses.sums import differentiable_sums, overlap_gradient, overlap_sums
-from dicegrad.losses.tiles import working_dtype
+from dicegrad.losses.tile import working_dtype
 
 
 def dice_loss(

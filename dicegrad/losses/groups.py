@@ -1,6 +1,6 @@
 """The processes of data-parallel training whose batches a loss counts as one."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -55,7 +55,8 @@ class Group:
         if self._group == "world":
             return torch.distributed.group.WORLD if running else None
         try:
-            return torch.distributed.distributed_c10d._resolve_process_group(self._group)
+            find: Any = torch.distributed.distributed_c10d._resolve_process_group
+            return find(self._group)
         except (AttributeError, RuntimeError, ValueError):
             raise InputError(
                 f"process_group is {self._group!r}, and this process has no group of that name: "

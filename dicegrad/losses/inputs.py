@@ -192,8 +192,8 @@ def check_values(
     if counted:
         torch._assert_async(volumes.sum() == voxels, "y holds a label without a channel")
     for values in extremes:
-        inside = ~((values < -_SLACK) | (values > 1 + _SLACK)).any()
-        torch._assert_async(inside, "y_pred or y holds values outside [0, 1]")
+        within = ~((values < -_SLACK) | (values > 1 + _SLACK)).any()
+        torch._assert_async(within, "y_pred or y holds values outside [0, 1]")
 
 
 def check_labels(y_pred: Tensor, y: Tensor, kept: Tensor | None = None) -> None:

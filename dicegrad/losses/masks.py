@@ -30,12 +30,15 @@ class Masks:
             activation: c itself, or a lower one for a class that is merged. None merges nothing.
         share: (B, C) float, how often each map counts: 0 for a map that takes no part, otherwise
             the weight of its case. None counts every map once.
+        only_background: Whether merged channels go into channel 0 alone, as far as is known
+            without a look at them. Compiled kernels take no others.
     """
 
     mask: Tensor | None = None
     ignore_index: int | None = None
     into: Tensor | None = None
     share: Tensor | None = None
+    only_background: bool = True
 
     @property
     def over_voxels(self) -> tuple[Tensor | None, int | None, Tensor | None]:
@@ -118,7 +121,7 @@ class MaskSettings:
             share = weight.expand(*y_pred.shape[:2]) if share is None else share * weight
         if kept is None and ignore_index is None and share is None:
             return truth, EVERYTHING
-        return truth, Masks(kept, ignore_index, into, share)
+        return truth, Masks(kept, ignore_index, into, share, self.label_sets is None)
 
     def _merges(self, y_pred: Tensor) -> bool:
         """Whether classes that are not annotated join the background."""

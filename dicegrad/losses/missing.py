@@ -1,20 +1,16 @@
-"""Losses made for missing labels: leaf Dice, marginal Dice and marginal cross-entropy.
+"""Two Dice losses made for missing labels: leaf Dice and marginal Dice.
 
-Without a mask they infer that a class is missing from its map being empty, as the released code of
-the two Dice losses does. A class that is truly empty is then ignored too. Told what is annotated,
-they infer nothing.
+Without a mask they infer that a class is missing from its map being empty, as their released code
+does. A class that is truly empty is then ignored too. Told what is annotated, they infer nothing.
 """
-
-import math
 
 import torch
 from torch import Tensor, nn
 
 from dicegrad.errors import InputError
-from dicegrad.losses.cross_entropy import CrossEntropyLoss
+from dicegrad.losses.exclusion import check_exclusion, exclusion, not_empty
 from dicegrad.losses.inputs import Activation, PerClass, check_epsilon, check_settings
 from dicegrad.losses.inputs import first_channel as check_prediction
-from dicegrad.losses.label_sets import LabelSets
 from dicegrad.losses.masks import (
     Masks,
     check_annotated,
@@ -26,10 +22,9 @@ from dicegrad.losses.sums import (
     differentiable_sums,
     maps_per_class,
     merge,
-    overlap_sums,
     probabilities,
 )
-from dicegrad.losses.tiles import working_dtype
+from dicegrad.losses.tile import working_dtype
 
 
 class LeafDiceLoss(nn.Module):
@@ -119,7 +114,7 @@ class MarginalDiceLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.epsilon, self.activation = _settings(epsilon, activation)
-        self.exclusion = _check_exclusion(exclusion)
+        self.exclusion = check_exclusion(exclusion)
         self.masks = make_mask_settings(activation, True, ignore_index, "ignored")
 
     def forward(
@@ -148,11 +143,16 @@ class MarginalDiceLoss(nn.Module):
             InputError: If shape, dtype or device do not fit.
         """
         check_prediction(y_pred, self.activation, True)
+        if self.activation == "sigmoid" and y_pred.shape[1] > 1:
+            raise InputError(
+                f"activation is 'sigmoid' and y_pred has {y_pred.shape[1]} channels: probabilities "
+                "of classes are added up, so they must be one distribution, use 'softmax'"
+            )
         truth, masks = self.masks.read(y_pred, y, None, mask, case_weight)
         p, kept = probabilities(y_pred, self.activation), masks.kept(truth)
         known = check_annotated(y_pred, annotated) if annotated is not None else None
         if known is None:
-            known = _not_empty(p, truth, masks)
+            known = not_empty(p, truth, masks)
         if p.shape[1] == 1:
             truth = truth if kept is None else truth.masked_fill(_spread(~kept, truth), 0)
             truth = maps_per_class(truth, p)
@@ -171,119 +171,15 @@ class MarginalDiceLoss(nn.Module):
         dice = (2 * intersection + self.epsilon) / (predicted + true + self.epsilon)
         if annotated is None and masks.share is None:
             loss = 1 - (dice * counted).mean()
-        elif annotated is None:
-            share = masks.share
-            loss = ((1 - dice * counted) * share[:, :1]).mean(1).sum() * inverse(share[:, 0].sum())
+        elif annotated is None and masks.share is not None:
+            weight = masks.share[:, :1]
+            loss = ((1 - dice * counted) * weight).mean(1).sum() * inverse(weight.sum())
         else:
             share = counted if masks.share is None else counted * masks.share[:, :1]
             loss = ((1 - dice) * share).sum() * inverse(share.sum())
         if self.exclusion:
             loss = loss + self.exclusion * exclusion(sums, counted, kept, p[0, 0].numel())
         return loss.to(working_dtype(y_pred))
-
-
-class MarginalCrossEntropyLoss(CrossEntropyLoss):
-    """Cross-entropy of a softmax in which missing classes are one with the background.
-
-    A voxel labelled background, in a case whose classes U are missing, costs -log q, where
-    q = p_0 + sum of p_c over U: `CrossEntropyLoss` with ``annotated``. Without a mask, a class
-    without a true voxel in a batch element counts as missing there.
-
-    Args:
-        weight: As for `CrossEntropyLoss`.
-        ignore_index: As for `CrossEntropyLoss`.
-        label_sets: As for `CrossEntropyLoss`.
-        label_smoothing: As for `CrossEntropyLoss`.
-        gamma: As for `CrossEntropyLoss`.
-        top_k: As for `CrossEntropyLoss`.
-        exclusion: As for `MarginalDiceLoss`.
-    """
-
-    def __init__(
-        self,
-        *,
-        weight: PerClass | None = None,
-        ignore_index: int | None = None,
-        label_sets: LabelSets | None = None,
-        label_smoothing: float = 0.0,
-        gamma: float = 0.0,
-        top_k: float = 1.0,
-        exclusion: float = 0.0,
-    ) -> None:
-        super().__init__(
-            weight=weight,
-            ignore_index=ignore_index,
-            label_sets=label_sets,
-            label_smoothing=label_smoothing,
-            gamma=gamma,
-            top_k=top_k,
-        )
-        self.exclusion = _check_exclusion(exclusion)
-
-    def forward(
-        self,
-        y_pred: Tensor,
-        y: Tensor,
-        annotated: Tensor | None = None,
-        mask: Tensor | None = None,
-        *,
-        case_weight: Tensor | None = None,
-    ) -> Tensor:
-        """Return the loss, at least 0; 0 with gradient 0 where no voxel is left.
-
-        Args:
-            y_pred: Logits of shape (B, C, *spatial), two channels or more.
-            y: As for `DiceLoss.forward`.
-            annotated: As for `DiceLoss.forward`. None takes a class without a true voxel in an
-                element for missing there.
-            mask: 0 where a voxel is ignored, as for `DiceLoss.forward`.
-            case_weight: How often each case counts, as for `DiceLoss.forward`.
-
-        Raises:
-            InputError: As for `DiceLoss.forward`.
-        """
-        check_prediction(y_pred, "softmax", True)
-        truth, masks = self.masks.read(y_pred, y, None, mask)
-        if annotated is None:
-            kept = masks.kept(truth)
-            for label in self.label_sets or ():
-                kept = truth != label if kept is None else kept & (truth != label)
-            annotated = _not_empty(y_pred.detach(), truth, Masks(kept), "softmax")
-        loss = super().forward(y_pred, y, annotated, mask, case_weight=case_weight)
-        if not self.exclusion:
-            return loss
-        if self.label_sets:
-            raise InputError("exclusion was given with label_sets: it needs whole annotated maps")
-        sums = differentiable_sums(y_pred, truth, "softmax", "l1", masks)
-        counted = check_annotated(y_pred, annotated).to(sums.dtype)
-        apart = exclusion(sums, counted, masks.kept(truth), y_pred[0, 0].numel())
-        return loss + self.exclusion * apart.to(loss.dtype)
-
-
-def exclusion(sums: Tensor, counted: Tensor, kept: Tensor | None, voxels: int) -> Tensor:
-    """The mean of Dice(p, 1 - y) over the annotated foreground maps, a scalar in [0, 1].
-
-    What p and 1 - y share is P - I, and 1 - y has N - T voxels, so the usual sums are enough.
-
-    Args:
-        sums: Shape (3, B, C): intersection, predicted and true volume.
-        counted: (B, C), 0 for maps that are not annotated.
-        kept: (B, *spatial) bool, the voxels that are not ignored, or None.
-        voxels: Of a case.
-    """
-    intersection, predicted, true = sums[:, :, 1:]
-    number = voxels if kept is None else kept.flatten(1).sum(1, keepdim=True)
-    total = (predicted + number - true).clamp_min(torch.finfo(sums.dtype).tiny)
-    dice = 2 * (predicted - intersection) / total
-    counted = counted[:, 1:]
-    return (dice * counted).sum() * inverse(counted.sum())
-
-
-def _not_empty(y_pred: Tensor, y: Tensor, masks: Masks, activation: str | None = None) -> Tensor:
-    """The maps that hold a true voxel, (B, C) bool."""
-    with torch.no_grad():
-        over = Masks(masks.mask, masks.ignore_index)
-        return overlap_sums(y_pred, y, activation, "l1", over)[2] > 0
 
 
 def _moved(y: Tensor, y_pred: Tensor, into: Tensor, kept: Tensor | None) -> Tensor:
@@ -296,12 +192,6 @@ def _moved(y: Tensor, y_pred: Tensor, into: Tensor, kept: Tensor | None) -> Tens
 
 def _spread(mask: Tensor, like: Tensor) -> Tensor:
     return mask if mask.ndim == like.ndim else mask.unsqueeze(1)
-
-
-def _check_exclusion(factor: float) -> float:
-    if not 0 <= factor < math.inf:
-        raise InputError(f"exclusion is {factor!r}; it must be finite and at least 0")
-    return float(factor)
 
 
 def _settings(epsilon: PerClass, activation: str | None) -> tuple[float, str | None]:

@@ -19,7 +19,7 @@ from dicegrad.losses.reduction import (
     subset_weight,
 )
 from dicegrad.losses.sums import differentiable_sums
-from dicegrad.losses.tiles import working_dtype
+from dicegrad.losses.tile import working_dtype
 
 
 class TverskyLoss(nn.Module):

@@ -19,7 +19,8 @@ from torch import Tensor
 from dicegrad.losses import native
 from dicegrad.losses.inputs import as_plain, check_values
 from dicegrad.losses.masks import EVERYTHING, Masks
-from dicegrad.losses.tiles import tiled_gradient, tiled_sums, working_dtype
+from dicegrad.losses.tile import working_dtype
+from dicegrad.losses.tiles import tiled_gradient, tiled_sums
 
 
 def overlap_sums(
@@ -44,7 +45,7 @@ def overlap_sums(
             torch's cross-entropy, so that no call waits for the device.
     """
     y_pred = as_plain(y_pred)
-    first_pass, _ = _passes(y_pred, y)
+    first_pass, _ = _passes(y_pred, y, masks)
     sums, extremes = first_pass(y_pred, y, activation, norm, *masks.over_voxels)
     check_values(y_pred, y, sums[2], extremes, masks.kept(y))
     return sums
@@ -75,7 +76,7 @@ def overlap_gradient(
         of the channel that it joins.
     """
     y_pred = as_plain(y_pred)
-    _, second_pass = _passes(y_pred, y)
+    _, second_pass = _passes(y_pred, y, masks)
     return second_pass(y_pred, y, activation, norm, coefficients, *masks.over_voxels)
 
 
@@ -121,7 +122,7 @@ def differentiable_sums(
     """`overlap_sums` with a gradient for y_pred that needs no graph over the voxels."""
     if needs_plain(y):
         return plain_sums(y_pred, y, activation, norm, masks)
-    return _OverlapSums.apply(y_pred, y, *masks.over_voxels, activation, norm)
+    return _OverlapSums.apply(y_pred, y, masks, activation, norm)
 
 
 def needs_plain(y: Tensor) -> bool:
@@ -135,27 +136,24 @@ class _OverlapSums(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401
         y_pred: Tensor,
         y: Tensor,
-        mask: Tensor | None,
-        ignore_index: int | None,
-        into: Tensor | None,
+        masks: Masks,
         activation: str | None,
         norm: str,
     ) -> Tensor:
-        ctx.save_for_backward(y_pred, y, mask, into)
-        ctx.settings = activation, norm, ignore_index
-        return overlap_sums(y_pred, y, activation, norm, Masks(mask, ignore_index, into))
+        ctx.save_for_backward(y_pred, y)
+        ctx.settings = activation, norm, masks
+        return overlap_sums(y_pred, y, activation, norm, masks)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        y_pred, y, mask, into = ctx.saved_tensors
-        activation, norm, ignore_index = ctx.settings
-        masks = Masks(mask, ignore_index, into)
+        y_pred, y = ctx.saved_tensors
+        activation, norm, masks = ctx.settings
         if torch.is_grad_enabled():  # a second derivative is wanted
             sums = plain_sums(y_pred, y, activation, norm, masks).to(upstream.dtype)
             (gradient,) = torch.autograd.grad(sums, y_pred, upstream, create_graph=True)
         else:
             gradient = overlap_gradient(y_pred, y, activation, norm, upstream[:2], masks)
-        return gradient, None, None, None, None, None, None
+        return gradient, None, None, None, None
 
 
 def probabilities(y_pred: Tensor, activation: str | None) -> Tensor:
@@ -176,11 +174,11 @@ def maps_per_class(y: Tensor, p: Tensor) -> Tensor:
     return F.one_hot(y.long(), channels).movedim(-1, 1).to(p.dtype)
 
 
-def _passes(y_pred: Tensor, y: Tensor) -> tuple[Callable, Callable]:
+def _passes(y_pred: Tensor, y: Tensor, masks: Masks) -> tuple[Callable, Callable]:
     """The two passes in the fastest form that is there and takes this input."""
     if native.fits(y_pred, y):
         return native.sums, native.gradient
-    fused = _fused() if y_pred.is_cuda else None
+    fused = _fused() if y_pred.is_cuda and masks.only_background else None
     if fused and fused.fits(y_pred, y):
         return fused.fused_sums, fused.fused_gradient
     return tiled_sums, tiled_gradient

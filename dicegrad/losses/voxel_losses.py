@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dicegrad.losses.label_sets import LabelSets
-from dicegrad.losses.sums import maps_per_class, merge
+from dicegrad.losses.sums import merge
 
 
 def softmax_terms(
@@ -104,10 +104,22 @@ def sigmoid_terms(
     logits: Tensor, y: Tensor, weight: Tensor | None, label_smoothing: float
 ) -> tuple[Tensor, Tensor]:
     """The terms of one distribution per channel, weighted, and log q of each; (B, C, *spatial)."""
-    truth = maps_per_class(y, logits)
+    truth = label_maps(y, logits)
     smooth = truth * (1 - label_smoothing) + label_smoothing / 2 if label_smoothing else truth
     positive = None if weight is None else weight.reshape(-1, *[1] * (logits.ndim - 2))
     terms = F.binary_cross_entropy_with_logits(
         logits, smooth, pos_weight=positive, reduction="none"
     )
     return terms, -F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+
+
+def label_maps(y: Tensor, logits: Tensor) -> Tensor:
+    """One map per channel in the memory order of the logits, which a mean over both reads faster.
+
+    Channel c stands for label c, a single channel for label 1.
+    """
+    if y.ndim < logits.ndim:
+        channels = logits.shape[1]
+        labels = torch.arange(channels, device=y.device) if channels > 1 else y.new_ones(1)
+        y = y.unsqueeze(1) == labels.reshape(1, -1, *[1] * (logits.ndim - 2))
+    return y.to(logits.dtype)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import SimpleITK as sitk
 
 from dicegrad.data.adapter import Adapter, Case
+from dicegrad.data.volumes import Volume, read_header, read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.restoration import restore
+from dicegrad.preprocessing.align import onto
 from dicegrad.preprocessing.grids import Grid, network_grid
 from dicegrad.preprocessing.kept import Kept, count_voxels, kept_volumes
-from dicegrad.preprocessing.prepare import encode_label, map_cases, read_volume, voxels
+from dicegrad.preprocessing.prepare import encode_label, map_cases
 from dicegrad.preprocessing.resampling import resample_label
 from dicegrad.preprocessing.settings import Preprocessing
 
@@ -77,7 +78,9 @@ def case_ceiling(
         InputError: A file cannot be read, or there is nothing to centre the crop on.
     """
     raw = read_volume(case.label)
-    label, original = encode_label(voxels(raw), adapter, classes), Grid.of_image(raw)
+    if settings.align:
+        raw = onto(case.label, raw, read_header(case.images[0]))
+    label, original = encode_label(raw.voxels, adapter, classes), raw.grid
     try:
         grid = network_grid(_seen_by_crop(case, raw, settings), settings, raw)
     except InputError as error:
@@ -85,7 +88,7 @@ def case_ceiling(
     return label_ceiling(label, original, grid, settings, classes, case.case)
 
 
-def _seen_by_crop(case: Case, raw: sitk.Image, settings: Preprocessing) -> sitk.Image:
+def _seen_by_crop(case: Case, raw: Volume, settings: Preprocessing) -> Volume:
     """The image, where the crop looks at its voxels; else the label map, which lies on its grid."""
     return read_volume(case.images[0]) if settings.crop == "foreground" else raw
 

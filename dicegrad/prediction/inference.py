@@ -144,15 +144,13 @@ def predict_cases(
     """
     rows: list[dict[str, str | float]] = []
     for case, image in zip(cases, images, strict=True):
-        grid, original = about.grids[case], about.originals[case]
+        grid, header = about.grids[case], about.originals[case]
         prediction = probabilities(network, image)
-        label = restore(prediction, grid, original, restoration)
+        label = restore(prediction, grid, header.grid, restoration)
         path = folder / f"{case}.nii.gz"
-        write_prediction(
-            path, label, about.classes, about.class_values, original.reference(), checked=True
-        )
+        write_prediction(path, label, about.classes, about.class_values, header, checked=True)
         if soft:
-            volumes = soft_volumes(prediction, grid, original, restoration).tolist()
+            volumes = soft_volumes(prediction, grid, header.grid, restoration).tolist()
             rows.append({"case": case, **dict(zip(about.classes, volumes, strict=True))})
         report(case)
     return rows

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dicegrad.data.checks import image_problems
+from dicegrad.data.checks import check_geometry, image_problems
 from dicegrad.data.images import Images
+from dicegrad.data.volumes import read_volume, write_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import mean_probabilities
 from dicegrad.prediction.model import Model
-from dicegrad.prediction.restoration import restore, restored, write_prediction, write_volume
-from dicegrad.preprocessing.prepare import Prepared, prepare_images, read_volume, voxels
+from dicegrad.prediction.restoration import restore, restored, write_prediction
+from dicegrad.preprocessing.prepare import Prepared, prepare_images
 from dicegrad.preprocessing.settings import Preprocessing
 
 
@@ -89,7 +90,8 @@ def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> Prepared
         InputError: An image cannot be used.
     """
     images = [read_volume(path) for path in paths]
-    if problems := image_problems(paths, map(voxels, images)):
+    check_geometry(paths, images)
+    if problems := image_problems(paths, (image.voxels for image in images)):
         raise InputError("\n".join(problems))
     try:
         return prepare_images(images, preprocessing)
@@ -116,18 +118,16 @@ def predict_images(
     Raises:
         InputError: A disk or the memory of a GPU is full.
     """
-    original, way_back = case.original, model.preprocessing.restoration
+    header, original, way_back = case.original, case.original.grid, model.preprocessing.restoration
     prediction = mean_probabilities(model.networks, case.image)
     if probabilities:
         maps = restored(prediction[1:], case.grid, original, way_back)
         for each, volume in zip(model.classes, maps, strict=True):
             file = f"{name}_{re.sub('[^A-Za-z0-9.-]', '_', each)}.nii.gz"
-            write_volume(out / "probabilities" / file, volume, original.reference())
+            write_volume(out / "probabilities" / file, volume, header)
     label = restore(prediction, case.grid, original, way_back)
     # Last, since --resume goes by it.
-    write_prediction(
-        _label_map(out, name), label, model.classes, model.class_values, original.reference()
-    )
+    write_prediction(_label_map(out, name), label, model.classes, model.class_values, header)
     counts = np.bincount(label.ravel(), minlength=len(model.classes) + 1)[1:]
     volumes = counts * np.prod(original.spacing) / 1000
     return dict(zip(model.classes, volumes.tolist(), strict=True))

@@ -1,14 +1,11 @@
 """The way back: from the network's grid to the original one, and into a file."""
 
-import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
-from dicegrad.errors import InputError
-from dicegrad.files import whole_path
+from dicegrad.data.volumes import Header, write_volume
 from dicegrad.preprocessing.grids import TOLERANCE, Grid
 from dicegrad.preprocessing.resampling import apply_matrices, sampling_matrix
 
@@ -130,61 +127,20 @@ def write_prediction(
     label: np.ndarray,
     classes: Sequence[str],
     class_values: Mapping[str, Sequence[int]],
-    reference: sitk.Image,
+    header: Header,
     checked: bool = False,
 ) -> None:
-    """Write a label map as NIfTI beside the image it belongs to; the file appears whole.
+    """Write a label map as NIfTI, laid where its image lies; the file appears whole.
 
     Args:
         path: The file, ``.nii.gz``.
         label: (X, Y, Z) uint8 network classes on the original grid.
         classes: Names of the classes, in network order.
         class_values: The adapter's raw values per class.
-        reference: The case's original image (its header alone is used).
+        header: Of the case's original image.
         checked: Write its checksum beside it, for a later job; see `dicegrad.checksums`.
 
     Raises:
         InputError: See `write_volume`.
     """
-    write_volume(path, to_raw_values(label, classes, class_values), reference, checked)
-
-
-def write_volume(
-    path: Path, volume: np.ndarray, reference: sitk.Image, checked: bool = False
-) -> None:
-    """Write (X, Y, Z) voxels as .nii.gz with the header of an image; the file appears whole.
-
-    Raises:
-        InputError: It cannot be written, since the disk is full, say.
-    """
-    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.T))
-    image.CopyInformation(reference)
-    with whole_path(path, checked=checked) as temporary:
-        try:
-            sitk.WriteImage(image, str(temporary), useCompression=True)
-            whole = _unpacked_bytes(temporary) >= volume.nbytes
-        except (RuntimeError, OSError, EOFError):
-            whole = False
-        if not whole:
-            raise InputError(f"{path}: could not be written; free some space and start again")
-
-
-def _unpacked_bytes(path: Path) -> int:
-    """Length of what a .gz file holds; ITK ends it early, and says nothing, on a full disk."""
-    with gzip.open(path) as stream:
-        return sum(map(len, iter(lambda: stream.read(1 << 20), b"")))
-
-
-def read_header(path: Path) -> Grid:
-    """The grid of an image file, without reading its voxels.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise InputError(f"{path}: cannot be read as an image; is the file complete?") from error
-    return Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    write_volume(path, to_raw_values(label, classes, class_values), header, checked)

@@ -1,89 +1,17 @@
 """Voxel grids in space, and the network's grid of a case."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import SimpleITK as sitk
 
+from dicegrad.data.geometry import TOLERANCE, Grid
+from dicegrad.data.volumes import Volume
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.settings import Preprocessing
 
-# A position this close to a voxel centre, in voxels, is on it: spacings read from a header are
-# rounded to single precision.
-TOLERANCE = 1e-6
 # Spacings that differ by less than this share are the same number, written with fewer digits.
 SAME_SPACING = 1e-3
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A regular grid of voxels in patient space (LPS, as in SimpleITK).
-
-    Attributes:
-        size: Number of voxels along (x, y, z).
-        spacing: Distance between voxel centres along each axis, in mm.
-        origin: Where the centre of voxel (0, 0, 0) lies, in mm.
-        direction: The axes' unit vectors as the columns of a 3 x 3 matrix, row by row.
-    """
-
-    size: tuple[int, int, int]
-    spacing: tuple[float, float, float]
-    origin: tuple[float, float, float]
-    direction: tuple[float, ...]
-
-    @classmethod
-    def of_image(cls, image: sitk.Image) -> Self:
-        """The grid that a three-dimensional image lies on."""
-        return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The grid that `to_json` wrote."""
-        return cls(**{key: tuple(value) for key, value in values.items()})
-
-    def to_json(self) -> dict[str, list]:
-        """Plain lists, ready for a JSON file."""
-        return {key: list(value) for key, value in asdict(self).items()}
-
-    def reference(self) -> sitk.Image:
-        """An empty image on this grid."""
-        image = sitk.Image(list(self.size), sitk.sitkUInt8)
-        image.SetSpacing(self.spacing)
-        image.SetOrigin(self.origin)
-        image.SetDirection(self.direction)
-        return image
-
-    def point(self, index: Sequence[float]) -> tuple[float, float, float]:
-        """Where a continuous voxel index lies, in mm."""
-        axes = np.reshape(self.direction, (3, 3))
-        x, y, z = (self.origin + axes @ (np.asarray(index) * self.spacing)).tolist()
-        return x, y, z
-
-    def positions(self, other: "Grid") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Where the voxels of an aligned grid lie on this one.
-
-        Args:
-            other: A grid with the same direction.
-
-        Returns:
-            For each axis, the continuous indices on this grid of ``other``'s voxel centres.
-
-        Raises:
-            ValueError: The two grids' axes differ.
-        """
-        if not np.allclose(self.direction, other.direction, atol=1e-5):
-            message = f"the grids' axes differ: {self.direction} and {other.direction}"
-            raise ValueError(message)
-        axes = np.reshape(self.direction, (3, 3))
-        start = axes.T @ np.subtract(other.origin, self.origin)
-        exact = (
-            (start[a] + np.arange(other.size[a]) * other.spacing[a]) / self.spacing[a]
-            for a in range(3)
-        )
-        return tuple(np.where(abs(p - p.round()) < TOLERANCE, p.round(), p) for p in exact)
 
 
 def bounding_box(volume: np.ndarray, margin: int = 0) -> tuple[slice, slice, slice]:
@@ -123,9 +51,7 @@ def centre_of_mass(mask: np.ndarray) -> tuple[int, int, int]:
     return x, y, z
 
 
-def network_grid(
-    image: sitk.Image, settings: Preprocessing, label: sitk.Image | None = None
-) -> Grid:
+def network_grid(image: Volume, settings: Preprocessing, label: Volume | None = None) -> Grid:
     """The network's grid for one case, aligned with the image's axes.
 
     - ``crop: center``: the two grids share their centre, as in the paper. Where one has an even and
@@ -146,7 +72,7 @@ def network_grid(
     Raises:
         InputError: There is nothing to centre the crop on.
     """
-    original = Grid.of_image(image)
+    original = image.grid
     if settings.crop in ("label", "foreground"):
         axes = _around(_centre(image, settings.crop, label), original, settings)
     else:
@@ -156,15 +82,14 @@ def network_grid(
     return Grid(settings.size, (x, y, z), origin, original.direction)
 
 
-def _centre(image: sitk.Image, crop: str, label: sitk.Image | None) -> tuple[int, int, int]:
+def _centre(image: Volume, crop: str, label: Volume | None) -> tuple[int, int, int]:
     """The voxel that the crop is centred on."""
     target = label if crop == "label" else image
     if target is None:
         raise InputError("crop: label needs a label map; set `crop: foreground` or `center`")
-    mask = sitk.GetArrayViewFromImage(target).T
-    if not mask.any():
+    if not target.voxels.any():
         raise InputError(f"crop: {crop} finds no voxel that is not 0; set `crop: center`")
-    return centre_of_mass(mask)
+    return centre_of_mass(target.voxels)
 
 
 def _around(

@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import nibabel as nib
 import numpy as np
-import SimpleITK as sitk
 
 from dicegrad.arrays import new_array
 from dicegrad.data.adapter import Adapter, Case
+from dicegrad.data.annotated import contradictions
 from dicegrad.data.cases import check_originals
-from dicegrad.data.checks import check_voxels
+from dicegrad.data.checks import check_geometry, check_voxels
+from dicegrad.data.volumes import Header, Volume, read_volume
 from dicegrad.errors import InputError
 from dicegrad.files import read_text, whole_file
+from dicegrad.preprocessing.align import onto
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
 from dicegrad.preprocessing.kept import (
     Kept,
@@ -28,6 +28,7 @@ from dicegrad.preprocessing.kept import (
     refuse_blind,
     refuse_lost,
 )
+from dicegrad.preprocessing.labeling import IGNORE
 from dicegrad.preprocessing.normalisation import normalise
 from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image, resample_label
 from dicegrad.preprocessing.settings import Preprocessing
@@ -42,14 +43,14 @@ class Prepared:
     Attributes:
         image: (C, X, Y, Z) float16.
         grid: Where those voxels lie.
-        original: The grid of the case's first image.
+        original: The header of the case's first image.
         label: (X, Y, Z) uint8, 0 background, k for the k-th class; None of a new image.
         kept: How much of each class the grid keeps.
     """
 
     image: np.ndarray
     grid: Grid
-    original: Grid
+    original: Header
     label: np.ndarray | None = None
     kept: tuple[Kept, ...] = ()
 
@@ -62,15 +63,17 @@ class About:
         channels: Names of the image channels, in order.
         classes: Names of the classes, in network order.
         class_values: The dataset's own label values of each class; the first is written.
+        ignore: The label value of voxels of which no label is known, if there is one.
         grids: Case -> its grid on the network.
-        originals: Case -> the grid of its first image.
+        originals: Case -> the header of its first image.
     """
 
     channels: tuple[str, ...]
     classes: tuple[str, ...]
     class_values: Mapping[str, tuple[int, ...]]
+    ignore: int | None
     grids: Mapping[str, Grid]
-    originals: Mapping[str, Grid]
+    originals: Mapping[str, Header]
 
 
 def write_about(path: Path, about: About) -> None:
@@ -79,6 +82,7 @@ def write_about(path: Path, about: About) -> None:
         "channels": about.channels,
         "classes": about.classes,
         "class_values": about.class_values,
+        "ignore": about.ignore,
         "cases": {
             case: {"grid": grid.to_json(), "original": about.originals[case].to_json()}
             for case, grid in about.grids.items()
@@ -101,8 +105,9 @@ def read_about(path: Path) -> About:
             tuple(content["channels"]),
             tuple(content["classes"]),
             {name: tuple(values) for name, values in content["class_values"].items()},
+            content["ignore"],
             {case: Grid.from_json(grids["grid"]) for case, grids in cases.items()},
-            {case: Grid.from_json(grids["original"]) for case, grids in cases.items()},
+            {case: Header.from_json(grids["original"]) for case, grids in cases.items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
@@ -110,36 +115,6 @@ def read_about(path: Path) -> About:
         raise InputError(
             f"{path}: is damaged ({type(error).__name__}); delete it to prepare the cases again"
         ) from error
-
-
-def read_volume(path: Path) -> sitk.Image:
-    """Read a three-dimensional volume, whole numbers in the number type of its file.
-
-    Raises:
-        InputError: The file cannot be read, or has not three dimensions.
-    """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        size = reader.GetSize()
-        if len(size) != 3 or reader.GetNumberOfComponents() != 1:
-            raise InputError(f"{path}: its size is {size}; give one volume of x, y and z")
-        if reader.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkFloat64):
-            return reader.Execute()
-        # ITK turns NaN into 0 as it reads, and so hides it from the checks; nibabel does not.
-        image = sitk.GetImageFromArray(np.asanyarray(nib.load(path).dataobj, np.float32).T)
-    except (RuntimeError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read as an image; is the file complete?") from error
-    image.SetSpacing(reader.GetSpacing())
-    image.SetOrigin(reader.GetOrigin())
-    image.SetDirection(reader.GetDirection())
-    return image
-
-
-def voxels(image: sitk.Image) -> np.ndarray:
-    """(X, Y, Z) view of an image's voxels; valid as long as the image is."""
-    return sitk.GetArrayViewFromImage(image).T
 
 
 def encode_label(raw: np.ndarray, adapter: Adapter, classes: Sequence[str]) -> np.ndarray:
@@ -151,7 +126,8 @@ def encode_label(raw: np.ndarray, adapter: Adapter, classes: Sequence[str]) -> n
         classes: Names of the classes, in network order.
 
     Returns:
-        (X, Y, Z) uint8, k where the value is one of ``classes[k - 1]``, else 0.
+        (X, Y, Z) uint8, k where the value is one of ``classes[k - 1]``, one more than there are
+        classes where it is the dataset's value for ignored voxels, else 0.
 
     Raises:
         InputError: The dataset has no such class.
@@ -162,6 +138,8 @@ def encode_label(raw: np.ndarray, adapter: Adapter, classes: Sequence[str]) -> n
             known = ", ".join(adapter.class_values)
             raise InputError(f"classes: {name!r} is not a class of {adapter.name}; it has {known}")
         values |= dict.fromkeys(adapter.class_values[name], k)
+    if adapter.ignore is not None:
+        values[adapter.ignore] = len(classes) + 1
     table = np.zeros(max([*adapter.raw_values, *values]) + 1, np.uint8)
     table[list(values)] = list(values.values())
     label = np.zeros(raw.shape, np.uint8, order="F")
@@ -189,16 +167,22 @@ def prepare_case(
     check_originals(case)
     images = [read_volume(path) for path in case.images]
     raw = read_volume(case.label)
+    check_geometry(case.images, images, (case.label, raw), settings.align)
+    if settings.align:
+        raw = onto(case.label, raw, images[0].header)
     _check(case, images, raw, adapter)
-    label = encode_label(voxels(raw), adapter, classes)
-    original = Grid.of_image(images[0])
+    label = encode_label(raw.voxels, adapter, classes)
+    original = images[0].grid
     try:
         prepared = prepare_images(images, settings, raw)
         grid = prepared.grid
+        # Ignored voxels are resampled as a class of their own.
+        count = len(classes) + (adapter.ignore is not None)
         resampled = resample_label(
-            label, original, grid, len(classes), settings.label, settings.antialias, settings.ties
+            label, original, grid, count, settings.label, settings.antialias, settings.ties
         )
         kept = kept_volumes(label, original, resampled, grid, classes)
+        resampled[resampled > len(classes)] = IGNORE
         refuse_lost(kept, settings, grid)
     except InputError as error:
         raise InputError(f"case {case.case}: {error}") from error
@@ -206,7 +190,7 @@ def prepare_case(
 
 
 def prepare_images(
-    images: Sequence[sitk.Image], settings: Preprocessing, label: sitk.Image | None = None
+    images: Sequence[Volume], settings: Preprocessing, label: Volume | None = None
 ) -> Prepared:
     """Resample and normalise the images of one case.
 
@@ -221,25 +205,21 @@ def prepare_images(
     Raises:
         InputError: There is nothing to centre the crop on, or the grid sees none of the image.
     """
-    grid, original = network_grid(images[0], settings, label), Grid.of_image(images[0])
+    grid, original = network_grid(images[0], settings, label), images[0].grid
     refuse_blind(original, grid, settings)
-    channels = [_prepare_channel(voxels(i), original, grid, settings) for i in images]
-    return Prepared(np.stack(channels), grid, original)
+    channels = [_prepare_channel(i.voxels, original, grid, settings) for i in images]
+    return Prepared(np.stack(channels), grid, images[0].header)
 
 
-def _check(case: Case, images: Sequence[sitk.Image], raw: sitk.Image, adapter: Adapter) -> None:
-    """Refuse volumes of different sizes, and voxels that cannot be used."""
-    for path, image in zip(case.images, images, strict=True):
-        if image.GetSize() != raw.GetSize():
-            raise InputError(
-                f"{path}: its size is {image.GetSize()}, that of {case.label} is {raw.GetSize()}; "
-                "image and label must lie on one grid"
-            )
-    label = voxels(raw)
+def _check(case: Case, images: Sequence[Volume], raw: Volume, adapter: Adapter) -> None:
+    """Refuse voxels that cannot be used."""
+    label = raw.voxels
     # Background is allowed anyway, so that the rest of the label map is all that is looked at.
     box = bounding_box(label)
     values = label[box] if label[box].size else np.zeros(1, label.dtype)
-    check_voxels(case, [voxels(image) for image in images], values, adapter)
+    check_voxels(case, [image.voxels for image in images], values, adapter)
+    if problems := contradictions(case, values, adapter.class_values):
+        raise InputError("\n".join(problems))
 
 
 def _prepare_channel(
@@ -316,7 +296,8 @@ def prepare_dataset(
         if problems:
             raise InputError("\n".join(problems))
     values = {name: adapter.class_values[name] for name in classes}
-    write_about(out_about, About(adapter.channels, tuple(classes), values, grids, originals))
+    about = About(adapter.channels, tuple(classes), values, adapter.ignore, grids, originals)
+    write_about(out_about, about)
 
 
 def _try_case(
@@ -346,5 +327,4 @@ def map_cases(
 
 def _one_thread() -> None:
     """One thread per process: the processes share the cores among themselves."""
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     blas_on_one_thread()  # for good: threads that come and go between two volumes keep a core busy

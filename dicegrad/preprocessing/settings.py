@@ -115,6 +115,8 @@ class Preprocessing:
             ``label`` (an oracle), or on that of the non-zero ``foreground``; see `network_grid`.
         antialias: Whether images (and ``linear`` labels) are smoothed before they are downsampled.
         label: How label maps are resampled: signed ``distance`` maps, ``linear``, ``nearest``.
+        align: Whether a label map that lies on other voxels than its image is resampled to those of
+            the image (the nearest value). If not, such a case is refused.
         ties: Which class a voxel half-way between two gets. ``background``: as in the paper (with
             ``label: linear`` it is the class). ``shared``: both in turn. Where it is not given,
             ``shared`` for ``crop: snap`` and ``background`` for the others.
@@ -129,6 +131,7 @@ class Preprocessing:
     crop: str = "center"
     antialias: bool = True
     label: str = "distance"
+    align: bool = False
     ties: str = "background"
     allow_lost: bool = False
     normalisation: Normalisation = Normalisation()
@@ -154,6 +157,7 @@ class Preprocessing:
             crop=crop,
             antialias=_flag(block, "antialias", values.get("antialias", cls.antialias)),
             label=_choice(block, "label", values.get("label", cls.label), LABEL_METHODS),
+            align=_flag(block, "align", values.get("align", cls.align)),
             ties=_choice(block, "ties", ties, TIES),
             allow_lost=_flag(block, "allow_lost", values.get("allow_lost", cls.allow_lost)),
             normalisation=Normalisation.from_dict(values.get("normalisation", {})),

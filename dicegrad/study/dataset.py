@@ -207,8 +207,12 @@ class Dataset:
             "labelings": shares,
         }
 
-    def check_names(self, classes: tuple[str, ...], groups: tuple[str, ...]) -> None:
+    def check_names(self, classes: tuple[str, ...], groups: tuple[str, ...] | None) -> None:
         """See that the groups and classes which the settings name are those of the data.
+
+        Args:
+            classes: Those of the data.
+            groups: Those of the data; None where they are not known, as of new images.
 
         Raises:
             InputError: One is not; say, a misspelt group.
@@ -227,7 +231,8 @@ class Dataset:
         checks: list[tuple[str, list[str], tuple[str, ...], str]] = [
             ("classes", list(self.classes), classes, "classes")
         ]
-        checks += [(key, names, groups, "groups") for key, names in named.items()]
+        if groups is not None:
+            checks += [(key, names, groups, "groups") for key, names in named.items()]
         for key, names, known, word in checks:
             if unknown := [name for name in names if name not in known]:
                 raise InputError(

@@ -170,7 +170,10 @@ def test_of_an_nnunet_dataset_its_json_is_all_that_is_read(capsys, place):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": ["LV", "tumor"]}, "toy.yaml: classes names 'tumor'; the classes of its data"),
+        (
+            {"classes": ["MYO", "tumor"]},
+            "dataset toy: classes names 'tumor'; the classes of its data",
+        ),
         ({"adapter": "nnunet"}, "error: root nowhere: does not exist"),
         ({"network": SETTINGS["network"] | {"encoder": [[4], [2]]}}, "no weights of this network"),
         (

@@ -52,7 +52,7 @@ def test_files_are_the_channels_of_one_case_where_there_are_several(tmp_path):
         (["a_0000.nii.gz"], TWO, "case a: channel t1 is missing; add "),
         (["a_0001.nii.gz"], TWO, "case a: channel flair is missing; add "),
         (["a_0000.nii.gz", "a_0001.nii.gz"], ONE, "a_0001, but the dataset has 1 channel, cine"),
-        (["a_0000.nii.gz", "a_0000.nii"], ONE, "a_0000 as .nii and .nii.gz; remove one"),
+        (["a_0000.nii.gz", "a_0000.nii"], ONE, "a_0000 with two endings; remove one"),
     ],
 )
 def test_a_folder_that_does_not_fit_the_dataset_is_one_line(tmp_path, names, channels, message):
@@ -76,15 +76,15 @@ def test_every_case_that_cannot_be_used_has_a_line(tmp_path):
     assert len(lines) == 4
     assert "case a: channel t1 is missing" in lines[0]
     assert "b_0001.nii.gz: shape is (4, 4, 2, 3), 4-D; give one 3-D volume per file" in lines[1]
-    assert "c_0001.nii.gz: spacing is (2.0, 2.0, 2.0) mm but c_0000.nii.gz has" in lines[2]
-    assert "d_0000.nii.gz: cannot be read" in lines[3]
+    assert "c_0000.nii.gz lies: spacing 2 x 2 x 2 mm instead of 1 x 1 x 1 mm; resample" in lines[2]
+    assert "d_0000.nii.gz: is no NIfTI file" in lines[3]
 
 
 @pytest.mark.parametrize(
     ("names", "channels", "message"),
     [
         (["no.nii.gz"], ONE, "no.nii.gz: no such file or folder"),
-        (["a.nii.gz", "notes.txt"], ONE, "notes.txt: not a NIfTI file"),
+        (["a.nii.gz", "notes.txt"], ONE, "notes.txt: not an image"),
         (["a.nii.gz", "folder"], ONE, "folder: a folder among several inputs"),
         (["a.nii.gz", "a_0000.nii.gz"], ONE, "two images are called a; predict them into"),
         (["_0000.nii.gz"], ONE, "_0000.nii.gz: has no name before its ending; rename it"),

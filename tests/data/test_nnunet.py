@@ -107,3 +107,11 @@ def test_broken_json_and_no_json_are_named(root):
 def test_a_label_without_image_is_a_case_so_that_the_checks_can_name_it(root):
     (root / "labelsTr" / "003.nii.gz").touch()
     assert [case.case for case in find_cases("nnunet", root)] == ["001", "002", "003"]
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "**", "../x", ".", 7, None, "."])
+def test_a_file_ending_that_is_none_is_named(tmp_path, ending):
+    about = {"channel_names": {"0": "T1"}, "labels": {"background": 0, "x": 1}}
+    (tmp_path / "dataset.json").write_text(json.dumps({**about, "file_ending": ending}))
+    with pytest.raises(InputError, match=r"dataset.json: file_ending is .*write it with its point"):
+        get_adapter("nnunet", tmp_path)

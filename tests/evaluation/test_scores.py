@@ -64,9 +64,9 @@ def test_surface_metrics_are_in_mm(save):
 
 def test_a_prediction_on_another_grid_is_refused(save):
     truth = save("t", label_map(1))
-    with pytest.raises(InputError, match=r"p\.nii\.gz: shape .* original grid"):
+    with pytest.raises(InputError, match=r"p\.nii\.gz: shape .* resample"):
         score_case(save("p", label_map(1)[:4]), truth, TUMOR)
-    with pytest.raises(InputError, match="voxel size"):
+    with pytest.raises(InputError, match=r"spacing 1 x 1 x 1 mm instead of 1.5 x 2 x 10 mm"):
         score_case(save("p", label_map(1), (1, 1, 1)), truth, TUMOR)
 
 
@@ -193,3 +193,21 @@ def test_soft_volumes_of_one_dataset_stand_beside_plain_ones_of_another(two_grad
     write_scores(with_soft_volumes(hard, tmp_path / "soft.tsv"), tmp_path / "soft_scores.tsv")
     read = read_scores([tmp_path / "hard_scores.tsv", tmp_path / "soft_scores.tsv"])
     assert map_volumes(read).tolist() == pytest.approx(2 * hard["volume_pred_ml"].tolist())
+
+
+def test_a_prediction_that_lies_elsewhere_is_refused(tmp_path, save):
+    truth, path = save("t", label_map(1)), tmp_path / "p.nii.gz"
+    affine = np.diag([*SPACING, 1.0])
+    affine[0, 0], affine[0, 3] = -1.5, 1.5 * 7
+    nibabel.save(nibabel.Nifti1Image(label_map(1), affine), path)
+    with pytest.raises(InputError, match=r"p\.nii\.gz: does not lie where .*: flipped along x"):
+        score_case(path, truth, TUMOR)
+
+
+def test_a_prediction_with_a_flipped_byte_is_refused(save):
+    path = save("p", label_map(1, 0, 1))
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match=r"p\.nii\.gz: cannot be read .*incorrect data check"):
+        score_case(path, save("t", label_map(1)), TUMOR)

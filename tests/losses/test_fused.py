@@ -70,7 +70,7 @@ COMPILED = """
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
-    from dicegrad.losses import fused
+    from dicegrad.losses import fused, kernels
 
     def compile(kernel, constants, pointers):
         names = kernel.arg_names
@@ -92,8 +92,8 @@ COMPILED = """
         constants |= dict(padded=padded, block=block, **strides)
         constants |= dict(masked=merging, ignoring=merging, merging=merging)
         first = dict(constants, bounded=channels == 1, steps=fused._STEPS)
-        assert compile(fused._sums_kernel, first, pointers).asm["cubin"]
-        assert compile(fused._gradient_kernel, constants, pointers).asm["cubin"]
+        assert compile(kernels.sums_kernel, first, pointers).asm["cubin"]
+        assert compile(kernels.gradient_kernel, constants, pointers).asm["cubin"]
     print("compiled")
 """
 

@@ -8,10 +8,12 @@ import pytest
 import SimpleITK as sitk
 
 from dicegrad.data.adapter import Adapter, Case, Scan
+from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.ceiling import dataset_ceiling, describe, label_ceiling
 from dicegrad.preprocessing.grids import Grid, network_grid
 from dicegrad.preprocessing.settings import Preprocessing
+from tests.volumes import volume_on
 
 AXES = (1.0, 0, 0, 0, 1, 0, 0, 0, 1)
 REAL = Path(os.environ.get("DICEGRAD_HIPPOCAMPUS", "../shared/data/hippocampus"))
@@ -36,7 +38,7 @@ def block(size=(16, 16, 16), where=np.s_[3:9, 4:9, 5:11], value=1):
 
 def ceiling(label, chosen, spacing=(1.0, 1.0, 1.0), classes=("LV", "MYO")):
     original = Grid(label.shape, spacing, (0.0, 0.0, 0.0), AXES)
-    grid = network_grid(original.reference(), chosen)
+    grid = network_grid(volume_on(original), chosen)
     return label_ceiling(label, original, grid, chosen, classes, "case")
 
 
@@ -131,9 +133,9 @@ def test_real_labels_at_native_spacing_keep_their_volume_and_come_back():
     paths = sorted((REAL / "labelsTr").glob("*.nii.gz"))
     assert len(paths) > 100
     for path in paths:
-        image = sitk.ReadImage(str(path))
-        original, grid = Grid.of_image(image), network_grid(image, chosen)
-        label = sitk.GetArrayFromImage(image).T.astype(np.uint8)
+        image = read_volume(path)
+        original, grid = image.grid, network_grid(image, chosen)
+        label = image.voxels.astype(np.uint8)
         for found in label_ceiling(label, original, grid, chosen, ("Anterior", "Posterior")):
             assert found.dsc == 1
             assert found.kept.grid_ml == pytest.approx(found.kept.original_ml, rel=0.01)

@@ -5,12 +5,14 @@ import SimpleITK as sitk
 import torch
 
 from dicegrad.data.acdc import ACDC
+from dicegrad.data.volumes import Header, read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import load_network, predict_cases, probabilities
 from dicegrad.preprocessing.grids import Grid, network_grid
 from dicegrad.preprocessing.prepare import About
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings, UNet
+from tests.volumes import grid_of
 
 
 def settings(out_channels=4, features=2):
@@ -117,8 +119,8 @@ def test_a_prediction_lands_on_the_original_grid_in_the_values_of_the_dataset(tm
     nib.save(nib.Nifti1Image(np.zeros(label.shape, np.float32), affine), original)
 
     # The network's grid is larger, so its voxels are those of the image and more around.
-    reference = sitk.ReadImage(str(original))
-    prepare = {"spacing": reference.GetSpacing(), "size": [16, 14, 8]}
+    reference = read_volume(original)
+    prepare = {"spacing": reference.grid.spacing, "size": [16, 14, 8]}
     grid = network_grid(reference, Preprocessing.from_dict(prepare))
     prepared = np.pad(label, 2 * [(2, 2)] + [(1, 1)]).astype(np.float16)[None]
     case, folder = "patient001_ED", tmp_path / "predictions"
@@ -136,15 +138,15 @@ def test_a_prediction_lands_on_the_original_grid_in_the_values_of_the_dataset(tm
     raw = np.asarray(written.dataobj)
     assert np.issubdtype(raw.dtype, np.integer)
     np.testing.assert_array_equal(raw, np.array([0, 3, 2, 1])[label])
-    assert Grid.of_image(sitk.ReadImage(str(path))) == Grid.of_image(reference)
+    assert grid_of(sitk.ReadImage(str(path))) == grid_of(sitk.ReadImage(str(original)))
 
 
 def test_soft_volumes_are_a_row_per_case_where_they_are_asked_for(tmp_path):
     grid = Grid((8, 8, 4), (2.0, 2.0, 5.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
     image = np.zeros((1, 8, 8, 4), np.float16)
     image[0, 2:6, 2:6, 1:3] = 2
-    grids = {"a": grid, "b": grid}
-    about = About(("t1",), ("LV", "MYO", "RV"), ACDC.class_values, grids, grids)
+    grids, headers = {"a": grid, "b": grid}, {"a": Header(grid), "b": Header(grid)}
+    about = About(("t1",), ("LV", "MYO", "RV"), ACDC.class_values, None, grids, headers)
     given = (Reader(), ["a", "b"], [image, 0 * image], about, "linear", tmp_path)
     first, second = predict_cases(*given, soft=True)
     assert (first["case"], second["case"]) == ("a", "b")

@@ -10,13 +10,13 @@ import torch
 
 from dicegrad.data.adapters import get_adapter
 from dicegrad.data.phantoms import write_phantom
+from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import load_network, mean_probabilities, predict_cases
 from dicegrad.prediction.model import Model, load_networks, place_grid
 from dicegrad.prediction.new_cases import predict_all, predict_images, read_images
 from dicegrad.prediction.restoration import restore
-from dicegrad.preprocessing.grids import Grid
-from dicegrad.preprocessing.prepare import prepare_dataset, read_about, read_volume
+from dicegrad.preprocessing.prepare import prepare_dataset, read_about
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings, UNet
 from tests.conftest import find_cases
@@ -119,7 +119,7 @@ def test_several_networks_vote_with_their_probabilities(study, tmp_path):
     model = study.model(2)
     prepared = read_images(study.images, study.preprocessing)
     predict_images(model, "x", prepared, tmp_path / "both")
-    original = Grid.of_image(read_volume(study.images[0]))
+    original = read_volume(study.images[0]).grid
     mean = mean_probabilities(model.networks, image)
     expected = restore(mean, grid, original, study.preprocessing.restoration)
     values = [0, *(study.adapter.class_values[name][0] for name in study.classes)]
@@ -170,7 +170,5 @@ def test_a_grid_on_the_true_label_is_placed_otherwise_or_not_at_all():
     assert place_grid(brats, "foreground", "b.yaml") == replace(brats, crop="foreground")
     centred = replace(brats, crop="center")
     assert place_grid(centred, None, "b.yaml") == place_grid(centred, "center", "b.yaml") == centred
-    with pytest.raises(
-        InputError, match="crop is foreground, but the networks were trained with"
-    ):
+    with pytest.raises(InputError, match="crop is foreground, but the networks were trained with"):
         place_grid(centred, "foreground", "b.yaml")

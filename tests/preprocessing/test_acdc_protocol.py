@@ -9,12 +9,13 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from dicegrad.data.acdc import ACDC
+from dicegrad.data.volumes import read_volume
 from dicegrad.prediction.restoration import restore
 from dicegrad.preprocessing.epsilon import class_volumes, mean_volumes
 from dicegrad.preprocessing.folds import make_folds
-from dicegrad.preprocessing.grids import Grid, network_grid
+from dicegrad.preprocessing.grids import network_grid
 from dicegrad.preprocessing.labeling import annotated_maps
-from dicegrad.preprocessing.prepare import encode_label, prepare_case, read_volume, voxels
+from dicegrad.preprocessing.prepare import encode_label, prepare_case
 from dicegrad.preprocessing.resampling import resample_label
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.study.labeling import Labeling, Removal
@@ -72,7 +73,7 @@ def study(cases):
     volumes, covered, scores = [], [], []
     for case in cases:
         raw = read_volume(case.label)
-        truth, original = encode_label(voxels(raw), ACDC, CLASSES), Grid.of_image(raw)
+        truth, original = encode_label(raw.voxels, ACDC, CLASSES), raw.grid
         grid = network_grid(raw, SETTINGS)
         label = resample_label(truth, original, grid, 3, SETTINGS.label, SETTINGS.antialias)
         volumes.append(class_volumes(label[None], 3)[0])
@@ -163,7 +164,7 @@ def by_the_letter(label, spacing):
 def test_the_label_map_of_a_case_is_that_of_the_protocol_taken_by_the_letter(cases, name):
     case = next(case for case in cases if case.case == name)
     raw = read_volume(case.label)
-    label, original = encode_label(voxels(raw), ACDC, CLASSES), Grid.of_image(raw)
+    label, original = encode_label(raw.voxels, ACDC, CLASSES), raw.grid
     ours = resample_label(label, original, network_grid(raw, SETTINGS), 3)
     theirs = by_the_letter(label, np.array(original.spacing))
     assert np.count_nonzero(ours) > 20_000
@@ -182,7 +183,7 @@ def test_the_way_back_alone_keeps_the_labels(cases, study):
 def test_where_the_grid_already_fits_the_labels_come_back_exactly(cases):
     for case in (cases[0], cases[1], cases[118]):
         raw = read_volume(case.label)
-        truth, original = encode_label(voxels(raw), ACDC, CLASSES), Grid.of_image(raw)
+        truth, original = encode_label(raw.voxels, ACDC, CLASSES), raw.grid
         np.testing.assert_allclose(original.spacing, (1.5625, 1.5625, 10), atol=1e-4)
         grid = network_grid(raw, SETTINGS)
         label = resample_label(truth, original, grid, 3, SETTINGS.label, SETTINGS.antialias)

@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,16 +14,13 @@ from dicegrad.preprocessing.grids import (
     network_grid,
 )
 from dicegrad.preprocessing.settings import Preprocessing
+from tests.volumes import grid_of, image_on, volume_on
 
 OBLIQUE = tuple(np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, -1.0]]).ravel())
 
 
 def image_of(array, spacing=(1.5, 1.25, 8.0), origin=(-30.0, 12.0, 5.0), direction=OBLIQUE):
-    image = sitk.GetImageFromArray(array.T)
-    image.SetSpacing(spacing)
-    image.SetOrigin(origin)
-    image.SetDirection(direction)
-    return image
+    return volume_on(Grid(array.shape, spacing, origin, direction), array)
 
 
 def settings(**changes):
@@ -40,8 +36,8 @@ def test_a_centred_grid_shares_its_centre_and_its_axes_with_the_image():
     grid = network_grid(image, settings())
     assert grid.size == (6, 8, 5)
     assert grid.spacing == (3, 2.5, 4)
-    assert grid.direction == image.GetDirection()
-    middle = image.TransformContinuousIndexToPhysicalPoint([5.0, 6.5, 3.0])
+    assert grid.direction == image.grid.direction
+    middle = image_on(image.grid).TransformContinuousIndexToPhysicalPoint([5.0, 6.5, 3.0])
     np.testing.assert_allclose(centre(grid), middle)
 
 
@@ -53,7 +49,7 @@ def test_a_crop_puts_its_middle_voxel_on_the_centre_of_mass(crop):
     label, image = (image_of(array), empty) if crop == "label" else (empty, image_of(array))
     grid = network_grid(image, settings(crop=crop), label)
     # Means 5, 10.5 and 5, rounded down; voxel (6, 8, 5) // 2 lies there.
-    expected = image.TransformIndexToPhysicalPoint([5, 10, 5])
+    expected = image_on(image.grid).TransformIndexToPhysicalPoint([5, 10, 5])
     np.testing.assert_allclose(grid.point([3, 4, 2]), expected)
 
 
@@ -69,19 +65,19 @@ def test_a_crop_on_nothing_says_what_to_do():
 
 
 def test_a_grid_survives_json_and_simpleitk():
-    grid = Grid.of_image(image_of(np.zeros((4, 5, 6), np.int16)))
+    grid = image_of(np.zeros((4, 5, 6), np.int16)).grid
     assert Grid.from_json(json.loads(json.dumps(grid.to_json()))) == grid
-    assert Grid.of_image(grid.reference()) == grid
+    assert grid_of(image_on(grid)) == grid
 
 
 def test_positions_are_those_of_simpleitk():
     image = image_of(np.zeros((11, 14, 7), np.int16))
     grid = network_grid(image, settings())
-    positions = Grid.of_image(image).positions(grid)
-    reference = grid.reference()
+    positions = image.grid.positions(grid)
+    reference, seen = image_on(grid), image_on(image.grid)
     for index in ([0, 0, 0], [5, 0, 2], [1, 7, 4]):
         point = reference.TransformIndexToPhysicalPoint(index)
-        expected = image.TransformPhysicalPointToContinuousIndex(point)
+        expected = seen.TransformPhysicalPointToContinuousIndex(point)
         found = [p[i] for p, i in zip(positions, index, strict=True)]
         np.testing.assert_allclose(found, expected, atol=1e-9)
 
@@ -90,14 +86,14 @@ def test_positions_refuse_other_axes():
     image = image_of(np.zeros((4, 4, 4), np.int16))
     turned = image_of(np.zeros((4, 4, 4), np.int16), direction=(1, 0, 0, 0, 1, 0, 0, 0, 1))
     with pytest.raises(ValueError, match="axes differ"):
-        Grid.of_image(image).positions(Grid.of_image(turned))
+        image.grid.positions(turned.grid)
 
 
 def test_the_covering_grid_is_in_step_and_has_every_voxel_inside_the_image():
     image = image_of(np.ones((30, 31, 9), np.int16))
-    image[3, 4, 5] = 1
+    image.voxels[3, 4, 5] = 1
     grid = network_grid(image, settings(crop="foreground"))
-    original = Grid.of_image(image)
+    original = image.grid
     covering, start = covering_grid(original, grid)
     np.testing.assert_allclose(covering.origin, grid.point(start))
     for positions, length in zip(original.positions(covering), original.size, strict=True):
@@ -121,7 +117,7 @@ def place(length, size, old, new, crop="snap"):
     """Where the voxels of a grid lie along x, in voxels of the image."""
     image = image_of(np.zeros((length, 3, 3), np.uint8), spacing=(old, 1.0, 1.0))
     chosen = Preprocessing.from_dict({"spacing": [new, 1, 1], "size": [size, 3, 3], "crop": crop})
-    return Grid.of_image(image).positions(network_grid(image, chosen))[0]
+    return image.grid.positions(network_grid(image, chosen))[0]
 
 
 sizes = st.integers(1, 40)
@@ -166,6 +162,6 @@ def test_a_native_axis_keeps_the_slices_of_each_image(crop, slices):
     )
     grid = network_grid(image, chosen, image)
     assert grid.spacing == pytest.approx((3, 3, 6.5))
-    positions = Grid.of_image(image).positions(grid)[2]
+    positions = image.grid.positions(grid)[2]
     np.testing.assert_array_equal(positions, np.rint(positions))
     assert np.isin(np.arange(slices), positions).sum() == min(slices, 12)

@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from dicegrad.data.adapter import Adapter, Case, Scan
+from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.grids import Grid
 from dicegrad.preprocessing.kept import describe_kept
@@ -16,11 +17,10 @@ from dicegrad.preprocessing.prepare import (
     prepare_case,
     prepare_dataset,
     read_about,
-    read_volume,
-    voxels,
 )
 from dicegrad.preprocessing.settings import Preprocessing
 from tests.conftest import refusal
+from tests.volumes import grid_of
 
 
 def scan(root):
@@ -33,9 +33,11 @@ SETTINGS = Preprocessing.from_dict(
 )
 
 
+AFFINE = np.diag([-1.0, -1.0, 6.0, 1.0])
+
+
 def write_case(folder: Path, name: str, seed: int = 0, shape=(16, 20, 4)) -> Case:
     rng = np.random.default_rng(seed)
-    affine = np.diag([-1.0, -1.0, 6.0, 1.0])
     label = np.zeros(shape, np.uint8)
     label[2:14, 2:18] = 2
     label[4:12, 6:14] = 3
@@ -43,8 +45,8 @@ def write_case(folder: Path, name: str, seed: int = 0, shape=(16, 20, 4)) -> Cas
     for channel in ADAPTER.channels:
         volume = (rng.normal(100, 10, shape) + 50 * (label > 0)).astype(np.int16)
         paths.append(folder / f"{name}_{channel}.nii.gz")
-        nib.save(nib.Nifti1Image(volume, affine), paths[-1])
-    nib.save(nib.Nifti1Image(label, affine), folder / f"{name}_gt.nii.gz")
+        nib.save(nib.Nifti1Image(volume, AFFINE), paths[-1])
+    nib.save(nib.Nifti1Image(label, AFFINE), folder / f"{name}_gt.nii.gz")
     return Case(name, name, "ED", tuple(paths), folder / f"{name}_gt.nii.gz")
 
 
@@ -220,31 +222,31 @@ def test_the_remedies_see_the_only_slice(tmp_path, change):
 
 def test_a_volume_over_time_is_refused(cases):
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 4, 3), np.int16), np.eye(4)), cases[0].images[1])
-    with pytest.raises(InputError, match="give one volume of x, y and z"):
+    with pytest.raises(InputError, match="give one 3-D volume per file"):
         prepare_case(cases[0], ADAPTER, ("LV",), SETTINGS)
 
 
 def test_an_image_and_a_label_of_different_sizes_are_refused(cases):
     nib.save(nib.Nifti1Image(np.ones((16, 20, 5), np.int16), np.eye(4)), cases[0].images[1])
-    with pytest.raises(InputError, match=r"case0_b.*size is \(16, 20, 5\).*\(16, 20, 4\)"):
+    with pytest.raises(InputError, match=r"case0_b.*shape is \(16, 20, 5\).*\(16, 20, 4\)"):
         prepare_case(cases[0], ADAPTER, ("LV",), SETTINGS)
 
 
 def test_voxels_that_cannot_be_used_are_refused(cases, tmp_path):
     label = np.zeros((16, 20, 4), np.uint8)
     label[3, 3, 3] = 7
-    nib.save(nib.Nifti1Image(label, np.eye(4)), cases[0].label)
+    nib.save(nib.Nifti1Image(label, AFFINE), cases[0].label)
     with pytest.raises(InputError, match=r"case0_gt.*label value 7 in 1 voxels"):
         prepare_case(cases[0], ADAPTER, ("LV",), SETTINGS)
     image = np.ones((16, 20, 4), np.float32)
     image[1, 2, 3] = np.nan
-    nib.save(nib.Nifti1Image(image, np.eye(4)), cases[1].images[0])
+    nib.save(nib.Nifti1Image(image, AFFINE), cases[1].images[0])
     with pytest.raises(InputError, match=r"case1_a.*1 of 1280 voxels are NaN"):
         prepare_case(cases[1], ADAPTER, ("LV",), SETTINGS)
 
 
 def test_a_case_without_any_label_is_prepared(cases):
-    nib.save(nib.Nifti1Image(np.zeros((16, 20, 4), np.uint8), np.eye(4)), cases[0].label)
+    nib.save(nib.Nifti1Image(np.zeros((16, 20, 4), np.uint8), AFFINE), cases[0].label)
     prepared = prepare_case(cases[0], ADAPTER, ("LV",), SETTINGS)
     assert not prepared.label.any()
     assert np.isfinite(prepared.image).all()
@@ -259,5 +261,5 @@ def test_fractions_and_scaled_numbers_are_read_as_they_are_meant(tmp_path):
         path = tmp_path / f"{name}.nii.gz"
         nib.save(image, path)
         ours, theirs = read_volume(path), sitk.ReadImage(path)
-        assert Grid.of_image(ours) == Grid.of_image(theirs)
-        np.testing.assert_allclose(voxels(ours), values, atol=1e-3)
+        assert ours.grid == grid_of(theirs)
+        np.testing.assert_allclose(ours.voxels, values, atol=1e-3)

@@ -16,6 +16,7 @@ from dicegrad.preprocessing.resampling import (
     signed_distances,
 )
 from dicegrad.preprocessing.settings import Preprocessing
+from tests.volumes import image_on, volume_on
 
 AXES = (1.0, 0, 0, 0, 1, 0, 0, 0, 1)
 OBLIQUE = tuple(np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, -1.0]]).ravel())
@@ -39,8 +40,8 @@ def test_an_image_is_resampled_as_simpleitk_does_it(spacing):
     grid = centred((9, 10, 8), spacing, OBLIQUE)
     volume = np.random.default_rng(0).normal(100, 30, original.size).astype(np.float32)
     image = sitk.GetImageFromArray(volume.T)
-    image.CopyInformation(original.reference())
-    expected = sitk.GetArrayFromImage(sitk.Resample(image, grid.reference())).T
+    image.CopyInformation(image_on(original))
+    expected = sitk.GetArrayFromImage(sitk.Resample(image, image_on(grid))).T
     resampled, mask = resample_image(volume, original, grid, antialias=False)
     assert mask.any()
     np.testing.assert_allclose(resampled[mask], expected[mask], rtol=1e-5, atol=1e-3)
@@ -130,7 +131,7 @@ def test_background_wins_where_distances_tie():
 def snapped(size, original, spacing):
     """The grid of `crop: snap` on an image's grid."""
     settings = Preprocessing.from_dict({"spacing": spacing, "size": size, "crop": "snap"})
-    return network_grid(original.reference(), settings)
+    return network_grid(volume_on(original), settings)
 
 
 lengths = st.tuples(*[st.integers(4, 14)] * 3)
@@ -154,7 +155,7 @@ def test_snap_keeps_the_volume_at_native_spacing_whatever_the_parity(image, size
     original = centred((image,) * 3, (1.0,) * 3)
     label = ball(original, 6, (0.3, 0.1, 0)) + ball(original, 4, (0.3, 0.1, 0)).astype(np.uint8)
     settings = Preprocessing.from_dict({"spacing": [1] * 3, "size": [size] * 3, "crop": crop})
-    grid = network_grid(original.reference(), settings)
+    grid = network_grid(volume_on(original), settings)
     there = resample_label(label, original, grid, 2, ties=settings.ties)
     kept = np.bincount(there.ravel())[1:] / np.bincount(label.ravel())[1:]
     if crop == "snap" or (image - size) % 2 == 0:

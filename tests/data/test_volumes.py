@@ -1,0 +1,404 @@
+"""One reader and one writer: a file gives the right voxels in the right place, or one line."""
+
+import ast
+import gzip
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import dicegrad
+from dicegrad.data.volumes import Header, read_header, read_volume, write_volume
+from dicegrad.errors import InputError
+from tests.conftest import refusal
+from tests.volumes import grid_of
+
+AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
+OBLIQUE = np.array([[0, -2.0, 0, 5], [1.5, 0, 0, -3], [0, 0, 4, 1], [0, 0, 0, 1]])
+NOISE = np.random.default_rng(0).integers(-99, 999, (7, 6, 5)).astype(np.int16)
+
+
+def save(path, array=NOISE, affine=AFFINE, kind=nib.Nifti1Image, codes=(0, 2), **fields):
+    image = kind(array, affine)
+    image.set_qform(affine if codes[0] else None, codes[0])
+    image.set_sform(affine if codes[1] else None, codes[1])
+    for name, value in fields.items():
+        image.header[name] = value
+    image.to_filename(path)
+    return path
+
+
+def raw(path):
+    return bytearray(gzip.decompress(path.read_bytes()))
+
+
+def patched(path, place, form, *values):
+    """The file with some bytes of its header replaced, its checksum right."""
+    content = raw(path)
+    struct.pack_into(form, content, place, *values)
+    path.write_bytes(gzip.compress(bytes(content)))
+    return path
+
+
+@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 1), (0, 2), (1, 1), (1, 2)])
+@pytest.mark.parametrize("affine", [AFFINE, OBLIQUE], ids=["straight", "oblique"])
+def test_an_ordinary_file_lies_where_simpleitk_lays_it(tmp_path, affine, codes):
+    path = save(tmp_path / "a.nii.gz", affine=affine, codes=codes)
+    volume, image = read_volume(path), sitk.ReadImage(path)
+    assert volume.grid == grid_of(image)
+    assert read_header(path) == volume.header
+    assert volume.header.placed == any(codes)
+    np.testing.assert_array_equal(volume.voxels, sitk.GetArrayFromImage(image).T)
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", ">i2", ">i4"])
+def test_whole_numbers_keep_their_type_in_either_byte_order(tmp_path, kind):
+    array = np.arange(24).reshape(2, 3, 4).astype(kind)
+    order = ">" if kind[0] == ">" else "<"
+    header = nib.Nifti1Header(endianness=order)
+    header.set_data_dtype(array.dtype)
+    nib.Nifti1Image(array, AFFINE, header, dtype=array.dtype).to_filename(tmp_path / "a.nii.gz")
+    voxels = read_volume(tmp_path / "a.nii.gz").voxels
+    assert voxels.dtype == array.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(voxels, array)
+
+
+def test_the_voxels_own_their_memory_and_outlive_the_volume(tmp_path):
+    path = save(tmp_path / "a.nii.gz")
+    voxels = read_volume(path).voxels  # of a volume that is gone at once
+    filler = [np.full(NOISE.shape, 7, np.int16) for _ in range(200)]
+    np.testing.assert_array_equal(voxels, NOISE)
+    assert len(filler) == 200
+    assert voxels.flags.writeable
+
+
+def test_nan_and_infinity_arrive(tmp_path):
+    array = NOISE.astype(np.float32)
+    array[0, 0, 0], array[1, 0, 0] = np.nan, np.inf
+    for ending in (".nii.gz", ".nii"):
+        found = read_volume(save(tmp_path / f"a{ending}", array)).voxels
+        np.testing.assert_array_equal(found, array)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
+    for ending in (".mha", ".nrrd"):
+        sitk.WriteImage(image, tmp_path / f"a{ending}")
+        np.testing.assert_array_equal(read_volume(tmp_path / f"a{ending}").voxels, array)
+
+
+@pytest.mark.parametrize(("units", "factor"), [(0, 1), (2, 1), (10, 1), (1, 1000), (3, 0.001)])
+def test_lengths_are_millimetres_whatever_the_units(tmp_path, units, factor):
+    path = save(tmp_path / "a.nii.gz", affine=OBLIQUE, codes=(1, 1), xyzt_units=units)
+    grid = read_header(path).grid
+    assert grid.spacing == pytest.approx(np.multiply((1.5, 2, 4), factor))
+    assert grid.origin == pytest.approx(np.multiply((-5, 3, 1), factor))
+
+
+def test_a_negative_pixdim_is_a_positive_spacing(tmp_path):
+    path = patched(save(tmp_path / "a.nii.gz", codes=(0, 0)), 76, "<4f", 1, -2, -2, 2)
+    assert read_header(path).grid.spacing == (2, 2, 2)
+
+
+@pytest.mark.parametrize("shear", [1e-7, 0.001, 0.003, 0.01])
+def test_axes_a_little_off_right_angles_are_straightened(tmp_path, shear):
+    affine = AFFINE.copy()
+    affine[0, 1] = shear
+    image = nib.Nifti1Image(NOISE, affine)
+    image.to_filename(tmp_path / "a.nii.gz")
+    axes = read_volume(tmp_path / "a.nii.gz").grid.axes
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-4)
+    np.testing.assert_allclose(axes, np.diag([-1, -1, 1]), atol=shear)
+
+
+def test_a_sheared_affine_is_refused(tmp_path):
+    affine = AFFINE.copy()
+    affine[0, 1] = 0.2
+    nib.Nifti1Image(NOISE, affine).to_filename(tmp_path / "a.nii.gz")
+    assert "axes of its sform are not at right angles" in refusal(
+        read_header, tmp_path / "a.nii.gz"
+    )
+
+
+def test_nifti_2_is_read(tmp_path):
+    path = save(tmp_path / "a.nii.gz", affine=OBLIQUE, kind=nib.Nifti2Image)
+    twin = save(tmp_path / "b.nii.gz", affine=OBLIQUE)
+    np.testing.assert_array_equal(read_volume(path).voxels, NOISE)
+    assert read_header(path).grid == read_header(twin).grid
+
+
+@pytest.mark.parametrize("shape", [(7, 6), (7, 6, 1), (7, 6, 1, 1)])
+def test_two_dimensions_are_one_slice(tmp_path, shape):
+    array = NOISE[:, :, 0].reshape(shape)
+    nib.Nifti1Image(array, AFFINE).to_filename(tmp_path / "a.nii.gz")
+    volume = read_volume(tmp_path / "a.nii.gz")
+    np.testing.assert_array_equal(volume.voxels, NOISE[:, :, :1])
+    assert volume.grid.spacing == (2, 2, 2)
+
+
+def test_a_volume_over_time_is_refused(tmp_path):
+    path = save(tmp_path / "a.nii.gz", np.stack([NOISE, NOISE], axis=3))
+    for reader in (read_header, read_volume):
+        assert "a.nii.gz: shape is (7, 6, 5, 2), 4-D; give one 3-D" in refusal(reader, path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ([("R", "u1"), ("G", "u1"), ("B", "u1")], "three components per voxel (RGB)"),
+        ([("R", "u1"), ("G", "u1"), ("B", "u1"), ("A", "u1")], "four components"),
+        (np.complex64, "complex numbers"),
+        (np.complex128, "complex numbers"),
+    ],
+)
+def test_colours_and_complex_numbers_are_refused(tmp_path, kind, said):
+    nib.Nifti1Image(np.zeros((3, 3, 3), kind), AFFINE).to_filename(tmp_path / "a.nii.gz")
+    assert said in refusal(read_volume, tmp_path / "a.nii.gz")
+    assert said in refusal(read_header, tmp_path / "a.nii.gz")
+
+
+def test_two_forms_more_than_a_voxel_apart_are_refused_and_less_is_rounding(tmp_path):
+    image = nib.Nifti1Image(NOISE, AFFINE)
+    moved = AFFINE.copy()
+    moved[:3, 3] = 0, 3, 4
+    image.set_qform(AFFINE, 1)
+    image.set_sform(moved, 2)
+    image.to_filename(tmp_path / "a.nii.gz")
+    line = refusal(read_header, tmp_path / "a.nii.gz")
+    assert "its qform and sform lie in different places, the sform 5.0 mm off" in line
+    moved[:3, 3] = 0, 0.5, 0
+    image.set_sform(moved, 2)
+    image.to_filename(tmp_path / "a.nii.gz")
+    assert read_header(tmp_path / "a.nii.gz").grid.origin == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("place", "form", "values", "said"),
+    [
+        (40, "<8h", (3, 0, 6, 5, 1, 1, 1, 1), "its shape is (0, 6, 5)"),
+        (40, "<8h", (3, -7, 6, 5, 1, 1, 1, 1), "its shape is (-7, 6, 5)"),
+        (40, "<h", (99,), "99 dimensions"),
+        (42, "<3h", (32000, 32000, 32000), "truncated, its header asks for"),
+        (70, "<h", (1536,), "type 1536"),
+        (70, "<h", (8,), "bitpix is 16"),
+        (76, "<4f", (1, np.nan, 2, 2), "pixdim"),
+        (76, "<4f", (1, 0, 2, 2), "pixdim"),
+        (76, "<4f", (1, 5, 2, 2), "its pixdim of 5 x 2 x 2 mm"),
+        (108, "<f", (0,), "vox_offset is 0"),
+        (108, "<f", (np.nan,), "vox_offset is nan"),
+        (108, "<f", (1e30,), "vox_offset is 1e+30"),
+        (112, "<2f", (2, np.nan), "scl_inter is nan"),
+        (280, "<f", (np.inf,), "its sform is no place"),
+        (344, "4s", (b"ni1\0",), "half of a pair"),
+        (344, "4s", (b"oops",), "no NIfTI file"),
+        (0, "<i", (7,), "no NIfTI file"),
+    ],
+)
+def test_a_damaged_header_is_one_line_with_the_field(tmp_path, place, form, values, said):
+    path = patched(save(tmp_path / "a.nii.gz"), place, form, *values)
+    for reader in (read_header, read_volume):
+        line = refusal(reader, path)
+        assert line.startswith(f"{path}: ")
+        assert said in line
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_cut_file_is_refused_by_either_reader(tmp_path, ending, share):
+    path = save(tmp_path / f"a{ending}")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    for reader in (read_header, read_volume):
+        assert "truncated" in refusal(reader, path) or "cannot be read" in refusal(reader, path)
+
+
+def test_flipped_bytes_fail_the_checksum(tmp_path):
+    path = save(tmp_path / "a.nii.gz")
+    content = path.read_bytes()
+    rng, refused = np.random.default_rng(0), 0
+    for place in rng.choice(np.arange(12, len(content)), 200, replace=False):
+        broken = bytearray(content)
+        broken[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(broken))
+        try:
+            voxels = read_volume(path).voxels
+        except InputError:
+            refused += 1
+        else:  # the name that gzip notes
+            np.testing.assert_array_equal(voxels, NOISE)
+    assert refused > 190
+
+
+def test_several_members_and_padding_are_read(tmp_path):
+    path = save(tmp_path / "a.nii.gz")
+    content = bytes(raw(path))
+    path.write_bytes(gzip.compress(content[:400]) + gzip.compress(content[400:]) + bytes(1000))
+    np.testing.assert_array_equal(read_volume(path).voxels, NOISE)
+    path.write_bytes(gzip.compress(content + bytes(5000)))
+    np.testing.assert_array_equal(read_volume(path).voxels, NOISE)
+    assert read_header(path).grid.size == NOISE.shape
+
+
+def test_zeros_without_end_behind_the_voxels_are_refused_early(tmp_path):
+    path = save(tmp_path / "a.nii.gz")
+    content = bytes(raw(path))
+    squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
+    with path.open("wb") as file:
+        file.write(squeeze.compress(content))
+        for _ in range(64):
+            file.write(squeeze.compress(bytes(1 << 20)))
+        file.write(squeeze.flush())
+    for reader in (read_header, read_volume):
+        assert "more than 16 MiB stand behind its last voxel" in refusal(reader, path)
+    plain = tmp_path / "a.nii"
+    with plain.open("wb") as file:
+        file.write(content)
+        file.truncate(1 << 40)  # a hole: takes no disk
+    for reader in (read_header, read_volume):
+        assert "stand behind its last voxel" in refusal(reader, plain)
+
+
+def test_a_volume_larger_than_the_memory_is_refused_before_it_is_read(tmp_path):
+    content = raw(save(tmp_path / "a.nii.gz"))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    side = int((memory / 2) ** (1 / 3)) + 50
+    struct.pack_into("<3h", content, 42, side, side, side)
+    path = tmp_path / "a.nii"
+    with path.open("wb") as file:
+        file.write(content)
+        file.truncate(352 + 2 * side**3)  # a hole
+    for reader in (read_header, read_volume):
+        assert "GiB of memory" in refusal(reader, path)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".mha", ".png"])
+def test_pipes_devices_and_folders_are_refused_without_waiting(tmp_path, ending):
+    pipe, folder, link = (tmp_path / f"{name}{ending}" for name in ("pipe", "folder", "link"))
+    os.mkfifo(pipe)
+    folder.mkdir()
+    link.symlink_to("/dev/zero")
+    for reader in (read_header, read_volume):
+        assert "is a pipe or a device; name a file" in refusal(reader, pipe)
+        assert "is a pipe or a device; name a file" in refusal(reader, link)
+        assert "is a folder; name a file" in refusal(reader, folder)
+        assert "cannot be read (No such file" in refusal(reader, tmp_path / f"no{ending}")
+
+
+@pytest.mark.parametrize("ending", [".mha", ".mhd", ".nrrd", ".nhdr"])
+@pytest.mark.parametrize("squeezed", [True, False])
+def test_other_formats_are_read_and_seen_to_be_whole(tmp_path, ending, squeezed):
+    image = sitk.GetImageFromArray(np.ascontiguousarray(NOISE.T))
+    image.SetSpacing((1.5, 2, 3))
+    image.SetOrigin((4, 5, 6))
+    path = tmp_path / f"a{ending}"
+    sitk.WriteImage(image, path, squeezed)
+    volume = read_volume(path)
+    assert volume.header == read_header(path) == Header(grid_of(image))
+    np.testing.assert_array_equal(volume.voxels, NOISE)
+    longest = max(tmp_path.iterdir(), key=lambda p: (p != path, p.stat().st_size))
+    whole = longest.read_bytes()
+    for kept in (len(whole) // 2, len(whole) - 30):
+        longest.write_bytes(whole[:kept])
+        for reader in (read_header, read_volume):
+            assert str(path) in refusal(reader, path)
+
+
+def test_a_picture_is_one_slice_without_a_place(tmp_path):
+    picture = NOISE[:, :, 0].astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(picture.T)), tmp_path / "a.png")
+    volume = read_volume(tmp_path / "a.png")
+    np.testing.assert_array_equal(volume.voxels[:, :, 0], picture)
+    assert (volume.voxels.dtype, volume.header.placed) == (np.uint8, False)
+    colours = np.zeros((4, 4, 3), np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), tmp_path / "b.png")
+    assert "3 components per voxel" in refusal(read_volume, tmp_path / "b.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
+    assert "a.png" in refusal(read_volume, tmp_path / "a.png")
+
+
+def test_a_header_cannot_send_the_reader_to_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    text = "ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\nElementType = MET_UCHAR\n"
+    for name in ("pipe", "/dev/zero", "LIST"):
+        (tmp_path / "a.mha").write_text(text + f"ElementDataFile = {name}\n")
+        refusal(read_volume, tmp_path / "a.mha")
+    (tmp_path / "a.mha").write_text(
+        text.replace("4 4 4", "9999 9999 9999") + "ElementDataFile = LOCAL\n"
+    )
+    assert "truncated" in refusal(read_volume, tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize("form", range(5))
+@pytest.mark.parametrize("units", [2, 3])
+def test_a_written_map_lies_where_its_image_lies_for_nibabel_and_simpleitk(tmp_path, form, units):
+    codes = [(0, 0), (1, 0), (0, 2), (1, 1), (3, 4)][form]
+    path = save(tmp_path / "a.nii.gz", affine=OBLIQUE, codes=codes, xyzt_units=units)
+    label = (NOISE > 0).astype(np.uint8)
+    write_volume(tmp_path / "b.nii.gz", label, read_header(path))
+    image, written = nib.load(path), nib.load(tmp_path / "b.nii.gz")
+    np.testing.assert_array_equal(written.affine, image.affine)
+    for field in ("qform_code", "sform_code", "xyzt_units", "pixdim", "srow_x", "quatern_b"):
+        np.testing.assert_array_equal(written.header[field], image.header[field])
+    np.testing.assert_array_equal(np.asarray(written.dataobj), label)
+    assert written.get_data_dtype() == np.uint8
+    assert grid_of(sitk.ReadImage(tmp_path / "b.nii.gz")) == grid_of(sitk.ReadImage(path))
+    assert read_header(tmp_path / "b.nii.gz") == read_header(path)
+    assert Header.from_json(read_header(path).to_json()) == read_header(path)
+
+
+def test_a_map_of_an_image_that_is_no_nifti_lies_where_simpleitk_lays_the_image(tmp_path):
+    image = sitk.GetImageFromArray(np.ascontiguousarray(NOISE.T))
+    image.SetSpacing((1.5, 2, 3))
+    image.SetOrigin((4, 5, 6))
+    image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    sitk.WriteImage(image, tmp_path / "a.mha")
+    write_volume(tmp_path / "b.nii.gz", NOISE, read_header(tmp_path / "a.mha"))
+    assert grid_of(sitk.ReadImage(tmp_path / "b.nii.gz")) == grid_of(image)
+    affine = nib.load(tmp_path / "b.nii.gz").affine
+    np.testing.assert_allclose(affine[:, 3], [-4, -5, 6, 1])
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".mha", ".nrrd", ".png"])
+def test_no_mutated_file_gives_anything_but_one_line_or_what_nibabel_reads(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    if ending.startswith(".nii"):
+        save(path, codes=(1, 1))
+    else:
+        array = NOISE[:, :, 0].astype(np.uint8) if ending == ".png" else NOISE
+        sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(array.T)), path)
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    content = gzip.decompress(whole) if ending == ".nii.gz" else whole
+    read = 0
+    for _ in range(300):
+        broken = bytearray(content)
+        for _ in range(rng.integers(1, 4)):
+            broken[rng.integers(min(len(broken), 400))] = rng.integers(256)
+        if rng.random() < 0.1:
+            del broken[rng.integers(len(broken)) :]
+        path.write_bytes(gzip.compress(broken, 1) if ending == ".nii.gz" else broken)
+        try:
+            voxels = read_volume(path).voxels
+        except InputError:
+            refusal(read_volume, path)
+            continue
+        read += 1
+        if ending.startswith(".nii"):
+            seen = np.asarray(nib.load(path).dataobj).reshape(voxels.shape)
+            np.testing.assert_allclose(voxels, seen.astype(voxels.dtype), rtol=1e-5)
+    assert read > 5 or ending == ".png"
+
+
+def test_no_other_module_reads_volumes_by_itself():
+    allowed = {"data/nifti.py", "data/volumes.py", "data/formats.py"}
+    package = Path(dicegrad.__file__).parent
+    found = set()
+    for file in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            named = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            named += [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if {name.split(".")[0] for name in named} & {"nibabel", "SimpleITK"}:
+                found.add(file.relative_to(package).as_posix())
+    assert found <= allowed
