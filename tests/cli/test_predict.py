@@ -197,7 +197,7 @@ def test_settings_that_do_not_fit_are_one_line_before_anything_is_written(
     ("words", "message"),
     [
         ({"weights": ["a.pt", "no.pt"]}, "no.pt: no such file; name the weights.pt of a finished"),
-        ({"weights": ["toy.yaml"]}, "toy.yaml: no weights of this network ("),
+        ({"weights": ["toy.yaml"]}, "toy.yaml: holds no weights, or is damaged ("),
         ({"source": "no"}, "no: no such file or folder; name a folder of images, or images"),
         ({"source": "."}, "no image in it; put NAME_0000.nii.gz there"),
         ({"out": "toy.yaml"}, "toy.yaml: is a file; "),

@@ -123,7 +123,7 @@ def test_a_training_that_is_stopped_says_how_it_goes_on(
     assert "is of another configuration: seed was" in err
     code, out, _ = run(capsys, *given)
     assert code == 0
-    assert "goes on from" in out
+    assert "resumes from" in out
 
 
 @pytest.mark.parametrize("key", ["classes", "folds", "network", "training"])

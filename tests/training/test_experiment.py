@@ -139,7 +139,7 @@ def test_an_epsilon_that_is_none_is_named(folder):
 
 
 def test_a_fold_that_is_none_is_said(folder):
-    with pytest.raises(InputError, match="there is no case for validation"):
+    with pytest.raises(InputError, match="no validation cases; change the fold assignment"):
         run(folder, row(), fold=5)
 
 

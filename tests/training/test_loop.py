@@ -9,8 +9,10 @@ import torch
 
 from dicegrad.errors import InputError
 from dicegrad.files import unfinished
+from dicegrad.losses import DiceLoss
 from dicegrad.training import run
 from dicegrad.training.augmentation import augment
+from dicegrad.training.checkpoint import load_weights
 from dicegrad.training.loop import train
 from dicegrad.training.network import UNet, kernels_of
 from dicegrad.training.run import Split, derive_seed
@@ -58,11 +60,10 @@ def test_nothing_outside_moves_or_is_moved_by_the_randomness_of_a_training(
 
 def test_a_training_leaves_weights_and_history_alone(fit, tmp_path):
     network = fit()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "history.tsv",
-        "weights.pt",
-    ]
-    weights = torch.load(tmp_path / "out" / "weights.pt", weights_only=True)
+    files = ["history.tsv", "weights.pt"]
+    sums = [f".{name}.sum" for name in files]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [*sums, *files]
+    weights = load_weights(tmp_path / "out" / "weights.pt").state
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
 
 
@@ -217,18 +218,24 @@ def test_progress_is_reported_after_every_epoch(fit):
 
 
 def test_a_split_without_cases_or_a_batch_without_one_is_refused(fit):
-    with pytest.raises(InputError, match="there is no case for train"):
+    with pytest.raises(InputError, match="no training cases; change the fold assignment"):
         Split((), (1,))
-    with pytest.raises(InputError, match="there is no case for validation"):
+    with pytest.raises(InputError, match="no validation cases"):
         Split((1,), ())
-    with pytest.raises(InputError, match="batch_size is 0; it starts at 1"):
+    with pytest.raises(InputError, match="batch_size is 0; it must be at least 1"):
         fit(batch_size=0)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_disk_that_is_full_at_the_end_is_said_in_one_line(fit, tmp_path, monkeypatch):
-    (tmp_path / "out").mkdir()
     monkeypatch.setattr(secrets, "token_hex", lambda count: "only")
-    unfinished(tmp_path / "out" / "weights.pt").symlink_to("/dev/full")
+    loss = DiceLoss("I", activation="sigmoid")
+
+    def full_from_now_on(logits, label, annotated=None):
+        link = unfinished(tmp_path / "out" / "weights.pt")
+        if not link.is_symlink():
+            link.symlink_to("/dev/full")
+        return loss(logits, label)
+
     with pytest.raises(InputError, match=r"weights.pt: could not be written"):
-        fit()
+        fit(objective=full_from_now_on)

@@ -75,9 +75,9 @@ def test_one_cycle_is_positive_in_the_shortest_of_trainings():
     ("settings", "message"),
     [
         ({"schedule": "cosine"}, "schedule is 'cosine'; allowed: plateau, one_cycle, constant"),
-        ({"epochs": 0}, "epochs is 0; it starts at 1"),
-        ({"passes": 0}, "passes is 0; it starts at 1"),
-        ({"keep_every": 0}, "keep_every is 0; it starts at 1"),
+        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"passes": 0}, "passes is 0; it must be at least 1"),
+        ({"keep_every": 0}, "keep_every is 0; it must be at least 1"),
         ({"precision": "half"}, "precision is 'half'; allowed: auto, float32, tf32, bfloat16"),
         ({"deterministic": "yes"}, "deterministic is 'yes'; give true or false"),
         ({"compile": 1}, "compile is 1; give true or false"),

@@ -1,6 +1,5 @@
 """A training that dies under the workflow goes on when the same command comes again."""
 
-import hashlib
 import os
 import shutil
 import signal
@@ -12,6 +11,7 @@ import psutil
 import pytest
 import torch
 
+from dicegrad.training.checkpoint import state_hash
 from tests.workflow.conftest import HEADER, REPOSITORY, Study, new_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("study")]
@@ -32,9 +32,8 @@ def whole(tmp_path_factory) -> Study:
 
 
 def fingerprint(study):
-    weights = torch.load(study.folder / FOLD / "weights.pt", weights_only=True)
-    digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in weights.values()))
-    return digest.hexdigest(), (study.folder / FOLD / "history.tsv").read_text()
+    folder = study.folder / FOLD
+    return state_hash(folder / "weights.pt"), (folder / "history.tsv").read_text()
 
 
 def start(study):
@@ -92,8 +91,9 @@ def test_the_same_command_goes_on_from_the_checkpoint(whole, tmp_path, send, num
     if number == signal.SIGKILL and send is to_all:
         study.run("--unlock")
     study.run(f"{FOLD}/weights.pt")
-    assert "goes on from" in (study.folder / FOLD / "train.log").read_text()
+    assert "resumes from" in (study.folder / FOLD / "train.log").read_text()
     assert fingerprint(study) == fingerprint(whole)
+    study.run(f"{FOLD}/predictions")  # accepts the weights
     assert not (study.folder / FOLD / "checkpoint.pt").exists()
 
 
@@ -115,4 +115,4 @@ def test_what_a_gpu_has_trained_is_not_thrown_away_where_none_is_found(whole, tm
     assert "training.precision was 'bfloat16' and is now 'float32'" in failed.stderr
     assert checkpoint.exists()
     study.run(f"{FOLD}/weights.pt")
-    assert "training starts anew" in (study.folder / FOLD / "train.log").read_text()
+    assert "training starts from scratch" in (study.folder / FOLD / "train.log").read_text()
