@@ -2,9 +2,10 @@
 
 Where a header gives two places, a qform and an sform, one rule holds everywhere. The sform is used
 if there is no qform, or if its axes are at right angles and its code is 1 (scanner) or the two
-agree within 1e-4; the qform otherwise; two that put a voxel more than a voxel apart are refused. Axes up to `STRAIGHT` off
-right angles are straightened. A header with neither says nothing of place. The spacing is always
-that of pixdim, its sign aside; lengths in metres or micrometres (xyzt_units) become mm.
+agree within 1e-4; the qform otherwise; two that put a voxel more than a voxel apart are refused.
+Axes up to `STRAIGHT` off right angles are straightened. A header with neither says nothing of
+place. The spacing is always that of pixdim, its sign aside; lengths in metres or micrometres
+(xyzt_units) become mm.
 (The NIfTI-1 and NIfTI-2 standards, and ITK's reader, which lays ordinary files the same way.)
 """
 
