@@ -6,14 +6,13 @@ import sys
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk
 import torch
 
 from dicegrad.arrays import new_array, open_array
+from dicegrad.data.volumes import Header, write_volume
 from dicegrad.errors import InputError
 from dicegrad.files import write_table
 from dicegrad.logs import job
-from dicegrad.prediction.restoration import write_volume
 from dicegrad.training.checkpoint import load_weights, save_atomically, save_weights
 
 pytestmark = pytest.mark.slow
@@ -66,7 +65,7 @@ def checkpoint(path):
 
 def label_map(path):
     volume = np.random.default_rng(0).integers(0, 255, (160, 160, 80), dtype=np.uint8)
-    write_volume(path, volume, sitk.GetImageFromArray(np.zeros((80, 160, 160), np.uint8)))
+    write_volume(path, volume, Header.of_affine(volume.shape, np.eye(4)), checked=True)
 
 
 WRITERS = {

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from dicegrad.advice.audit_types import Counts
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from dicegrad.advice.audit import Audit
 
 FILLED, EMPTY, MISSING, TEXT = "#2a6f97", "#cfd8dc", "#e07a5f", "#263238"
@@ -56,7 +58,7 @@ def draw(found: "Audit", path: Path) -> None:
     figure.savefig(path, dpi=160)
 
 
-def _bar(axes, y: int, counts: Counts) -> None:  # noqa: ANN001
+def _bar(axes: "Axes", y: int, counts: Counts) -> None:
     start = 0
     parts = [
         (counts.filled, FILLED, "white"),
@@ -73,7 +75,7 @@ def _bar(axes, y: int, counts: Counts) -> None:  # noqa: ANN001
         start += count
 
 
-def _volumes(axes, y: int, found: "Audit", name: str, group: str | None) -> None:  # noqa: ANN001
+def _volumes(axes: "Axes", y: int, found: "Audit", name: str, group: str | None) -> None:
     ml = [
         each.ml
         for each in found.maps

@@ -1,6 +1,6 @@
 """Hold a form against what was measured: weights by least squares, the rest by Gauss-Newton."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ _STARTS = (1e-12, 1e-7, 1e-5, 1e-3, 0.1, 1.0, 30.0, 1e3)
 _LOWEST, _HIGHEST = np.log(1e-14), np.log(1e7)
 
 Seen = Sequence[tuple[Probe, Measured]]
+Residual = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def _largest(measured: Measured) -> float:
     return 0.0 if measured.gradient is None else float(np.abs(measured.gradient).max())
 
 
-def _gauss_newton(x: Array, residual_of) -> tuple[Array, Array]:  # noqa: ANN001
+def _gauss_newton(x: Array, residual_of: Residual) -> tuple[Array, Array]:
     """Levenberg and Marquardt's step, with the slopes by differences."""
     residual = residual_of(x)
     damping = 1e-3
@@ -238,7 +239,7 @@ def _gauss_newton(x: Array, residual_of) -> tuple[Array, Array]:  # noqa: ANN001
     return x, residual
 
 
-def _slopes(x: Array, residual: Array, residual_of) -> Array:  # noqa: ANN001
+def _slopes(x: Array, residual: Array, residual_of: Residual) -> Array:
     columns = []
     for i in range(len(x)):
         moved = x.copy()
@@ -247,7 +248,7 @@ def _slopes(x: Array, residual: Array, residual_of) -> Array:  # noqa: ANN001
     return np.column_stack(columns)
 
 
-def _spread(x: Array, residual: Array, residual_of) -> Array:  # noqa: ANN001
+def _spread(x: Array, residual: Array, residual_of: Residual) -> Array:
     """One standard deviation of each fitted number; infinite where the data say nothing."""
     if not len(x):
         return x

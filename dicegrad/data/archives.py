@@ -1,17 +1,13 @@
-"""Unpacking an archive from elsewhere: every member is looked at before the first is written."""
+"""Unpacking an archive from elsewhere: every member is inspected before the first is written."""
 
 import gzip
 import lzma
-import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
 
 from dicegrad.errors import InputError
 
@@ -24,23 +20,12 @@ _BROKEN = (
     EOFError,
     NotImplementedError,  # a compression that zipfile does not know
 )
+# An archive that unpacks to more than this many times its size, and to more than a GiB, is a bomb:
+# medical images are compressed already.
+_MOST_TIMES, _ALWAYS_FINE = 50, 1 << 30
 
-
-@dataclass(frozen=True)
-class Member:
-    """One entry of a zip or tar archive.
-
-    Attributes:
-        name: As the archive spells it.
-        kind: ``file``, ``folder``, or what is wrong with it.
-        size: Bytes, unpacked.
-        open: Opens it for reading.
-    """
-
-    name: str
-    kind: str
-    size: int
-    open: Callable[[], IO[bytes]]
+# Name as the archive spells it, `file`, `folder` or what is wrong with it, and unpacked bytes.
+Member = tuple[str, str, int]
 
 
 def unpack(archive: Path, folder: Path) -> list[Path]:
@@ -55,88 +40,90 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
 
     Raises:
         InputError: The archive is missing, no zip or tar, or damaged; or a member would be written
-            outside the folder, comes twice, or is a link, a device or encrypted. In the latter
-            cases nothing has been written.
+            outside the folder, comes twice, or is a link, a device or encrypted; or the archive
+            unpacks to far more than it holds. In the latter cases nothing has been written.
     """
     if not archive.is_file():
         raise InputError(f"{archive}: no such archive; put it there")
     try:
-        with ExitStack() as stack:
-            members = _members(archive, stack)
-            _refuse_hostile(archive, members)
-            return [_write(m, folder) for m in members if m.kind == "file"]
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened:
+                files = _inspected(archive, map(_zip_member, opened.infolist()))
+                opened.extractall(folder)
+        elif tarfile.is_tarfile(archive):
+            with tarfile.open(archive) as tar:
+                files = _inspected(archive, map(_tar_member, tar.getmembers()))
+                tar.extractall(folder, filter="data")
+        else:
+            raise InputError(f"{archive}: neither zip nor tar, or incomplete; fetch it again")
     except _BROKEN as error:
         raise InputError(
             f"{archive}: damaged or incomplete ({error}); delete it and fetch it again"
         ) from error
+    return [folder / path for path in files]
 
 
-def _members(archive: Path, stack: ExitStack) -> list[Member]:
-    if zipfile.is_zipfile(archive):
-        opened = stack.enter_context(zipfile.ZipFile(archive))
-        return [_zip_member(opened, info) for info in opened.infolist()]
-    if tarfile.is_tarfile(archive):
-        tar = stack.enter_context(tarfile.TarFile.open(archive))
-        return [_tar_member(tar, info) for info in tar.getmembers()]
-    raise InputError(f"{archive}: neither zip nor tar, or incomplete; fetch it again")
-
-
-def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+def _zip_member(info: zipfile.ZipInfo) -> Member:
     mode = info.external_attr >> 16
-    kind = "folder" if info.is_dir() else "file"
+    what = "folder" if info.is_dir() else "file"
     if info.flag_bits & 0x1:
-        kind = "is encrypted"
+        what = "is encrypted"
     elif stat.S_ISLNK(mode):
-        kind = "is a symbolic link"
+        what = "is a symbolic link"
     elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        kind = "is a special file"
-    return Member(info.filename, kind, info.file_size, lambda: opened.open(info))
+        what = "is a special file"
+    return info.filename, what, info.file_size
 
 
-def _tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
+def _tar_member(info: tarfile.TarInfo) -> Member:
     kinds = ((info.isreg(), "file"), (info.isdir(), "folder"), (info.issym(), "is a symbolic link"))
     other = "is a hard link" if info.islnk() else "is a special file"
-    kind = next((name for holds, name in kinds if holds), other)
-    return Member(info.name, kind, info.size, lambda: opened.extractfile(info))
+    return info.name, next((name for holds, name in kinds if holds), other), info.size
 
 
-def _refuse_hostile(archive: Path, members: Iterable[Member]) -> None:
+def _inspected(archive: Path, members: Iterable[Member]) -> list[PurePosixPath]:
+    """The files of an archive, once every member was found harmless."""
+    files: list[PurePosixPath] = []
+    total = 0
+    for name, problem, path, size in _problems(members):
+        if problem:
+            raise InputError(
+                f"{archive}: member {name!r} {problem}; nothing was unpacked, fetch the archive "
+                "from its official source"
+            )
+        if path is not None:
+            files.append(path)
+        total += size
+    if total > max(_ALWAYS_FINE, _MOST_TIMES * archive.stat().st_size):
+        raise InputError(
+            f"{archive}: unpacks to {total / 2**30:.1f} GiB, more than {_MOST_TIMES} times its "
+            "size; nothing was unpacked, fetch the archive from its official source"
+        )
+    return files
+
+
+def _problems(
+    members: Iterable[Member],
+) -> Iterator[tuple[str, str | None, PurePosixPath | None, int]]:
+    """Name, what is wrong, path if it is a file, and size of each member."""
     files: set[PurePosixPath] = set()
     folders: set[PurePosixPath] = set()
-    for member in members:
-        path = _path(member)
-        fault = _fault(member, path)
-        if member.kind == "file" and not fault:
+    for name, what, size in members:
+        path = PurePosixPath(name.replace("\\", "/"))
+        problem = _problem(name, what, path)
+        if what == "file" and not problem:
             if path in folders or files.intersection((path, *path.parents)):
-                fault = "comes twice"
+                problem = "comes twice"
             files.add(path)
             folders.update(path.parents)
-        if fault:
-            raise InputError(
-                f"{archive}: member {member.name!r} {fault}; nothing was unpacked, fetch the "
-                "archive from its official source"
-            )
+        yield name, problem, path if what == "file" else None, size
 
 
-def _fault(member: Member, path: PurePosixPath) -> str | None:
-    if path.is_absolute() or PureWindowsPath(member.name).drive:
+def _problem(name: str, what: str, path: PurePosixPath) -> str | None:
+    if path.is_absolute() or PureWindowsPath(name).drive:
         return "is an absolute path"
-    if ".." in path.parts or "\0" in member.name:
+    if ".." in path.parts or "\0" in name:
         return "leads out of the folder"
-    if member.kind not in ("file", "folder"):
-        return member.kind
-    return None if path.parts or member.kind == "folder" else "has no name"
-
-
-def _path(member: Member) -> PurePosixPath:
-    return PurePosixPath(member.name.replace("\\", "/"))
-
-
-def _write(member: Member, folder: Path) -> Path:
-    path = folder / _path(member)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with member.open() as source, path.open("wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
-    if path.stat().st_size != member.size:
-        raise EOFError(f"member {member.name} ends early")
-    return path
+    if what not in ("file", "folder"):
+        return what
+    return None if path.parts or what == "folder" else "has no name"

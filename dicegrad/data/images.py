@@ -90,8 +90,8 @@ def _channel_problems(
             f"case {name}: has {folder / name}_{max(numbers):04d}, but the dataset has "
             f"{_named(channels)}; remove it, or name another dataset"
         )
-    for number in repeated(numbers):
-        yield f"case {name}: has {folder / name}_{number:04d} with two endings; remove one"
+    for text in repeated(f"{number:04d}" for number in numbers):
+        yield f"case {name}: has {folder / name}_{text} with two endings; remove one"
 
 
 def _of_files(paths: Sequence[Path], channels: Sequence[str]) -> Images:
@@ -103,7 +103,7 @@ def _of_files(paths: Sequence[Path], channels: Sequence[str]) -> Images:
                 f"{path}: {what}; name one folder, or files such as .nii.gz, .mha or .png"
             )
     if len(channels) == 1:
-        cases = [(path,) for path in paths]
+        cases: list[tuple[Path, ...]] = [(path,) for path in paths]
     elif len(paths) == len(channels):
         cases = [tuple(paths)]
     else:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
+from dicegrad.data.forms import Forms, grid_of
 from dicegrad.data.geometry import Grid, difference, numbers, same_grid, same_spacing
-from dicegrad.data.nifti import LONGEST, Forms, Nifti, build, grid_of, parse
+from dicegrad.data.nifti import LONGEST, Nifti, build, parse
 from dicegrad.data.streams import (
     CHUNK,
     Inflated,
@@ -231,7 +232,7 @@ def geometry_problem(path: Path, header: Header, other: Path, came: Header) -> s
     return f"{other}: does not lie where {path} lies: {difference(one, two)}; {fix}"
 
 
-def write_volume(path: Path, voxels: np.ndarray, header: Header) -> None:
+def write_volume(path: Path, voxels: np.ndarray, header: Header, checked: bool = False) -> None:
     """Write voxels as .nii.gz with the place of a header, as its own file says it.
 
     A NIfTI header's affines, form codes, units and spacing are written as they were, so that every
@@ -241,6 +242,7 @@ def write_volume(path: Path, voxels: np.ndarray, header: Header) -> None:
         path: The file, ``.nii.gz``.
         voxels: (X, Y, Z) whole numbers or floats.
         header: Where they lie.
+        checked: Write its checksum beside it, for a later job; see `dicegrad.checksums`.
 
     Raises:
         InputError: It cannot be written, since the disk is full, say.
@@ -250,11 +252,11 @@ def write_volume(path: Path, voxels: np.ndarray, header: Header) -> None:
     forms = header.forms or Forms.of_grid(header.grid)
     content = build(voxels.shape, voxels.dtype, forms)
     data = np.asarray(voxels.T, voxels.dtype.newbyteorder("<"), order="C")
-    with whole_path(path) as temporary:
+    with whole_path(path, checked=checked) as temporary:
         with temporary.open("wb") as stream:
             squeeze = zlib.compressobj(4, zlib.DEFLATED, 31)
             stream.write(squeeze.compress(content))
-            stream.write(squeeze.compress(memoryview(data).cast("B")))
+            stream.write(squeeze.compress(memoryview(data.reshape(-1).view(np.uint8).data)))
             stream.write(squeeze.flush())
         # A full disk can show as late as here.
         with temporary.open("rb") as stream:

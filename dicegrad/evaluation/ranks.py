@@ -152,7 +152,7 @@ def _subject_totals(
     if subjects is None:
         return differences[present]
     _, index = np.unique(np.asarray(subjects)[present], return_inverse=True)
-    return np.bincount(index, weights=differences[present])
+    return np.bincount(index, weights=differences[present]).astype(float)
 
 
 def _count(steps: Array) -> tuple[float, float] | None:

@@ -169,7 +169,8 @@ def auc(
     variance = _cluster_variance(wins, positive, np.asarray(subjects))
     z = float(stats.norm.ppf(0.5 + confidence / 2))
     if not variance > 0 or area in (0.0, 1.0):
-        return Auc(area, *_newcombe(area, *wins.shape, z), "newcombe")
+        low, high = _newcombe(area, wins.shape[0], wins.shape[1], z)
+        return Auc(area, low, high, "newcombe")
     logit = np.log(area / (1 - area))
     half = z * np.sqrt(variance) / (area * (1 - area))
     low, high = (1 / (1 + np.exp(-(logit + sign * half))) for sign in (-1, 1))

@@ -148,7 +148,7 @@ def predict_cases(
         prediction = probabilities(network, image)
         label = restore(prediction, grid, header.grid, restoration)
         path = folder / f"{case}.nii.gz"
-        write_prediction(path, label, about.classes, about.class_values, header)
+        write_prediction(path, label, about.classes, about.class_values, header, checked=True)
         if soft:
             volumes = soft_volumes(prediction, grid, header.grid, restoration).tolist()
             rows.append({"case": case, **dict(zip(about.classes, volumes, strict=True))})

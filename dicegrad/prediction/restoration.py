@@ -128,6 +128,7 @@ def write_prediction(
     classes: Sequence[str],
     class_values: Mapping[str, Sequence[int]],
     header: Header,
+    checked: bool = False,
 ) -> None:
     """Write a label map as NIfTI, laid where its image lies; the file appears whole.
 
@@ -137,8 +138,9 @@ def write_prediction(
         classes: Names of the classes, in network order.
         class_values: The adapter's raw values per class.
         header: Of the case's original image.
+        checked: Write its checksum beside it, for a later job; see `dicegrad.checksums`.
 
     Raises:
         InputError: See `write_volume`.
     """
-    write_volume(path, to_raw_values(label, classes, class_values), header)
+    write_volume(path, to_raw_values(label, classes, class_values), header, checked)

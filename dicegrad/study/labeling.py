@@ -1,7 +1,7 @@
 """Labelings: which maps, and which slices, a study takes out of the training truth."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,7 +157,7 @@ def missing_share(labeling: str) -> float:
     return 1.0 if labeling == PARTIAL else 0.99
 
 
-def sort_labelings(labelings: Sequence[str] | set[str]) -> list[str]:
+def sort_labelings(labelings: Iterable[str]) -> list[str]:
     """Unique labelings, the more labels are missing the later.
 
     Example:

@@ -108,6 +108,8 @@ def train(
             raise Interrupted(f"stopped by {caught[0]} at step {run.step}; {checkpoint}")
 
     with locked(out, report=report):
+        for name in ("history.tsv", "weights.pt"):  # what a kill left half written
+            remove_unfinished(out / name)
         if checkpoint.exists():
             _resume(run, watch, checkpoint, configuration, set_aside, report)
         figure = ProgressFigure(out / "progress.png", report, fresh=run.step == 0)
@@ -139,9 +141,7 @@ def train(
 def _write_results(
     run: Run, trained: Trained | None, configuration: Mapping[str, Any], out: Path
 ) -> None:
-    """History and weights; what a kill left half written of them goes."""
-    for name in ("history.tsv", "weights.pt"):
-        remove_unfinished(out / name)
+    """Write history and weights."""
     write_history(run.history, out / "history.tsv")  # again: the file may be gone since
     if trained:
         trained = replace(trained, training=run.settings.to_dict(), data=str(configuration["data"]))

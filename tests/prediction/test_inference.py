@@ -63,7 +63,7 @@ def test_a_full_gpu_is_one_line(image):
         def forward(self, image):
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    with pytest.raises(InputError, match=r"is full \(CUDA out of memory\); let less share the GPU"):
+    with pytest.raises(InputError, match=r"is full \(CUDA out of memory\); let fewer proce"):
         probabilities(Large(settings()).eval(), image)
 
 
@@ -80,16 +80,14 @@ def test_weights_that_cannot_be_read_are_named_in_one_line(tmp_path, content):
     path = tmp_path / "weights.pt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(
-        InputError, match=r"weights.pt: no weights of this network \(.+\); train it"
-    ):
+    with pytest.raises(InputError, match=r"weights.pt: (holds no weights, or is dam|no such file)"):
         load_network(settings(), path)
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"a": torch.ones(1)}, {}], ids=["list", "other", "{}"])
 def test_weights_of_something_else_are_refused_in_one_line(tmp_path, content):
     torch.save(content, tmp_path / "weights.pt")
-    with pytest.raises(InputError, match="no weights of this network") as error:
+    with pytest.raises(InputError, match="no weights") as error:
         load_network(settings(), tmp_path / "weights.pt")
     assert len(str(error.value).splitlines()) == 1
 

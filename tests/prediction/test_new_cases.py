@@ -170,5 +170,5 @@ def test_a_grid_on_the_true_label_is_placed_otherwise_or_not_at_all():
     assert place_grid(brats, "foreground", "b.yaml") == replace(brats, crop="foreground")
     centred = replace(brats, crop="center")
     assert place_grid(centred, None, "b.yaml") == place_grid(centred, "center", "b.yaml") == centred
-    with pytest.raises(InputError, match="--crop is foreground, but the networks have learnt with"):
+    with pytest.raises(InputError, match="crop is foreground, but the networks were trained with"):
         place_grid(centred, "foreground", "b.yaml")

@@ -295,7 +295,12 @@ def test_a_workbook_holds_numbers_and_the_papers_layout(paper_study, tmp_path):
     assert all(isinstance(value, int | float) for value in numbers)
     assert lines[0][:4] == ("brats", "full", 1, "study")
     assert lines[0][4:] == pytest.approx(row_of(wide.numbers, wide, 0))
+    assert [line[:4] for line in lines[1:3]] == [
+        (None, None, None, "paper"),
+        (None, None, None, "difference"),
+    ]
     assert sheet.cell(6, 5).number_format == "0.00"
+    assert sheet.cell(8, 5).number_format == "+0.00;-0.00;0.00"
     assert values.max_row == len(table) + 1
     heads = [cell.value for cell in values[1]]
     assert heads == list(table.columns)

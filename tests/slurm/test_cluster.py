@@ -198,7 +198,7 @@ def test_a_training_was_requeued_and_one_ran_out_of_time(run):
     assert ("1", "TIMEOUT") in states
     for fold in (0, 1):
         log = run.study.folder / LONG / f"fold~{fold}" / "train.log"
-        assert has_line(log, "goes on from"), log.read_text()
+        assert has_line(log, "resumes from"), log.read_text()
 
 
 def test_going_from_one_machine_to_a_cluster_or_back_reruns_nothing(run, local):
@@ -227,7 +227,7 @@ def test_an_interrupt_cancels_the_jobs_and_a_restart_goes_on(slurm, run, tmp_pat
 
     snakemake = submit(study, target)
     assert snakemake.wait(400) == 0
-    assert has_line(log, "goes on from")
+    assert has_line(log, "resumes from")
     assert has_line(log, "epoch 100/100 ")
     assert {job.comment for job in accounted(began)} == {
         "rule_train_wildcards_tumor_partial_dice_BI_1e-7_2_0"

@@ -38,7 +38,7 @@ def test_the_files_stay_as_they_are_whatever_is_done_to_the_arrays(prepared):
 
 
 def test_arrays_that_do_not_fit_the_cases_are_refused(prepared):
-    with pytest.raises(InputError, match=r"2 cases, but images are \(3, 2, 4, 5, 6\)"):
+    with pytest.raises(InputError, match=r"of shape \(3, 2, 4, 5, 6\), but float16 of sha"):
         load(prepared, ("a", "b"))
     with pytest.raises(InputError, match=r"labels \(1, 4, 4, 5\); expected \(1, C, X, Y, Z\)"):
         PreparedData(torch.zeros(1, 1, 4, 4, 4), torch.zeros(1, 4, 4, 5), ("a",), ("x",))

@@ -159,7 +159,7 @@ def test_a_checkpoint_of_another_training_can_be_set_aside(
     eventful("out", seed=8, set_aside=True, report=lines.append)
     assert fingerprint(tmp_path / "out") == fingerprint(tmp_path / "fresh")
     assert "seed was 7 and is now 8" in lines[0]
-    assert "training starts anew" in lines[0]
+    assert "training starts from scratch" in lines[0]
 
 
 def test_a_checkpoint_of_an_older_version_is_refused(fit, stop_at, tmp_path):

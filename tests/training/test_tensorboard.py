@@ -40,6 +40,6 @@ def test_a_training_that_goes_on_shows_each_epoch_once(fit, read, stop_at, tmp_p
 
 def test_tensorboard_that_is_asked_for_and_missing_is_one_line(fit, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(InputError, match="tensorboard is asked for but not installed; pip install"):
+    with pytest.raises(InputError, match="the package tensorboard is not installed; pip install"):
         fit(tensorboard=tmp_path / "board")
     fit()  # not asked for, not missed
