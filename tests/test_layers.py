@@ -61,7 +61,7 @@ def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def layer_of(module: str) -> str:
-    return (module.split(".") + ["__init__"])[1]
+    return [*module.split("."), "__init__"][1]
 
 
 def test_every_part_of_the_package_has_its_place():
