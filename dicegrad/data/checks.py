@@ -102,15 +102,15 @@ def geometry_problems(
         label: Which of them is the label map.
         align: Whether the label may lie on other voxels, which then takes a place.
     """
-    placed = [each for each in headers if each[1].placed][:1]
-    for other, came in headers[1:]:
-        aligned = align and other == label
-        if aligned and came.placed and headers[0][1].placed:
+    for number, (other, came) in enumerate(headers[1:], start=1):
+        movable = other == label and came.placed and headers[0][1].placed
+        if movable and align:
             continue
-        found = (geometry_problem(*first, other, came) for first in (headers[0], *placed))
-        if problem := next((line for line in found if line), None):
-            movable = other == label and not align and came.placed and headers[0][1].placed
-            yield problem + (_ALIGN if movable else "")
+        placed = [each for each in headers[:number] if each[1].placed]
+        for path, header in dict.fromkeys((headers[0], *placed[:1])):
+            if problem := geometry_problem(path, header, other, came):
+                yield problem + (_ALIGN if movable else "")
+                break
 
 
 def check_geometry(

@@ -1,6 +1,6 @@
 """Getting the two datasets of the paper: fetched or placed, checked, unpacked, verified.
 
-ACDC's archive is public; its server packs it anew for every visitor, so a checksum of the whole
+ACDC's archive is public; its server packs it for every visitor, so a checksum of the whole
 archive need not stay the same, and what counts is the content. BRATS 2018 is given out to
 registered users alone: its archive is placed by hand and then unpacked and verified alike.
 """

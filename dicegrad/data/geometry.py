@@ -47,7 +47,7 @@ class Grid:
         """(3, 3), one unit vector a column."""
         return np.reshape(self.direction, (3, 3))
 
-    def point(self, index: Sequence[float]) -> tuple[float, float, float]:
+    def point(self, index: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
         """Where a continuous voxel index lies, in mm."""
         x, y, z = (self.origin + self.axes @ (np.asarray(index) * self.spacing)).tolist()
         return x, y, z
@@ -141,7 +141,7 @@ def difference(one: Grid, other: Grid) -> str:
         said.append(f"spacing {numbers(other.spacing)} mm instead of {numbers(one.spacing)} mm")
     # Voxels of another size from one origin on are not off, nor are axes turned about one centre.
     anchors = [g.point([0 if said else (n - 1) / 2 for n in g.size]) for g in (one, other)]
-    distance = float(np.linalg.norm(np.subtract(*anchors)))
+    distance = float(np.linalg.norm(np.diff(anchors, axis=0)))
     if turn := _turn(one.axes.T @ other.axes):
         said.append(turn)
     if distance > SAME_VOXEL * min(one.spacing) or not said:

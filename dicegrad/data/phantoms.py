@@ -49,7 +49,7 @@ def write_phantom(
         shape: Voxels of the tumor phantom, 1 mm each; (240, 240, 155) is BRATS's own grid.
 
     Returns:
-        The files written, as `phantom_files` foretells.
+        The files written, in the order of `phantom_files`.
 
     Raises:
         InputError: An unknown kind, or a number out of range.

@@ -123,7 +123,7 @@ def fill(source: "BinaryIO | Inflated", first: bytes, start: int, stored: np.nda
     while passed < skip and (part := source.read(min(CHUNK, skip - passed))):
         passed += len(part)
     early = first[start:]  # a short header and small voxels: some were read with it
-    view, filled = memoryview(stored), min(len(early), len(stored))
+    view, filled = stored.data, min(len(early), len(stored))
     view[:filled] = early[:filled]
     while filled < len(stored) and (part := source.read(min(CHUNK, len(stored) - filled))):
         view[filled : filled + len(part)] = part

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
+from dicegrad.data.forms import Forms, grid_of
 from dicegrad.data.geometry import Grid, difference, numbers, same_grid, same_spacing
-from dicegrad.data.nifti import LONGEST, Forms, Nifti, build, grid_of, parse
+from dicegrad.data.nifti import LONGEST, Nifti, build, parse
 from dicegrad.data.streams import (
     CHUNK,
     Inflated,
@@ -255,7 +256,7 @@ def write_volume(path: Path, voxels: np.ndarray, header: Header, checked: bool =
         with temporary.open("wb") as stream:
             squeeze = zlib.compressobj(4, zlib.DEFLATED, 31)
             stream.write(squeeze.compress(content))
-            stream.write(squeeze.compress(memoryview(data).cast("B")))
+            stream.write(squeeze.compress(memoryview(data.reshape(-1).view(np.uint8).data)))
             stream.write(squeeze.flush())
         # A full disk can show as late as here.
         with temporary.open("rb") as stream:

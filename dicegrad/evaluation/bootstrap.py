@@ -48,7 +48,7 @@ def mean_interval(
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
     _, index = np.unique(np.asarray(subjects)[present], return_inverse=True)
-    sums = np.bincount(index, weights=values[present])
+    sums = np.bincount(index, weights=values[present]).astype(float)
     counts = np.bincount(index).astype(float)
     mean = float(sums.sum() / counts.sum())
     if sums.size < 2:

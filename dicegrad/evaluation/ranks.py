@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from dicegrad.errors import InputError
+
 Array = npt.NDArray[np.float64]
 Method = Literal["auto", "exact", "monte carlo"]
 
@@ -97,13 +99,15 @@ def sign_flip_test(
         evidence).
 
     Raises:
-        ValueError: `exact` was asked for and does not fit.
+        InputError: If a difference is infinite, `subjects` has another length, `draws` is below 1,
+            or `exact` was asked for and does not fit.
 
     Example:
         >>> sign_flip_test([1, 1, 1, -1]).p_value  # 2 of 16 patterns beat |sum| = 2
         0.125
     """
     differences = np.asarray(differences, dtype=float)
+    _check_differences(differences, subjects, draws)
     present = ~np.isnan(differences)
     totals = _subject_totals(differences, subjects, present)
     n = int(present.sum())
@@ -115,12 +119,30 @@ def sign_flip_test(
         return SignFlipResult(n, 0.0, 1.0, 1.0, "exact")
     counted = None if method == "monte carlo" else _count(steps)
     if counted is None and method == "exact":
-        raise ValueError(
-            f"{steps.size} differences are too many for the exact test; use method='auto'"
+        raise InputError(
+            f"method is 'exact', but the distribution of {steps.size} differences does not fit: "
+            "use 'auto' or 'monte carlo'"
         )
     name = "monte carlo" if counted is None else "exact"
     strict, inclusive = counted or _draw(steps, draws, seed)
     return SignFlipResult(n, statistic, strict, inclusive, name)
+
+
+def _check_differences(differences: Array, subjects: npt.ArrayLike | None, draws: int) -> None:
+    if differences.ndim != 1:
+        raise InputError(f"differences has shape {differences.shape}; it must be (cases,)")
+    infinite = np.flatnonzero(np.isinf(differences))
+    if infinite.size:
+        raise InputError(
+            f"differences[{infinite[0]}] is {differences[infinite[0]]}; a difference must be "
+            "finite, or NaN to be left out"
+        )
+    if subjects is not None and np.shape(subjects) != differences.shape:
+        raise InputError(
+            f"subjects has shape {np.shape(subjects)} for {differences.size} differences"
+        )
+    if draws < 1:
+        raise InputError(f"draws is {draws}; it must be at least 1")
 
 
 def _subject_totals(
@@ -130,7 +152,7 @@ def _subject_totals(
     if subjects is None:
         return differences[present]
     _, index = np.unique(np.asarray(subjects)[present], return_inverse=True)
-    return np.bincount(index, weights=differences[present])
+    return np.bincount(index, weights=differences[present]).astype(float)
 
 
 def _count(steps: Array) -> tuple[float, float] | None:

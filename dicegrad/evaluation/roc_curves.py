@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
+from dicegrad.errors import InputError
 from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.setups import with_missing_labels
 from dicegrad.files import Columns
@@ -90,12 +91,14 @@ def roc_curve(volumes: npt.ArrayLike, positive: npt.ArrayLike) -> Curve:
     Returns:
         One point per distinct volume, after the point (0, 0).
 
+    Raises:
+        InputError: If a volume is not finite, a kind is absent, or the lengths differ.
+
     Example:
         >>> roc_curve([3.0, 1.0, 0.0], [True, True, False]).true_positive_rate
         array([0. , 0.5, 1. , 1. ])
     """
-    volumes = np.asarray(volumes, dtype=float)
-    positive = np.asarray(positive, dtype=bool)
+    volumes, positive = _check_groups(volumes, positive)
     distinct, index = np.unique(volumes, return_inverse=True)
     hits = np.bincount(index, weights=positive, minlength=distinct.size)[::-1].cumsum()
     alarms = np.bincount(index, weights=~positive, minlength=distinct.size)[::-1].cumsum()
@@ -151,19 +154,51 @@ def auc(
 
     Returns:
         Area (ties count one half) and interval; `method` is `delong` or `newcombe`.
+
+    Raises:
+        InputError: If a volume is not finite, a kind is absent, the lengths differ, or confidence
+            is not in (0, 1).
     """
-    volumes = np.asarray(volumes, dtype=float)
-    positive = np.asarray(positive, dtype=bool)
+    volumes, positive = _check_groups(volumes, positive)
+    if np.shape(subjects) != volumes.shape:
+        raise InputError(f"subjects has shape {np.shape(subjects)} for {volumes.size} volumes")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence!r}; it must be in (0, 1), such as 0.95")
     wins = _wins(volumes[positive], volumes[~positive])
     area = float(wins.mean())
     variance = _cluster_variance(wins, positive, np.asarray(subjects))
     z = float(stats.norm.ppf(0.5 + confidence / 2))
     if not variance > 0 or area in (0.0, 1.0):
-        return Auc(area, *_newcombe(area, *wins.shape, z), "newcombe")
+        low, high = _newcombe(area, wins.shape[0], wins.shape[1], z)
+        return Auc(area, low, high, "newcombe")
     logit = np.log(area / (1 - area))
     half = z * np.sqrt(variance) / (area * (1 - area))
     low, high = (1 / (1 + np.exp(-(logit + sign * half))) for sign in (-1, 1))
     return Auc(area, float(low), float(high), "delong")
+
+
+def _check_groups(
+    volumes: npt.ArrayLike, positive: npt.ArrayLike
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Both as arrays; an ``InputError`` says why there is no curve."""
+    volumes, positive = np.asarray(volumes, dtype=float), np.asarray(positive, dtype=bool)
+    if volumes.ndim != 1 or volumes.shape != positive.shape:
+        raise InputError(
+            f"volumes has shape {volumes.shape} and positive {positive.shape}; "
+            "both must be (cases,)"
+        )
+    unusable = np.flatnonzero(~np.isfinite(volumes))
+    if unusable.size:
+        raise InputError(
+            f"volumes[{unusable[0]}] is {volumes[unusable[0]]}; every volume must be finite: leave "
+            "cases without a volume out"
+        )
+    if positive.all() or not positive.any():
+        kind = "positive" if positive.any() else "negative"
+        raise InputError(
+            f"all {volumes.size} cases are {kind}; an ROC curve needs cases of both kinds"
+        )
+    return volumes, positive
 
 
 def _wins(positives: Array, negatives: Array) -> Array:

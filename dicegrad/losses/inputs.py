@@ -1,7 +1,7 @@
 """What every loss accepts, checked in one place so that a mistake is named before arithmetic."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -162,7 +162,7 @@ def check_values(
     y: Tensor,
     volumes: Tensor,
     extremes: list[Tensor],
-    kept: Tensor | None = None,
+    kept: Callable[[], Tensor | None] = lambda: None,
 ) -> None:
     """Raise unless every label has a channel and soft values lie in [0, 1], but for rounding.
 
@@ -173,20 +173,22 @@ def check_values(
         y: Label map (B, *spatial) or maps per class (B, C, *spatial).
         volumes: Sums of the truth, shape (B, C).
         extremes: Lowest and highest values of what should lie in [0, 1], of any shape.
-        kept: (B, *spatial) bool, the voxels that are not ignored; None is all of them.
+        kept: Returns the voxels that are not ignored, (B, *spatial) bool, or None for all; it is
+            called only where they have to be counted.
 
     Raises:
         InputError: On the CPU. On CUDA a device-side assertion is queued, so that nothing waits;
             other devices are not checked.
     """
     counted = y.ndim < y_pred.ndim and y_pred.shape[1] > 1
-    voxels = y.numel() if kept is None or not counted else torch.count_nonzero(kept)
+    left = kept() if counted else None
+    voxels = y.numel() if left is None else torch.count_nonzero(left)
     if y_pred.device.type == "cpu":
         inside = not counted or volumes.sum().item() == int(voxels)
         for value in extremes:
             inside = inside and not (value.item() < -_SLACK or value.item() > 1 + _SLACK)
         if not inside:
-            _raise_range(y_pred, y, kept)
+            _raise_range(y_pred, y, kept())
     if y_pred.device.type != "cuda":
         return
     if counted:

@@ -8,7 +8,7 @@ probabilities or one-hot maps. `plain_sums` is the first pass as a formula autog
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -47,7 +47,7 @@ def overlap_sums(
     y_pred = as_plain(y_pred)
     first_pass, _ = _passes(y_pred, y, masks)
     sums, extremes = first_pass(y_pred, y, activation, norm, *masks.over_voxels)
-    check_values(y_pred, y, sums[2], extremes, masks.kept(y))
+    check_values(y_pred, y, sums[2], extremes, partial(masks.kept, y))
     return sums
 
 

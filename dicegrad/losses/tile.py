@@ -29,12 +29,14 @@ class Tile(NamedTuple):
         truth: (b, k) labels or (b, C, k) maps per class.
         kept: (b, 1, k) floats, 0 where a voxel is ignored, or None.
         joined: (row, channel, channel that it is added to) of every merged channel.
+        labels: (b, 1, k), the labels as floats, where they were needed already.
     """
 
     x: Tensor
     truth: Tensor
     kept: Tensor | None
     joined: list[tuple[int, int, int]]
+    labels: Tensor | None = None
 
 
 def working_dtype(y_pred: Tensor) -> torch.dtype:
@@ -79,7 +81,8 @@ def tile_gradient(
     """The gradient of one tile, shape (b, C, k), in one of its scratches."""
     slope, level = coefficients
     p, product = _probabilities(tile, activation, scratch), scratch.product
-    h = _one_hot(tile, scratch)
+    # With an activation p is 0 at an ignored voxel, and with it the gradient.
+    h = _one_hot(tile if activation is None else tile._replace(kept=None), scratch)
     for b, c, target in tile.joined:
         h[b, target] += h[b, c]
     g = h.mul_(slope)
@@ -93,7 +96,6 @@ def tile_gradient(
         g[b, c] = g[b, target]
     if activation is None:
         return g if tile.kept is None else g.mul_(tile.kept)
-    # With an activation p is 0 at an ignored voxel, and with it the gradient.
     if activation == "sigmoid":
         return torch.ops.aten.sigmoid_backward.grad_input(g, p, grad_input=product)
     torch.mul(g, p, out=product)  # p (g - sum of g p over the channels)
@@ -131,12 +133,15 @@ def _one_hot(tile: Tile, scratch: Scratch) -> Tensor:
     if truth.ndim == 3:
         return h.copy_(truth) if kept is None else torch.mul(truth, kept, out=h)
     if h.shape[1] == 1:
-        h.copy_(truth.unsqueeze(1))
+        h.copy_(truth.unsqueeze(1) if tile.labels is None else tile.labels)
         return h if kept is None else h.mul_(kept)
-    labels = scratch.labels.copy_(truth.unsqueeze(1))
-    if kept is not None:
-        labels.add_(1).mul_(kept).sub_(1)  # -1, which has no channel
-    return torch.eq(labels, _channel_labels(h.shape[1], h.dtype, h.device), out=h)
+    labels = tile.labels
+    if labels is None:
+        labels = scratch.labels.copy_(truth.unsqueeze(1))
+    channels = _channel_labels(h.shape[1], h.dtype, h.device)
+    if kept is None:
+        return torch.eq(labels, channels, out=h)
+    return torch.eq(labels.add_(1).mul_(kept), channels + 1, out=h)  # no channel is 0 now
 
 
 @cache
@@ -145,10 +150,10 @@ def _channel_labels(channels: int, dtype: torch.dtype, device: torch.device) -> 
 
 
 def kept_voxels(
-    truth: Tensor, mask: Tensor | None, ignore_index: int | None, out: Tensor
+    labels: Tensor | None, mask: Tensor | None, ignore_index: int | None, out: Tensor
 ) -> Tensor | None:
     """1 at the voxels of a tile that count and 0 at the others, or None if all do."""
-    if ignore_index is not None:
-        torch.ne(truth.unsqueeze(1), ignore_index, out=out)
+    if labels is not None and ignore_index is not None:
+        torch.ne(labels, ignore_index, out=out)
         return out if mask is None else out.mul_(mask.unsqueeze(1))
     return None if mask is None else out.copy_(mask.unsqueeze(1))

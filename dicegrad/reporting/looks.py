@@ -8,12 +8,14 @@ batch size, as in Figure 2.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 ORDER = ("I", "BI", "I_eps", "marginal", "leaf", "I+CE", "CE")
 ADDED = "+CE"  # ends the name of a sum of Dice and cross-entropy
-LINE_STYLES = {1: ":", 2: "-.", 4: "--", 8: "-"}
+LineStyle = Literal["-", "--", "-.", ":"]
+LINE_STYLES: dict[int, LineStyle] = {1: ":", 2: "-.", 4: "--", 8: "-"}
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,6 @@ def sort_setups(setups: Iterable[str]) -> list[str]:
     return sorted(set(setups), key=place)
 
 
-def line_style(batch_size: int) -> str:
+def line_style(batch_size: int) -> LineStyle:
     """The paper's line style of a batch size; solid for other sizes."""
     return LINE_STYLES.get(int(batch_size), "-")

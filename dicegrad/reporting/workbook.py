@@ -1,6 +1,7 @@
 """The paper's table as a workbook: numbers that a spreadsheet can go on computing with."""
 
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def write_xlsx(wide: Wide, table: pd.DataFrame, caption: str, path: Path) -> Non
     note = " Shaded: theory expects empty maps. Italic: significantly inferior."
     flat = range(wide.numbers.shape[1])
     numbers = wide.numbers.set_axis(flat, axis="columns")
-    numbers[2] = pd.to_numeric(numbers[2])  # B
+    numbers[2] = [int(size) if size else "" for size in numbers[2]]  # B
     styler = numbers.style.apply(lambda _: _css(wide).set_axis(flat, axis="columns"), axis=None)
     names = table.map(lambda value: visible(value) if isinstance(value, str) else value)
     with pd.ExcelWriter(path, engine="openpyxl") as book:
@@ -70,10 +71,9 @@ def _write_heads(sheet: "Worksheet", wide: Wide) -> None:
     keys = list(wide.numbers.columns)
     for level in range(3):
         row, column = HEAD + level, 1
-        # The last line is never merged: a study may have one setup.
-        same = (lambda key, end=level: key[: end + 1]) if level < 2 else (lambda key: key)
-        for key, run in groupby(keys, same):
-            width, name = len(list(run)), key[level]
+        for _, same in groupby(keys, itemgetter(slice(0, level + 1))):
+            run = list(same)
+            width, name = len(run), run[0][level]
             text = (TITLES.get(name, ""), visible(name), name)[level]
             if level == 2 and column > wide.width:
                 text = plain(name)

@@ -2,6 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conftest import with_setups
+
 DATASETS = {
     "heart": {
         "missing": {"group": "ES", "classes": ["MYO"]},
@@ -46,7 +48,7 @@ def make_scores(subjects=12, seed=0):
                             "volume_pred_ml": 0.0 if gone else true * (1 + 0.1 * (dsc - 0.9)),
                         }
                     )
-    return pd.DataFrame(rows)
+    return with_setups(pd.DataFrame(rows))
 
 
 @pytest.fixture

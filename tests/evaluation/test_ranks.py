@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from dicegrad.errors import InputError
 from dicegrad.evaluation.ranks import (
     flipped_sums,
     holm,
@@ -227,3 +228,24 @@ def test_type_one_error_is_near_five_percent_with_clustered_subjects(ranked):
     assert 0.03 <= np.mean(clustered) <= 0.06
     assert 0.04 <= np.mean(strict) <= 0.065
     assert np.mean(ignoring) > 0.15  # what the flips by subject protect from
+
+
+@pytest.mark.parametrize(
+    ("differences", "settings_", "named"),
+    [
+        ([1.0, np.inf], {}, r"differences\[1\] is inf"),
+        ([1.0, -np.inf], {}, r"differences\[1\] is -inf"),
+        ([[1.0]], {}, r"differences has shape \(1, 1\)"),
+        ([1.0, 2.0], {"subjects": ["a"]}, r"subjects has shape \(1,\) for 2 differences"),
+        ([1.0, 2.0], {"draws": 0}, "draws is 0; it must be at least 1"),
+    ],
+)
+def test_what_cannot_be_tested_is_named(differences, settings_, named):
+    with pytest.raises(InputError, match=named):
+        sign_flip_test(differences, **settings_)
+
+
+def test_one_sided_differences_are_the_most_extreme_there_are():
+    result = sign_flip_test([0.3, 0.2, 0.1])
+    assert result.p_value == 0
+    assert result.p_inclusive == 2**-2

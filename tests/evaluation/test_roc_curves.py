@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from dicegrad.errors import InputError
 from dicegrad.evaluation.roc_curves import ROC_COLUMNS, auc, auc_on_grid, roc_curve, roc_table
 from dicegrad.reporting.paper import areas_beside_paper
 
@@ -147,3 +148,31 @@ def test_the_interval_covers_the_true_area_with_paired_subjects():
         result = auc(cases, np.arange(120) < 60, np.tile(np.arange(60), 2))
         covered += result.low <= truth <= result.high
     assert 0.93 <= covered / 1500 <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("volumes", "positive", "named"),
+    [
+        (
+            [1.0, np.nan, 3.0],
+            [True, False, True],
+            r"volumes\[1\] is nan; every volume must be finite",
+        ),
+        ([np.inf, 2.0, 3.0], [True, False, True], r"volumes\[0\] is inf"),
+        ([1.0, 2.0, 3.0], [True] * 3, "all 3 cases are positive"),
+        ([1.0, 2.0, 3.0], [False] * 3, "all 3 cases are negative"),
+        ([1.0, 2.0], [True, False, True], r"volumes has shape \(2,\) and positive \(3,\)"),
+    ],
+)
+def test_what_has_no_curve_is_named(volumes, positive, named):
+    with pytest.raises(InputError, match=named):
+        roc_curve(volumes, positive)
+    with pytest.raises(InputError, match=named):
+        auc(volumes, positive, range(len(volumes)))
+
+
+def test_subjects_and_confidence_are_checked():
+    with pytest.raises(InputError, match=r"subjects has shape \(1,\) for 2 volumes"):
+        auc([1, 2], [True, False], ["a"])
+    with pytest.raises(InputError, match="confidence is 95"):
+        auc([1, 2], [True, False], ["a", "b"], confidence=95)

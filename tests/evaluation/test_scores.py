@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 
+from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
 from dicegrad.evaluation.scores import (
     SCORE_COLUMNS,
+    collect_scores,
     map_volumes,
     read_scores,
     score_case,
@@ -13,6 +17,8 @@ from dicegrad.evaluation.scores import (
     with_soft_volumes,
     write_scores,
 )
+from dicegrad.study import Experiment
+from dicegrad.study.experiment import DEFAULTS
 
 HEART = {"LV": (3,), "MYO": (2,), "RV": (1,)}
 TUMOR = {"tumor": (1, 2, 4)}
@@ -95,32 +101,26 @@ def test_a_file_that_is_no_image_is_named(tmp_path, save):
         score_case(tmp_path / "absent.nii.gz", save("t", label_map(1)), TUMOR)
 
 
-EXPERIMENT = {
-    "dataset": "heart",
-    "labeling": "partial",
-    "loss": "dice",
-    "phi": "BI",
-    "epsilon": "1e-7",
-    "batch_size": 2,
-}
+EXPERIMENT = Experiment("heart", "partial", "dice", "BI", "1e-7", 2)
+
+
+def case(name, subject, group, label):
+    return Case(name, subject, group, (), label)
 
 
 @pytest.fixture
 def fold_scores(save):
-    cases = pd.DataFrame(
-        {
-            "case": ["a_ED", "a_ES"],
-            "subject": "a",
-            "group": ["ED", "ES"],
-            "label": [save("l0", label_map(3, 2)), save("l1", label_map(3, 2))],
-        }
-    )
+    cases = [
+        case("a_ED", "a", "ED", save("l0", label_map(3, 2))),
+        case("a_ES", "a", "ES", save("l1", label_map(3, 2))),
+    ]
     predictions = [save("p0", label_map(3, 2)), save("p1", label_map(3))]
     return score_fold(cases, predictions, HEART, EXPERIMENT, 1)
 
 
 def test_a_fold_gives_one_row_per_case_and_class(fold_scores):
-    assert list(fold_scores.columns) == list(SCORE_COLUMNS)
+    columns = [name for name in SCORE_COLUMNS if name not in DEFAULTS]  # as the row's folder
+    assert list(fold_scores.columns) == columns
     assert len(fold_scores) == 2 * 3
     missing = fold_scores.set_index(["case", "class"]).loc[("a_ES", "MYO")]
     assert missing["dsc"] == 0
@@ -131,11 +131,10 @@ def test_a_fold_gives_one_row_per_case_and_class(fold_scores):
 def test_scores_survive_their_file(fold_scores, tmp_path):
     fold_scores.loc[0, "group"] = "NA"  # a name that a careless reader takes for a gap
     write_scores(fold_scores, tmp_path / "scores.tsv")
-    again = read_scores([tmp_path / "scores.tsv"])
+    again = read_scores(tmp_path / "scores.tsv")
+    assert set(again.pop("unannotated")) == {"as_empty"}
     pd.testing.assert_frame_equal(again, fold_scores, check_dtype=False)
     assert again["epsilon"].tolist() == ["1e-7"] * 6
-    both = read_scores([tmp_path / "scores.tsv"] * 2)
-    assert len(both) == 12
 
 
 def test_a_table_without_a_column_or_with_a_word_for_a_number_is_refused(fold_scores, tmp_path):
@@ -151,17 +150,12 @@ def test_a_table_without_a_column_or_with_a_word_for_a_number_is_refused(fold_sc
 @pytest.fixture
 def two_grades(save):
     """Cases of both grades with a tumor of two planes, and predictions of one."""
-    cases = pd.DataFrame(
-        {
-            "case": ["001", "b"],
-            "subject": ["001", "b"],
-            "group": ["HGG", "LGG"],
-            "label": [save("t1", label_map(1, 4)), save("t2", label_map(1, 2))],
-        }
-    )
+    cases = [
+        case("001", "001", "HGG", save("t1", label_map(1, 4))),
+        case("b", "b", "LGG", save("t2", label_map(1, 2))),
+    ]
     predictions = [save("p1", label_map(1)), save("p2", label_map(1))]
-    experiment = dict.fromkeys(("dataset", "labeling", "loss", "phi", "epsilon"), "x")
-    return cases, predictions, TUMOR, {**experiment, "batch_size": "2"}, 0
+    return cases, predictions, TUMOR, replace(EXPERIMENT, dataset="tumor"), 0
 
 
 def test_masked_scores_take_the_truth_of_the_group_for_empty(two_grades):
@@ -191,7 +185,9 @@ def test_soft_volumes_of_one_dataset_stand_beside_plain_ones_of_another(two_grad
     hard = score_fold(*two_grades)
     write_scores(hard.assign(dataset="other"), tmp_path / "hard_scores.tsv")
     write_scores(with_soft_volumes(hard, tmp_path / "soft.tsv"), tmp_path / "soft_scores.tsv")
-    read = read_scores([tmp_path / "hard_scores.tsv", tmp_path / "soft_scores.tsv"])
+    paths = [tmp_path / "hard_scores.tsv", tmp_path / "soft_scores.tsv"]
+    write_scores(collect_scores(paths, ["BI", "BI"]), tmp_path / "scores.tsv")
+    read = read_scores(tmp_path / "scores.tsv")
     assert map_volumes(read).tolist() == pytest.approx(2 * hard["volume_pred_ml"].tolist())
 
 

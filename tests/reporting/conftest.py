@@ -3,6 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conftest import with_setups
+
 DATASETS = {
     "tumor": {
         "missing": {"group": "LGG", "classes": ["tumor"]},
@@ -64,7 +66,7 @@ def make_scores(datasets=("tumor", "heart"), batch_sizes=(2,), subjects=12, seed
                                     "volume_pred_ml": pred,
                                 }
                             )
-    return pd.DataFrame(rows)
+    return with_setups(pd.DataFrame(rows))
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ from dicegrad.reporting.figures.roc import plot_roc
 from dicegrad.reporting.figures.transition import plot_transition
 from dicegrad.reporting.figures.volumes import plot_volumes
 from dicegrad.reporting.tables import table1
+from dicegrad.study import Experiment
+from tests.conftest import with_setups
 
 EXPERIMENT = ["dataset", "labeling", "loss", "phi", "epsilon", "batch_size", "fold"]
 
@@ -67,15 +69,19 @@ def assert_written(paths, out_stem):
 
 
 def make_histories(scores):
-    parts = []
-    for keys, _ in scores.groupby(EXPERIMENT, sort=False):
+    """What training runs left, and the names of their setups."""
+    parts, setups = [], {}
+    for keys, rows in scores.groupby(EXPERIMENT, sort=False):
         rate = np.exp(-np.arange(8) / 3)
         columns = {"epoch": range(8), "step": np.arange(8) * 50, "train_loss": rate}
         columns |= {"val_loss": rate + 0.05, "learning_rate": 1e-3, "seconds": 1.0}
         names = ["tumor"] if keys[0] == "tumor" else ["LV", "MYO", "RV"]
         columns |= {f"dsc_{name}": 1 - rate for name in names}
-        parts.append(pd.DataFrame({**dict(zip(EXPERIMENT, keys, strict=True)), **columns}))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        path = Experiment(*keys[:-1]).path
+        setups[path] = rows["setup"].iloc[0]
+        row = {**dict(zip(EXPERIMENT, keys, strict=True)), "experiment": path}
+        parts.append(pd.DataFrame({**row, **columns}))
+    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()), setups
 
 
 def draw(name, scores, datasets, stem):
@@ -84,7 +90,7 @@ def draw(name, scores, datasets, stem):
     if name == "volumes":
         return plot_volumes(scores, datasets, stem)
     if name == "curves":
-        return plot_learning_curves(make_histories(scores), stem)
+        return plot_learning_curves(*make_histories(scores), stem)
     comparisons = compare(scores)
     if name == "finding":
         return plot_finding(table1(scores, comparisons, datasets), stem)
@@ -106,7 +112,7 @@ def sweep(scores):
         parts += [learnt.assign(labeling=x, epsilon=epsilon) for x in ("partial-50", "partial")]
     study = pd.concat(parts)
     keys = [*EXPERIMENT, "case", "class"]
-    return study.drop_duplicates(keys, ignore_index=True)
+    return with_setups(study.drop_duplicates(keys, ignore_index=True))
 
 
 @pytest.mark.parametrize("name", FIGURES)

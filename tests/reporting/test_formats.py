@@ -7,24 +7,34 @@ import pandas as pd
 import pytest
 from openpyxl import load_workbook
 
+from dicegrad import files
 from dicegrad.errors import InputError
 from dicegrad.evaluation.comparisons import compare
 from dicegrad.reporting.formats import (
-    read_table,
     to_html,
     to_latex,
     to_markdown,
     write_page,
-    write_table,
+    write_paper_table,
 )
 from dicegrad.reporting.layout import widen
 from dicegrad.reporting.names import visible
 from dicegrad.reporting.paper import beside_paper
-from dicegrad.reporting.tables import table1, table_losses
+from dicegrad.reporting.tables import TABLE1, table1, table_losses
+from tests.conftest import with_setups
 from tests.reporting.conftest import DATASETS, make_scores
 
 KINDS = ("tsv", "md", "html", "tex", "xlsx")
 CAPTION = "Mean DSC & ΔV. 95 % of a_b < c."
+
+
+def write_table(table, datasets, paths, caption, beside=None):
+    """Write a table as an output of the study does: the long one, and the paper's layout."""
+    for path in paths:
+        if path.suffix == ".tsv":
+            files.write_table(table, path, digits=6)
+    paper = [path for path in paths if path.suffix != ".tsv"]
+    write_paper_table(table, datasets, paper, caption, beside)
 
 
 def groups_of(wide):
@@ -68,10 +78,10 @@ def test_table1_keeps_the_papers_form_where_cross_entropy_is_in_the_study(scores
     image_wise = scores[(scores["loss"] == "dice") & (scores["phi"] == "I")]
     image_wise = image_wise[image_wise["epsilon"] == "1e-7"]
     both = image_wise.assign(loss="dice_ce")
-    more = pd.concat([scores, both], ignore_index=True)
+    more = with_setups(pd.concat([scores, both], ignore_index=True))
     wide = widen(table1(more, compare(more), datasets), datasets)
     assert setups_of(wide) == ["I", "BI", "I_eps"]
-    few = pd.concat([image_wise, both], ignore_index=True)
+    few = with_setups(pd.concat([image_wise, both], ignore_index=True))
     assert setups_of(widen(table1(few, compare(few), datasets), datasets)) == ["I", "I+CE"]
 
 
@@ -171,7 +181,7 @@ def test_every_format_is_written_and_the_long_table_read_back(table, datasets, t
     paths = [tmp_path / f"table1.{kind}" for kind in KINDS]
     table = table.assign(group=table["group"].replace("ED", "NA"))
     write_table(table, datasets, paths, CAPTION)
-    again = read_table(paths[0])
+    again = files.read_table(paths[0], TABLE1)
     assert again["reference"].tolist() == table["reference"].tolist()
     assert again["setup"].tolist() == table["setup"].tolist()
     assert again["group"].tolist() == table["group"].tolist()
@@ -285,7 +295,12 @@ def test_a_workbook_holds_numbers_and_the_papers_layout(paper_study, tmp_path):
     assert all(isinstance(value, int | float) for value in numbers)
     assert lines[0][:4] == ("brats", "full", 1, "study")
     assert lines[0][4:] == pytest.approx(row_of(wide.numbers, wide, 0))
+    assert [line[:4] for line in lines[1:3]] == [
+        (None, None, None, "paper"),
+        (None, None, None, "difference"),
+    ]
     assert sheet.cell(6, 5).number_format == "0.00"
+    assert sheet.cell(8, 5).number_format == "+0.00;-0.00;0.00"
     assert values.max_row == len(table) + 1
     heads = [cell.value for cell in values[1]]
     assert heads == list(table.columns)

@@ -4,6 +4,7 @@ import pytest
 
 from dicegrad.evaluation.comparisons import compare
 from dicegrad.reporting.tables import TABLE1_COLUMNS, learns_empty, table1, table_losses
+from tests.conftest import with_setups
 
 FIRST = [
     "dataset",
@@ -183,7 +184,8 @@ def with_cross_entropy(scores):
     image_wise = scores[(scores["loss"] == "dice") & (scores["phi"] == "I")]
     image_wise = image_wise[image_wise["epsilon"] == "1e-7"]
     alone = image_wise.assign(loss="cross_entropy", phi="none", epsilon="none")
-    return pd.concat([scores, image_wise.assign(loss="dice_ce"), alone], ignore_index=True)
+    rows = [scores, image_wise.assign(loss="dice_ce"), alone]
+    return with_setups(pd.concat(rows, ignore_index=True))
 
 
 def test_cross_entropy_stands_beside_i_in_the_table_of_losses(with_cross_entropy, datasets):

@@ -94,14 +94,15 @@ def plot_examples(
     colours = dict(zip(class_values, CLASS_COLOURS * len(class_values), strict=False))
     with theme():
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
 
         # Side by side like the paper's while that is narrow enough for a page, else stacked.
         across = len(groups) if columns * len(groups) <= WIDEST else 1
         down = len(groups) // across
         width = 1.35 * columns * across + 0.2
         height = (1.4 * len(sizes) + 0.45) * down + 0.45
-        figure = Figure(figsize=(width, height), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.02)
+        layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.02)
+        figure = Figure(figsize=(width, height), layout=layout)
         blocks = figure.subfigures(down, across, squeeze=False).flat
         for group, block in zip(groups, blocks, strict=True):
             here = [case for case in cases if case.group == group]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -70,7 +70,7 @@ def _draw(panel: "Axes", part: pd.DataFrame, column: str) -> None:
         chosen = part[part["setup"] == setup].dropna(subset=column)
         for (size, _), line in chosen.groupby(["batch_size", "fold"]):
             line = line.sort_values("step")
-            style = {"color": look(setup).colour, "linestyle": _style(part, size)}
+            style: dict[str, Any] = {"color": look(setup).colour, "linestyle": _style(part, size)}
             panel.plot(line["step"], line[column], linewidth=1, alpha=0.8, **style)
     if column.startswith("dsc_"):
         panel.set_ylim(-0.03, 1.03)

@@ -16,7 +16,7 @@ from dicegrad.reporting.names import for_figure
 
 DPI = 200
 SHADE = "#F6D99A"  # where theory expects something, at 60 % opacity
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 9,
@@ -128,7 +128,11 @@ def legend(
     entries: list[tuple[Any, str]] = []
     for setup in setups:
         seen = look(setup)
-        style = {"color": seen.colour, "linestyle": "-" if lines else "none", "markersize": 5}
+        style: dict[str, Any] = {
+            "color": seen.colour,
+            "linestyle": "-" if lines else "none",
+            "markersize": 5,
+        }
         entries.append((Line2D([], [], marker="" if lines else seen.marker, **style), seen.text))
     if len(set(batch_sizes)) > 1:
         for size in sorted(set(batch_sizes)):
