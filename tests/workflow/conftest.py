@@ -1,5 +1,6 @@
 """A study so small that it runs from raw files to report in a minute, and what to ask of it."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ class Study:
     """A working directory with a config and an experiment table of its own."""
 
     folder: Path
+    workflow: Path = REPOSITORY  # holds the Snakefile, and the package that its jobs import
 
     @property
     def config_file(self) -> Path:
@@ -55,12 +57,17 @@ class Study:
         self.config_file.write_text(yaml.safe_dump(config))
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        command = [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")),
-            *("--directory", str(self.folder), "--configfile", str(self.config_file)),
-            *("--cores", "2", *arguments),
-        ]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        return self.python("snakemake", "--cores", "2", *arguments)
+
+    def python(self, module: str, *arguments: str) -> subprocess.CompletedProcess:
+        """Run a module that takes the options of Snakemake, as long as it needs."""
+        command = [sys.executable, "-m", *module.split(), "--directory", str(self.folder)]
+        command += ["--snakefile", str(self.workflow / "Snakefile")]
+        command += ["--configfile", str(self.config_file), *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(self.workflow)}
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
 
     def run(self, *arguments: str) -> str:
         done = self.snakemake(*arguments)
@@ -71,12 +78,36 @@ class Study:
         """Jobs by rule that a dry run would do."""
         return jobs(self.run("-n", *arguments))
 
+    def work(self, *arguments: str) -> dict[str, int]:
+        """Jobs by rule that a dry run would do, without copies and checksums."""
+        return work(self.run("-n", *arguments))
+
+
+def work(output: str) -> dict[str, int]:
+    """As `jobs`, without the copies of what the user wrote and the checksums of all files.
+
+    They follow every word of the config, and cost nothing.
+    """
+    copies = ("settings", "checksums", "all")
+    return {name: count for name, count in jobs(output).items() if name not in copies}
+
 
 def jobs(output: str) -> dict[str, int]:
     """The table of job counts in Snakemake's output."""
     found = re.search(r"^job +count\n-+ +-+\n(.*?)^total", output, re.MULTILINE | re.DOTALL)
     lines = found.group(1).splitlines() if found else []
     return {name: int(count) for name, count in map(str.split, lines)}
+
+
+def copy_workflow(folder: Path) -> Path:
+    """A copy of workflow and package, younger than all results, that a test may change."""
+    for name in ("rules", "scripts", "config", "profiles", "report", "envs", "dicegrad"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(
+            REPOSITORY / name, folder / name, copy_function=shutil.copyfile, ignore=unwanted
+        )
+    shutil.copyfile(REPOSITORY / "Snakefile", folder / "Snakefile")
+    return folder
 
 
 def new_study(folder: Path) -> Study:

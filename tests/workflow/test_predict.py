@@ -29,5 +29,5 @@ def test_a_held_out_case_taken_for_a_new_one_gets_the_label_map_of_the_study(fin
     command += ["--weights", fold / "weights.pt", "--configfile", finished.config_file]
     subprocess.run([*command, "--device", "cpu"], cwd=tmp_path, check=True)
     expected = {path.name: path.read_bytes() for path in fold.glob("predictions/*.nii.gz")}
-    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == expected
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").glob("*.nii.gz")} == expected
     assert len(expected) == 4

@@ -1,21 +1,21 @@
 """Only what changed runs again, from Snakemake's own dry run."""
 
 import re
-import shutil
+from dataclasses import replace
 
 import pytest
 
 from dicegrad.evaluation.scores import read_scores
 from dicegrad.plan import make_plan
-from tests.workflow.conftest import HEADER, REPOSITORY, ROWS, jobs
+from tests.workflow.conftest import HEADER, REPOSITORY, ROWS, copy_workflow, work
 
 pytestmark = pytest.mark.xdist_group("study")
 TRAINED = {"train": 6, "predict": 6, "evaluate": 3}
 # What sums up the whole table follows every change of it.
 SUMMED_UP = dict.fromkeys(
     (
-        *("scores", "compare", "table1", "roc", "finding", "transition", "distributions"),
-        *("volumes", "examples", "supplement", "summary", "versions", "all"),
+        *("scores", "comparisons", "table1", "roc", "finding", "transition", "distributions"),
+        *("volumes", "examples", "supplement", "summary", "versions"),
     ),
     1,
 )
@@ -34,14 +34,14 @@ def test_a_finished_study_has_nothing_to_do(rerun):
 def test_a_comment_in_config_or_table_reruns_nothing(rerun):
     rerun.config_file.write_text("# a comment\n" + rerun.config_file.read_text())
     rerun.table.write_text("# a comment\n" + rerun.table.read_text())
-    assert rerun.plan() == {}
+    assert rerun.work() == {}
 
 
 def test_other_resources_rerun_nothing(rerun):
     other = ["--set-resources", "train:mem_mb=1234", "train:runtime=99", "predict:gpu=1"]
-    assert rerun.plan(*other, "--set-threads", "train=2", "--default-resources", "runtime=7") == {}
+    assert rerun.work(*other, "--set-threads", "train=2", "--default-resources", "runtime=7") == {}
     rerun.write_config(device="cuda", training_threads=2)
-    assert rerun.plan() == {}
+    assert rerun.work() == {}
 
 
 def test_another_profile_reruns_nothing(rerun):
@@ -50,38 +50,59 @@ def test_another_profile_reruns_nothing(rerun):
     profile.mkdir()
     lines = (REPOSITORY / "profiles" / "default" / "config.yaml").read_text()
     (profile / "config.yaml").write_text(f"# a comment\n{lines}retries: 2\n")
-    assert rerun.plan("--workflow-profile", str(profile)) == {}
-    assert rerun.plan(*SLURM) == {}
+    assert rerun.work("--workflow-profile", str(profile)) == {}
+    assert rerun.work(*SLURM) == {}
 
 
 @pytest.fixture
-def workflow(rerun):
-    """A copy of the workflow, younger than all results, for the study to run with."""
-    copy = rerun.folder / "workflow"
-    copy.mkdir()
-    for name in ("Snakefile", "rules", "scripts", "config", "profiles", "report", "envs"):
-        source = REPOSITORY / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, copy_function=shutil.copyfile)
-        else:
-            shutil.copyfile(source, copy / name)
-    return copy
+def elsewhere(rerun):
+    """The finished study, run by a copy of the workflow."""
+    return replace(rerun, workflow=copy_workflow(rerun.folder / "workflow"))
 
 
-def test_a_comment_in_a_script_or_a_newer_file_reruns_nothing(rerun, workflow):
-    snakefile = ("--snakefile", str(workflow / "Snakefile"))
-    assert rerun.plan(*snakefile) == {}
-    script, rules = workflow / "scripts" / "train.py", workflow / "rules" / "training.smk"
-    script.write_text("# a comment\n" + script.read_text())
-    rules.write_text(rules.read_text().replace("12000", "9000") + "# a comment\n")
-    assert rerun.plan(*snakefile) == {}
+def change(study, name, old, new):
+    """Replace words in a file of the copied workflow."""
+    path = study.workflow / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
 
 
-def test_a_change_of_a_script_reruns_its_rule(rerun, workflow):
-    """Here of a figure, which nothing else reads."""
-    script = workflow / "scripts" / "volumes.py"
-    script.write_text(script.read_text() + "\nassert snakemake.output\n")
-    assert rerun.plan("--snakefile", str(workflow / "Snakefile")) == {"volumes": 1, "all": 1}
+def test_a_comment_in_a_script_or_in_the_package_or_a_newer_file_reruns_nothing(elsewhere):
+    assert elsewhere.work() == {}
+    change(elsewhere, "scripts/train.py", "import torch\n", "# a comment\nimport torch\n")
+    change(elsewhere, "rules/training.smk", "12000", "9000")
+    for name in ("evaluation/metrics.py", "reporting/tables.py", "training/loop.py"):
+        change(elsewhere, f"dicegrad/{name}", "\n\n\n", "\n\n\n# a comment\n\n")
+    assert elsewhere.work() == {}
+
+
+def test_a_corrected_metric_scores_and_reports_again_and_trains_nothing(elsewhere):
+    change(elsewhere, "dicegrad/evaluation/metrics.py", "\n\n\n", "\n\n\nCORRECTED = True\n\n")
+    # Every output is made by one module, which reads scores.
+    assert elsewhere.work() == {"evaluate": 3, "learning_curves": 1, **SUMMED_UP}
+
+
+def test_a_changed_figure_is_drawn_again_and_nothing_else(elsewhere):
+    module = "dicegrad/reporting/figures/volumes.py"
+    change(elsewhere, module, "\n\n\n", "\n\n\nCORRECTED = True\n\n")
+    assert elsewhere.work() == {"volumes": 1}
+
+
+def test_changed_training_code_reruns_nothing_but_the_plan_says_so(elsewhere):
+    change(elsewhere, "dicegrad/training/adam.py", "\n\n\n", "\n\n\nCORRECTED = True\n\n")
+    assert not {"resample", *TRAINED} & set(elsewhere.work())
+    done = elsewhere.python("dicegrad.cli plan")
+    assert done.returncode == 0, done.stderr
+    assert "6 results of train stay, although its code has changed since" in done.stdout
+    assert "--forcerun train" in done.stdout
+    assert "of resample stay" not in done.stdout
+
+
+def test_an_unchanged_package_has_nothing_to_say(elsewhere):
+    assert elsewhere.python("dicegrad.cli plan").stdout == (
+        "Nothing to do: every result is up to date.\n"
+    )
 
 
 def test_a_new_row_runs_its_own_jobs_alone(rerun, monkeypatch):
@@ -92,7 +113,7 @@ def test_a_new_row_runs_its_own_jobs_alone(rerun, monkeypatch):
         for fold in (0, 1)
     }
     own = {"train": 2, "predict": 2, "evaluate": 1, "learning_curves": 1}
-    assert jobs(output) == {**own, **SUMMED_UP}
+    assert work(output) == {**own, **SUMMED_UP}
 
     monkeypatch.chdir(rerun.folder)
     snakefile = REPOSITORY / "Snakefile"
@@ -100,7 +121,8 @@ def test_a_new_row_runs_its_own_jobs_alone(rerun, monkeypatch):
     (item,) = plan.experiments
     assert item.name == "heart partial dice BI 1e-7 2"
     assert [item.count(rule) for rule in ("train", "predict", "evaluate")] == [2, 2, 1]
-    assert {rule.name for rule in plan.rules} == {"learning_curves", *SUMMED_UP} - {"all"}
+    copies = {"settings", "checksums"}
+    assert {rule.name for rule in plan.rules} == {"learning_curves", *SUMMED_UP, *copies}
 
 
 def test_a_changed_epsilon_reruns_its_row_alone(rerun):
@@ -113,25 +135,26 @@ def test_a_changed_epsilon_reruns_its_row_alone(rerun):
 
 def test_a_removed_row_trains_nothing(rerun):
     rerun.table.write_text(HEADER + "".join(ROWS.splitlines(keepends=True)[:-1]))
-    planned = rerun.plan()
+    planned = rerun.work()
     assert not {"train", "predict", "evaluate", "resample"} & set(planned)
     assert planned["scores"] == 1
 
 
 def test_a_training_setting_retrains_but_resamples_nothing(rerun):
     rerun.set("training", {"epochs": 3, "passes": 1})
-    assert rerun.plan() == {**TRAINED, "learning_curves": 1, **SUMMED_UP}
+    assert rerun.work() == {**TRAINED, "learning_curves": 1, **SUMMED_UP}
 
 
 def test_a_dataset_setting_resamples_once_and_retrains(rerun):
     rerun.set("preprocessing", {"spacing": [6, 6, 10], "size": [12, 12, 6]})
-    once = {"resample": 1, "checked": 1, "label": 2, "heuristic": 2, "epsilon_table": 1}
-    assert rerun.plan() == {**once, **TRAINED, "learning_curves": 1, **SUMMED_UP}
+    once = {"resample": 1, "checked": 1, "count": 2, "annotate": 1, "label": 1, "heuristic": 2}
+    once["epsilon_table"] = 1
+    assert rerun.work() == {**once, **TRAINED, "learning_curves": 1, **SUMMED_UP}
 
 
 def test_switching_tensorboard_reruns_nothing(rerun):
     rerun.write_config(tensorboard=True)
-    assert rerun.plan() == {}
+    assert rerun.work() == {}
 
 
 def test_a_change_of_sampling_reaches_the_heuristic_alone(rerun):
@@ -143,12 +166,12 @@ def test_a_change_of_sampling_reaches_the_heuristic_alone(rerun):
 def test_a_statistic_reruns_the_tests_and_what_shows_them(rerun):
     rerun.write_config(draws=2000)
     shown = ["table1", "distributions", "finding", "supplement", "summary"]
-    assert rerun.plan() == dict.fromkeys(["compare", *shown, "all"], 1)
+    assert rerun.work() == dict.fromkeys(["comparisons", *shown], 1)
 
 
 def test_a_chosen_example_redraws_one_figure(rerun):
     rerun.set("examples", {"ED": "patient001_ED"})
-    assert rerun.plan() == {"examples": 1, "all": 1}
+    assert rerun.work() == {"examples": 1}
 
 
 def test_a_switch_of_the_released_code_reruns_what_feels_it(rerun):
@@ -156,7 +179,7 @@ def test_a_switch_of_the_released_code_reruns_what_feels_it(rerun):
     output = rerun.run("-n")  # every case is listed once: patience stays what it is
     assert {line.split(",")[2].strip() for line in trainings(output)} == {"epsilon heuristic"}
     rerun.set("released", ["masked_scores"])
-    planned = rerun.plan()
+    planned = rerun.work()
     assert planned["evaluate"] == 2  # of partial labels
     assert not {"train", "predict"} & set(planned)
 
@@ -178,6 +201,6 @@ def test_masked_scores_and_soft_volumes_reach_the_scores(rerun):
 
 def test_other_data_rerun_everything(rerun):
     rerun.set("phantom", {"kind": "heart", "subjects": 4, "seed": 1})
-    planned = rerun.plan()
+    planned = rerun.work()
     assert planned["train"] == planned["predict"] == 6
     assert {"phantom_heart", "cases", "resample", "label", "evaluate", *SUMMED_UP} <= set(planned)
