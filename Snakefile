@@ -24,6 +24,7 @@ include: "rules/training.smk"
 include: "rules/prediction.smk"
 include: "rules/evaluation.smk"
 include: "rules/reporting.smk"
+include: "rules/record.smk"
 
 
 rule all:

@@ -5,8 +5,8 @@
     ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 DICEGRAD_CPU=avx2 python benchmarks/losses.py
 
 One repeat runs every implementation once, in turn, so that whatever else the machine does falls on
-all of them alike. The table shows the median over the repeats, of forward and backward together, the
-fastest, and the median processor time of all threads, which a busy machine changes least.
+all of them alike. The table shows, of forward and backward together, the median over the repeats,
+the fastest, and the median processor time of all threads, which a busy machine changes least.
 Peak memory is what forward and backward add to what is there before (logits, labels): on the CPU
 from the process's high-water mark, on CUDA from torch's allocator. The gradient itself is part of
 it: nobody can do with less than the size of the logits.

@@ -122,7 +122,7 @@ def read_summary(lines: Iterable[str]) -> Plan:
 
 
 def _is_outdated(row: dict[str, str]) -> bool:
-    """Whether other code than today's has made a file of a stage that is dear to run again."""
+    """Whether other code than today's has made a file of a stage that is expensive to run again."""
     log = row.get("log-file(s)") or ""
     if row["rule"] not in DEAR or not log:
         return False

@@ -114,6 +114,38 @@ def epsilon_file(experiment):
     return f"resources/{experiment.dataset}/epsilon/{experiment.labeling}{counted}.tsv"
 
 
+def releases(switch):
+    """A params function: whether a switch of the authors' code is on for an experiment."""
+    return lambda wildcards: switch in dataset_of(wildcards).released_of(experiment_of(wildcards))
+
+
+def epsilon_of(wildcards):
+    """The table of heuristic epsilons, for experiments that ask for it."""
+    experiment = experiment_of(wildcards)
+    return [] if experiment.multiple is None else epsilon_file(experiment)
+
+
+def annotated_of(wildcards):
+    """The table of what is annotated, for losses that know it."""
+    experiment = experiment_of(wildcards)
+    if experiment.unannotated == AS_EMPTY:
+        return []
+    return f"resources/{experiment.dataset}/annotated/{experiment.labeling}.tsv"
+
+
+def removals_of(wildcards):
+    """What a labeling takes away, as plain values."""
+    labeling = dataset_of(wildcards).labeling(wildcards.labeling)
+    return [vars(removal) for removal in labeling.removals]
+
+
+def annotated_table(name):
+    """The user's table of what was annotated, where there is one."""
+    dataset = STUDY.datasets[name]
+    table = find_table(dataset.root, dataset.block("annotated"))
+    return [str(table)] if table else []
+
+
 def run_locally_all_but(*names):
     """Let these rules alone be jobs of a cluster."""
     workflow.localrules(*({each.name for each in workflow.rules} - set(names)))

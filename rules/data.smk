@@ -57,13 +57,6 @@ for dataset in DOWNLOADS.values():
             "../scripts/download.py"
 
 
-def annotated_table(name):
-    """The user's table of what was annotated, where there is one."""
-    dataset = STUDY.datasets[name]
-    table = find_table(dataset.root, dataset.block("annotated"))
-    return [str(table)] if table else []
-
-
 rule cases:
     input:
         lambda wildcards: ORIGINALS[wildcards.dataset],

@@ -1,11 +1,6 @@
 """Held-out cases, segmented and brought back to their original grid."""
 
 
-def releases(switch):
-    """A params function: whether a switch of the authors' code is on for an experiment."""
-    return lambda wildcards: switch in dataset_of(wildcards).released_of(experiment_of(wildcards))
-
-
 rule predict:
     input:
         cases=prepared("cases.tsv"),

@@ -29,12 +29,6 @@ rule resample:
         "../scripts/resample.py"
 
 
-def removals_of(wildcards):
-    """What a labeling takes away, as plain values."""
-    labeling = dataset_of(wildcards).labeling(wildcards.labeling)
-    return [vars(removal) for removal in labeling.removals]
-
-
 rule annotate:
     input:
         cases="resources/{dataset}/cases.tsv",

@@ -107,43 +107,6 @@ for name, output in OUTPUTS.items():
             "../scripts/output.py"
 
 
-rule settings:
-    """What the user wrote, as it was when the results were made. Nothing reads it."""
-    input:
-        experiments=config["experiments"],
-    output:
-        [f"{RESULTS}/study/{file}" for file in SETTINGS],
-    log:
-        f"logs/{STUDY.name}/settings.log",
-    localrule: True
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        config=dict(config),
-        datasets={name: dataset.settings for name, dataset in STUDY.datasets.items()},
-    message:
-        "Copying the settings"
-    script:
-        "../scripts/settings.py"
-
-
-rule checksums:
-    """SHA256SUMS of the finished study, for `dicegrad verify` and `sha256sum -c`."""
-    input:
-        study_files(),
-    output:
-        f"{RESULTS}/SHA256SUMS",
-    log:
-        f"logs/{STUDY.name}/checksums.log",
-    localrule: True
-    conda:
-        "../envs/analysis.yaml"
-    message:
-        "Writing the checksums"
-    script:
-        "../scripts/checksums.py"
-
-
 def show_summary():
     """The finding, once the whole study is there."""
     summary = Path(RESULTS, "summary.txt")

@@ -1,20 +1,6 @@
 """One network per experiment and fold."""
 
 
-def epsilon_of(wildcards):
-    """The table of heuristic epsilons, for experiments that ask for it."""
-    experiment = experiment_of(wildcards)
-    return [] if experiment.multiple is None else epsilon_file(experiment)
-
-
-def annotated_of(wildcards):
-    """The table of what is annotated, for losses that know it."""
-    experiment = experiment_of(wildcards)
-    if experiment.unannotated == AS_EMPTY:
-        return []
-    return f"resources/{experiment.dataset}/annotated/{experiment.labeling}.tsv"
-
-
 rule train:
     input:
         ancient(rules.checked.output),

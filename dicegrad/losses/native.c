@@ -5,6 +5,9 @@
  * the blocks. So a result is the same to the bit at any number of threads. Threads are started for a
  * pass and end with it: none is left that a fork could lose. */
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -143,16 +146,22 @@ static Derive *const DERIVE[1][2] = {{derive_float_baseline, derive_double_basel
 /* Changes with Task, so that a library built from other source is not used. */
 int dicegrad_interface(void) { return 2; }
 
-/* The highest level that this processor has. */
+/* The highest level that this processor has and the system saves the registers of. Asked of the
+ * processor itself: some compilers leave the answers of __builtin_cpu_supports empty. */
 int dicegrad_level(void)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-        return AVX512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
-#endif
+    enum { FMA = 1 << 12, SAVES = 1 << 27, HAS_AVX2 = 1 << 5 };
+    const unsigned wide = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* AVX-512 F, DQ, BW, VL */
+    unsigned a, b, c, d, saved, unused;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & FMA) || !(c & SAVES)) return BASELINE;
+    __asm__("xgetbv" : "=a"(saved), "=d"(unused) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & HAS_AVX2)) return BASELINE;
+    if ((saved & 0x06) != 0x06) return BASELINE;
+    return (b & wide) == wide && (saved & 0xe6) == 0xe6 ? AVX512 : AVX2;
+#else
     return BASELINE;
+#endif
 }
 
 typedef struct {

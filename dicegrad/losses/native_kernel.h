@@ -172,16 +172,21 @@ static const REAL *NAME(truth)(const Task *t, int64_t c, const REAL *h, const in
 
 static void NAME(extremes)(int64_t channels, const REAL *rows, double *range)
 {
-    REAL low = 0, high = 0; /* both are allowed */
+    REAL low[VOXELS] ALIGNED = {0}, high[VOXELS] ALIGNED = {0}; /* both are allowed */
     for (int64_t c = 0; c < channels; c++) {
         const REAL *row = ROW(rows, c);
-        _Pragma("omp simd reduction(min : low) reduction(max : high)") LOOP {
-            low = row[k] < low ? row[k] : low;
-            high = row[k] > high ? row[k] : high;
+        SIMD {
+            low[k] = row[k] < low[k] ? row[k] : low[k];
+            high[k] = row[k] > high[k] ? row[k] : high[k];
         }
     }
-    range[0] = low < range[0] ? low : range[0];
-    range[1] = high > range[1] ? high : range[1];
+    for (int half = VOXELS / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++) {
+            low[k] = low[k + half] < low[k] ? low[k + half] : low[k];
+            high[k] = high[k + half] > high[k] ? high[k + half] : high[k];
+        }
+    range[0] = low[0] < range[0] ? low[0] : range[0];
+    range[1] = high[0] > range[1] ? high[0] : range[1];
 }
 
 /* First pass over n voxels: adds to sums, 3 x C, and widens the range of what should be in [0, 1]. */

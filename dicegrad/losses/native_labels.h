@@ -7,8 +7,8 @@
         const int has_ignore = t->has_ignore && (int64_t)ignore == t->ignore;                \
         for (int k = 0; k < n; k++) {                                                        \
             const WIDE value = (WIDE)y[k * step];                                            \
-            const int32_t known = (value >= 0) & (value < limit) ? (int32_t)value : UNKNOWN; \
-            label[k] = has_ignore & (value == ignore) ? IGNORED : known;                     \
+            const int32_t known = ((value >= 0) & (value < limit)) ? (int32_t)value : UNKNOWN; \
+            label[k] = (has_ignore & (value == ignore)) ? IGNORED : known;                     \
         }                                                                                    \
         break;                                                                               \
     }

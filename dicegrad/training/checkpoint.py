@@ -35,7 +35,7 @@ def save_atomically(state: Mapping[str, Any], path: Path, checked: bool = False)
     except RuntimeError as error:  # torch's own word for a full disk
         raise InputError(
             f"{path}: could not be written ({first_line(error)}); free some space and start again: "
-            "training goes on from the previous checkpoint"
+            "training resumes from the previous checkpoint"
         ) from error
 
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import asdict
 
 import nibabel as nib
 import numpy as np
@@ -7,7 +8,10 @@ import pytest
 import torch
 import yaml
 
+from dicegrad.training.checkpoint import load_weights
+from dicegrad.training.checkpoint import save_weights as write_weights
 from dicegrad.training.network import NetworkSettings, UNet
+from dicegrad.training.trained import Source, Trained
 from tests.cli.conftest import run
 
 SETTINGS = {
@@ -28,9 +32,31 @@ SETTINGS = {
 
 
 def save_weights(path, seed, **changes):
+    """Weights of an earlier version, which hold no settings."""
     torch.manual_seed(seed)
     settings = NetworkSettings.from_dict({**SETTINGS["network"], **changes}, 1, 3)
     torch.save(UNet(settings).state_dict(), path)
+
+
+def tell(path):
+    """Put what weights were trained as into them."""
+    source = {"channels": ["cine"], "class_values": {"LV": [3], "MYO": [2], "RV": [1]}}
+    source |= {"classes": SETTINGS["classes"], "preprocessing": SETTINGS["preprocessing"]}
+    trained = Trained(
+        dataset="toy",
+        experiment={"phi": "I"},
+        fold=0,
+        study="toy",
+        seed=0,
+        network=asdict(NetworkSettings.from_dict(SETTINGS["network"], 1, 3)),
+        training={},
+        epsilon=1e-7,
+        sampling={},
+        released=(),
+        training_cases=(),
+        source=Source.from_dict(source),
+    )
+    write_weights(load_weights(path).state, trained, path)
 
 
 def write_image(path, seed=0):
@@ -132,6 +158,39 @@ def test_settings_that_a_study_replaces_are_taken_from_its_config(capsys, place)
     study.write_text("study: demo\ndatasets:")
     assert predict(capsys, place, "--configfile", study, out="plain")[0] == 0
     assert contents(place / "same") == contents(place / "plain")
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "theirs", "ours"),
+    [
+        (
+            {"classes": ["RV", "MYO", "LV"]},
+            "classes",
+            "['LV', 'MYO', 'RV']",
+            "['RV', 'MYO', 'LV']",
+        ),
+        (
+            {"preprocessing": SETTINGS["preprocessing"] | {"spacing": [1, 1, 4]}},
+            "preprocessing.spacing",
+            "[2.0, 2.0, 4.0]",
+            "[1.0, 1.0, 4.0]",
+        ),
+    ],
+)
+def test_settings_that_are_not_those_of_the_weights_are_refused(
+    capsys, place, changes, key, theirs, ours
+):
+    for name in ("a.pt", "b.pt"):
+        tell(place / name)
+    assert predict(capsys, place, out="right")[0] == 0
+    change_settings(place, **changes)
+    code, _, err = predict(capsys, place)
+    assert code == 1
+    assert err == (
+        f"error: {place}/a.pt: was trained with {key} {theirs}, but {place}/toy.yaml has {ours}; "
+        "name the dataset file of that training run, or other weights\n"
+    )
+    assert not (place / "out").exists()
 
 
 @pytest.mark.parametrize("content", ["[toy]", "{toy: }", "{toy: 3}"])

@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dicegrad.data.adapter import Case
-from dicegrad.data.cases import read_cases, repeated, summary, write_cases
+from dicegrad.data.cases import check_originals, read_cases, repeated, summary, write_cases
 from dicegrad.errors import InputError
 
 CASES = [
@@ -85,3 +86,23 @@ def test_many_problems_are_one_line_that_says_where_the_rest_is():
 
 def test_repeated_names_each_once():
     assert repeated(["b", "a", "b", "b", "a", "c"]) == ["a", "b"]
+
+
+def test_an_original_that_has_changed_since_the_table_was_made_is_refused_by_name(here):
+    table = here / "resources" / "cases.tsv"
+    write_cases(table, CASES, ("flair", "t1"))
+    first, second = read_cases(table)
+    check_originals(first)
+    changed = first.images[1]
+    changed.write_bytes(changed.read_bytes() + b"!")
+    check_originals(first, [first.label])  # what is not read is not looked at
+    check_originals(second)
+    with pytest.raises(InputError) as error:
+        check_originals(first)
+    assert str(error.value).startswith(f"{changed}: has changed since the case table was made; ")
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("fingerprint", ["", "0123456789abcdef"])
+def test_a_table_of_an_earlier_version_tells_nothing_of_single_files(here, fingerprint):
+    check_originals(replace(CASES[0], fingerprint=fingerprint))

@@ -169,7 +169,8 @@ def test_a_crop_on_the_label_needs_another_one_for_new_images(tmp_path):
 
 def test_held_out_cases_are_predicted_by_networks_of_their_own_classes(tmp_path):
     weights = load_weights(write(tmp_path / "w.pt"))
-    about = About(("cine",), ("LV", "MYO", "RV"), {"LV": (3,), "MYO": (2,), "RV": (1,)}, None, {}, {})
+    values = {"LV": (3,), "MYO": (2,), "RV": (1,)}
+    about = About(("cine",), ("LV", "MYO", "RV"), values, None, {}, {})
     where = Path("resources/acdc/prepared.json")
     check_prepared(weights, about, where)
     message = refused(check_prepared, weights, replace(about, classes=("RV", "MYO", "LV")), where)

@@ -9,7 +9,6 @@ import SimpleITK as sitk
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.grids import Grid
 from dicegrad.preprocessing.kept import describe_kept
 from dicegrad.preprocessing.prepare import (
     cut,

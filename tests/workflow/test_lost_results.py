@@ -198,7 +198,7 @@ def test_an_orphan_and_the_next_run_do_not_train_in_one_folder(study):
             time.sleep(0.05)
         orphan = trainings(child)[0]
         child.kill()
-        child.communicate()
+        child.wait()  # not for the end of its output, which the orphan holds open
         assert orphan.is_running()
         study.run("--unlock")
         failed = study.snakemake(target, "--rerun-incomplete")
