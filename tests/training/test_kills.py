@@ -70,6 +70,7 @@ def given(toy, tmp_path):
     folds = "".join(f"c{i}\t{i % 2}\n" for i in range(6))
     (tmp_path / "folds.tsv").write_text("subject\tfold\n" + folds)
     settings = {"adapter": "brats", "root": "nowhere", "classes": ["box"]}
+    settings["missing"] = {"group": "LGG", "classes": ["box"]}
     settings |= {"folds": {"count": 2, "method": "modulo"}}
     settings |= {"preprocessing": {"spacing": [1, 1, 1], "size": [8, 8, 4]}}
     settings |= {"network": NETWORK, "training": TRAINING}
