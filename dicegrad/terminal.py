@@ -1,16 +1,14 @@
 """Progress display for long-running commands."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from dicegrad.logs import Report
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
-
-Item = TypeVar("Item")
 
 
 @contextmanager
@@ -65,22 +63,6 @@ def counted(total: int) -> Iterator[Callable[[str], None]]:
                 _print(line)
 
         yield report
-
-
-def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """Go through items, with a bar on standard error where that is a terminal.
-
-    Args:
-        items: To go through.
-        what: What is done, such as `reading`.
-    """
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    yield from track(
-        items, description=what, console=console, transient=True, disable=not console.is_terminal
-    )
 
 
 def _print(line: object) -> None:

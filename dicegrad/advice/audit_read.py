@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 
 ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
@@ -129,10 +130,8 @@ def _read_label(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
     try:
         if path.name.endswith((".nii.gz", ".nii")):
             return _read_nifti(path)
-        import SimpleITK as sitk
-
-        image = sitk.ReadImage(str(path))
-        return sitk.GetArrayFromImage(image).ravel(), image.GetSpacing()
+        volume = read_volume(path)
+        return volume.voxels.ravel(), volume.grid.spacing
     except InputError:
         raise
     except (OSError, RuntimeError, ValueError, zlib.error, struct.error) as error:

@@ -102,6 +102,17 @@ def test_a_good_dataset_passes_the_check(capsys, made):
     assert out == f"{made}: 4 cases of 2 subjects (2 ED, 2 ES); all good\n"
 
 
+def test_progress_of_a_check_goes_to_standard_error_and_starts_at_0(capsys, made, monkeypatch):
+    for name, value in (("TTY_COMPATIBLE", "1"), ("TERM", "xterm"), ("COLUMNS", "100")):
+        monkeypatch.setenv(name, value)
+    code, out, err = run(capsys, "check", "acdc", made, "--jobs", 1)
+    assert code == 0
+    assert out == f"{made}: 4 cases of 2 subjects (2 ED, 2 ES); all good\n"
+    shares = [int(share) for share in re.findall(r"(\d+)%", err)]
+    assert (shares[0], shares[-1]) == (0, 100)
+    assert shares == sorted(shares)
+
+
 def dataset_file(folder, root, **preprocessing):
     """The shipped settings of the phantom, for data that lie elsewhere and perhaps another grid."""
     settings = yaml.safe_load((CONFIG / "datasets" / "heart.yaml").read_text())

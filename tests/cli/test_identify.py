@@ -24,6 +24,6 @@ def test_a_loss_that_is_not_there_is_one_line(capsys):
     assert main(["identify", "dicegrad:DiceLos"]) == 1
     assert capsys.readouterr().err.splitlines() == [
         "error: loss 'dicegrad:DiceLos': dicegrad has no DiceLos; there are CrossEntropyLoss, "
-        "DiceCELoss, DiceLoss, GeneralizedDiceLoss, LeafDiceLoss, MarginalDiceLoss, "
-        "SoftJaccardLoss, dice_loss"
+        "DiceCELoss, DiceLoss, GeneralizedDiceLoss, LeafDiceLoss, MarginalCrossEntropyLoss, "
+        "MarginalDiceLoss, SoftJaccardLoss"
     ]

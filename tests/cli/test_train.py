@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 import yaml
 
+from dicegrad.study import Study
+from dicegrad.training import experiment as module
 from dicegrad.training.dataset import PreparedData
 from tests.cli.conftest import run
+from tests.study.conftest import CONFIG, HEADER, line
 
 
 @pytest.fixture
@@ -161,3 +164,33 @@ def test_a_network_that_the_images_do_not_fit_is_one_line(capsys, prepared, sett
     code, _, err = run(capsys, "train", prepared, settings, tmp_path / "out")
     assert (code, err.count("\n")) == (1, 1)
     assert "images are 8 x 8 x 4 voxels, but the network pools them by 2 x 3 x 1" in err
+
+
+@pytest.mark.parametrize("epsilon", ["heuristic", "0.1xheuristic", "1e-7"])
+@pytest.mark.parametrize("labeling", ["full", "partial"])
+def test_the_workflow_and_the_command_train_with_the_same_settings(
+    capsys, tmp_path, monkeypatch, epsilon, labeling
+):
+    """Switches of the released code depend on the row, and on nothing else."""
+    changes = {
+        "released": ["loss_scale", "epsilon_broadcast", "patience"],
+        "sampling": {"partial": {"ED": 3}},
+    }
+    shipped = yaml.safe_load((CONFIG / "datasets" / "heart.yaml").read_text())
+    (tmp_path / "datasets").mkdir()
+    path = tmp_path / "datasets" / "heart.yaml"
+    path.write_text(yaml.safe_dump(shipped | changes))
+    table = tmp_path / "rows.tsv"
+    table.write_text(HEADER + line(labeling=labeling, epsilon=epsilon))
+    study = Study.read({"study": "s", "experiments": str(table)}, "config", tmp_path)
+    (row,), heart = study.experiments, study.datasets["heart"]
+
+    given = []
+    monkeypatch.setattr(module, "train_experiment", lambda *words, **more: given.append(words))
+    words = ("--labeling", labeling, "--epsilon", epsilon, "--study", "s", "--device", "cpu")
+    assert run(capsys, "train", tmp_path, path, tmp_path / "out", *words)[0] == 0
+    ((experiment, fold, _, settings, name, seed, *_),) = given
+    assert (experiment, fold, name, seed) == (row, 0, "s", study.seed)
+    assert settings["released"] == heart.released_training(row)
+    assert settings["sampling"] == heart.sampling_of(row)
+    assert ("epsilon_broadcast" in settings["released"]) == (epsilon != "1e-7")

@@ -76,6 +76,7 @@ def test_a_case_goes_to_80_80_48_voxels_of_2_mm_and_back_to_240_240_155(
         CHANNELS,
         ("tumor",),
         BRATS.class_values,
+        None,
         {case.case: prepared.grid},
         {case.case: prepared.original},
     )

@@ -9,7 +9,6 @@ import SimpleITK as sitk
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.grids import Grid
 from dicegrad.preprocessing.kept import describe_kept
 from dicegrad.preprocessing.prepare import (
     cut,
@@ -130,7 +129,7 @@ def test_workers_change_nothing_but_the_time(cases, tmp_path):
 
 def test_what_later_stages_need_of_the_original_files_travels_with_the_arrays(cases, tmp_path):
     about = prepare(cases, tmp_path / "out")[2]
-    original = Grid.of_image(read_volume(cases[0].images[0]))
+    original = read_volume(cases[0].images[0]).header
     assert about.originals == dict.fromkeys(("case0", "case1", "case2"), original)
     assert about.channels == ADAPTER.channels
     assert about.classes == ("MYO", "LV")
