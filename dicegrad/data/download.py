@@ -127,8 +127,8 @@ def originals(dataset: Dataset, adapter: Adapter) -> str | list[Path]:
         for path in files:
             if "{" in str(path) or "}" in str(path):
                 raise InputError(
-                    f"{path}: has a brace in its path, which Snakemake takes for a wildcard; rename "
-                    "it, or link the data from a folder without"
+                    f"{path}: has a brace in its path, which Snakemake takes for a wildcard; "
+                    "rename it, or link the data from a folder without"
                 )
         return files
     marker = dataset.root / MARKER

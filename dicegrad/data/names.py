@@ -45,7 +45,7 @@ def name_problem(kind: str, name: str) -> str | None:
 
 
 def look_alikes(kind: str, names: Iterable[str]) -> list[str]:
-    """Lines on names that differ in upper and lower case alone, and so may be one file or subject."""
+    """Lines on names that differ in upper and lower case alone: one file on some disks."""
     first: dict[str, str] = {}
     problems = []
     for name in dict.fromkeys(names):

@@ -177,7 +177,8 @@ def _scan(root: Path, ending: str, count: int, rows: dict[str, tuple[str, str]])
     ids = _case_ids(root, ending)
     if not ids:
         raise InputError(f"root {root}: no case in it; it should hold {HOLDS}")
-    cases, problems = [], []
+    cases: list[Case] = []
+    problems: list[str] = []
     for name in ids:
         problems += _file_problems(root, name, ending, count)
         if rows and name not in rows:
