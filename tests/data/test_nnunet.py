@@ -130,13 +130,9 @@ def test_a_single_channel_may_come_without_its_number_as_the_decathlon_writes_it
 
 def test_one_file_of_many_channels_and_a_channel_nobody_names_are_refused(root):
     (root / "imagesTr" / "001.nii.gz").touch()
-    with pytest.raises(
-        InputError, match=r"001.nii.gz: is one file for 2 channels .*split it"
-    ):
+    with pytest.raises(InputError, match=r"001.nii.gz: is one file for 2 channels .*split it"):
         find_cases("nnunet", root)
     (root / "imagesTr" / "001.nii.gz").unlink()
     (root / "imagesTr" / "002_0002.nii.gz").touch()
-    with pytest.raises(
-        InputError, match=r"002_0002.nii.gz: is channel 2, but .* names 2"
-    ):
+    with pytest.raises(InputError, match=r"002_0002.nii.gz: is channel 2, but .* names 2"):
         find_cases("nnunet", root)
