@@ -69,6 +69,16 @@ def test_an_epoch_that_is_over_is_no_part_of_the_next_one(clock):
     assert watch.epochs == [5]
 
 
+PEAK = """
+import torch
+from dicegrad.training.progress import peak_memory
+
+before = peak_memory(torch.device("cpu"))
+bytearray(before).count(1)
+print(before, peak_memory(torch.device("cpu")))
+"""
+
+
 def test_memory_is_that_of_the_process_at_its_peak():
     # In a process of its own: another test of this one may have been at a higher peak before.
     code = """
