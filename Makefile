@@ -17,7 +17,7 @@ help: ## Show this help
 
 setup: $(VENV)/.done ## Make a virtual environment in .venv with everything at its locked version
 
-$(VENV)/.done: pyproject.toml requirements.lock
+$(VENV)/.done: pyproject.toml setup.py requirements.lock $(wildcard dicegrad/losses/native*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "error: $$($(PYTHON) --version 2>&1) is too old; give a newer one: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -30,10 +30,12 @@ demo: setup ## Run the demo study and write its report (about five minutes on tw
 	@$(BIN)/dicegrad summary results/demo
 
 test: setup ## Run the tests, all but the slow ones (under three minutes on two cores)
-	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow' --doctest-modules --ignore=dicegrad/losses/fused.py tests dicegrad
+	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow' --doctest-modules --ignore=dicegrad/losses/fused.py \
+		--ignore=dicegrad/losses/kernels.py tests dicegrad
 
 test-slow: setup ## Run the slow tests too
-	$(BIN)/pytest -n $(CORES) --dist loadgroup --doctest-modules --ignore=dicegrad/losses/fused.py tests dicegrad
+	$(BIN)/pytest -n $(CORES) --dist loadgroup --doctest-modules --ignore=dicegrad/losses/fused.py \
+		--ignore=dicegrad/losses/kernels.py tests dicegrad
 
 coverage: setup ## Say which lines the tests reach
 	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow' --cov dicegrad --cov-report term-missing

@@ -32,7 +32,7 @@ try:
     ABOUT, ORIGINALS, SOURCES = {}, {}, {}
     for name, dataset in STUDY.datasets.items():
         adapter = adapter_of(dataset)
-        dataset.check_names(tuple(adapter.class_values), adapter.groups)
+        dataset.check_names(adapter.class_values, adapter.groups)
         SOURCES[name] = Source.of(dataset, adapter).to_dict()
         ABOUT[name] = dataset.about(adapter.groups, STUDY.labelings(name))
         # One rule names all original files and writes a fingerprint of each case; what reads them

@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import re
-import struct
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,9 +16,6 @@ from dicegrad.errors import InputError
 
 ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
 _FEW = 24  # so many maps are read sooner than processes start
-_DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4"}
-_DTYPES |= {1024: "i8", 1280: "u8"}
-_HEADER = 348
 
 
 @dataclass(frozen=True)
@@ -127,52 +122,8 @@ def count(path: Path) -> Counted:
 
 def _read_label(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
     """All values of a label map, in any order, and its spacing in mm."""
-    try:
-        if path.name.endswith((".nii.gz", ".nii")):
-            return _read_nifti(path)
-        volume = read_volume(path)
-        return volume.voxels.ravel(), volume.grid.spacing
-    except InputError:
-        raise
-    except (OSError, RuntimeError, ValueError, zlib.error, struct.error) as error:
-        line = (str(error).splitlines() or [type(error).__name__])[-1]
-        raise InputError(f"{path}: cannot be read as a label map ({line}); replace it") from None
-
-
-def _read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
-    """NIfTI-1 without its geometry; several times as fast as building an image of it."""
-    raw = path.read_bytes()
-    if raw[:2] == b"\x1f\x8b":
-        raw = _inflate(raw)
-    if len(raw) < _HEADER:
-        raise InputError(f"{path}: has {len(raw)} bytes, no NIfTI header; replace it")
-    order = "<" if struct.unpack_from("<i", raw)[0] == _HEADER else ">"
-    if struct.unpack_from(order + "i", raw)[0] != _HEADER:
-        raise InputError(f"{path}: is no NIfTI-1 file; convert it")
-    shape = struct.unpack_from(order + "8h", raw, 40)
-    code = struct.unpack_from(order + "h", raw, 70)[0]
-    spacing = struct.unpack_from(order + "8f", raw, 76)
-    start, slope, intercept = struct.unpack_from(order + "3f", raw, 108)
-    if code not in _DTYPES:
-        raise InputError(f"{path}: has NIfTI type {code}; a label map has whole numbers")
-    axes = shape[1 : 1 + shape[0]]
-    voxels = int(np.prod(axes))
-    values = np.frombuffer(raw, order + _DTYPES[code], voxels, int(start) or 352)
-    if np.isfinite([slope, intercept]).all() and slope != 0 and (slope, intercept) != (1, 0):
-        values = np.round(values * slope + intercept, 4)
-    return values, spacing[1 : 1 + min(shape[0], 3)]
-
-
-def _inflate(raw: bytes) -> bytes:
-    """All members of a gzip file, one after the other."""
-    parts = []
-    while raw[:2] == b"\x1f\x8b":
-        member = zlib.decompressobj(31)
-        parts.append(member.decompress(raw))
-        if not member.eof:
-            raise zlib.error("the file ends too early")
-        raw = member.unused_data
-    return b"".join(parts)
+    volume = read_volume(path)
+    return volume.voxels.ravel(), volume.grid.spacing
 
 
 def _case(path: Path) -> str:

@@ -39,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, or 1 after one `error:` line where the input is at fault.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding does not have is no reason to stop.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if rest and options.run is not run_plan:

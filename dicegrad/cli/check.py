@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicegrad.cli.dataset import read_dataset
+from dicegrad.cli.dataset import open_dataset
 from dicegrad.errors import InputError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _check_dataset(options: argparse.Namespace) -> None:
     from dicegrad.prediction.ceiling import dataset_ceiling, describe
     from dicegrad.preprocessing.settings import Preprocessing
 
-    dataset = read_dataset(Path(options.what), options.configfile)
+    dataset = open_dataset(Path(options.what), options.configfile)
     preprocessing = Preprocessing.from_dict(dataset.block("preprocessing"))
     root, classes = options.root or dataset.root, dataset.classes
     cases, adapter = _check_files(dataset.adapter, root, options.jobs, preprocessing.align, dataset)
@@ -131,7 +131,7 @@ def _check_files(
 
     adapter = get_adapter(name, root)
     if dataset is not None:
-        dataset.check_names(tuple(adapter.class_values), adapter.groups)
+        dataset.check_names(adapter.class_values, adapter.groups)
     found = adapter.scan(root)
     problems = [*found.problems, *find_problems(found.cases, adapter, align)]
     cases: Sequence[Case] = found.cases

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from dicegrad.study import Dataset
 
 
-def read_dataset(path: Path, configfile: Path | None) -> "Dataset":
+def open_dataset(path: Path, configfile: Path | None) -> "Dataset":
     """Read a dataset file.
 
     Args:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dicegrad.cli.dataset import read_dataset
+from dicegrad.cli.dataset import open_dataset
 from dicegrad.cli.device import device_there
 
 _ABOUT = """\
@@ -81,9 +81,9 @@ def _predict(options: argparse.Namespace) -> None:
     # In the order of what it costs to find a fault.
     path = options.dataset
     models.check_origin(path, options.weights)
-    dataset = read_dataset(path, options.configfile)
+    dataset = open_dataset(path, options.configfile)
     adapter = get_adapter(dataset.adapter, dataset.root)
-    dataset.check_names(tuple(adapter.class_values), None)  # groups are of no use here
+    dataset.check_names(adapter.class_values, None)  # groups are of no use here
     network = models.network_settings(dataset.settings, adapter, path)
     source = Source.of(dataset, adapter)
     models.place_grid(source.preprocessing, options.crop, path)

@@ -11,6 +11,7 @@ import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.cases import repeated, summary
+from dicegrad.data.names import look_alikes, name_problem
 from dicegrad.data.volumes import Header, Volume, geometry_problem, read_header
 from dicegrad.errors import InputError
 
@@ -34,12 +35,16 @@ def find_problems(cases: Iterable[Case], adapter: Adapter, align: bool = False) 
         f"case {name}: comes more than once; give every case its own name"
         for name in repeated(case.case for case in cases)
     ]
+    problems += look_alikes("case", (case.case for case in cases))
+    problems += look_alikes("subject", (case.subject for case in cases))
     for case in cases:
         problems += _case_problems(case, adapter, align)
     return problems
 
 
 def _case_problems(case: Case, adapter: Adapter, align: bool) -> Iterator[str]:
+    names = {case.case: "case", case.subject: "subject", case.group: "group"}
+    yield from filter(None, (name_problem(kind, name) for name, kind in names.items()))
     if case.group not in adapter.groups:
         known = ", ".join(adapter.groups)
         yield f"case {case.case}: group is {case.group!r}; dataset {adapter.name} has {known}"

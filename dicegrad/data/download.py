@@ -123,7 +123,14 @@ def originals(dataset: Dataset, adapter: Adapter) -> str | list[Path]:
     if dataset.block("phantom"):
         return str(dataset.root)
     if not dataset.block("download") or is_placed(dataset.root):
-        return adapter.files(dataset.root)
+        files = adapter.files(dataset.root)
+        for path in files:
+            if "{" in str(path) or "}" in str(path):
+                raise InputError(
+                    f"{path}: has a brace in its path, which Snakemake takes for a wildcard; "
+                    "rename it, or link the data from a folder without"
+                )
+        return files
     marker = dataset.root / MARKER
     if not marker.is_file():
         check_available(dataset.adapter, dataset.root, Source.from_dict(dataset.block("download")))

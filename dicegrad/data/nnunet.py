@@ -1,7 +1,9 @@
 """A folder in nnU-Net layout: dataset.json, imagesTr/<id>_0000.nii.gz, labelsTr/<id>.nii.gz."""
 
+import glob
 import json
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from dicegrad.files import Columns, read_rows, read_text
 HOLDS = "dataset.json, imagesTr/<id>_0000.nii.gz and labelsTr/<id>.nii.gz"
 ONE_GROUP = "all"
 IGNORE = "ignore"
+_NUMBERED = re.compile(r"_[0-9]{4}$")
 _GROUPS = Columns(text=("case", "subject", "group"), rest="text")
 
 
@@ -135,12 +138,38 @@ def _read_groups(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def _case_ids(root: Path, ending: str) -> list[str]:
-    images = {
-        path.name[: -len(ending) - 5]
-        for path in (root / "imagesTr").glob(f"*_[0-9][0-9][0-9][0-9]{ending}")
-    }
+    images = {path.name[: -len(ending)] for path in (root / "imagesTr").glob(f"*{ending}")}
+    numbered = {name[:-5] for name in images if _NUMBERED.search(name)}
+    # The Medical Segmentation Decathlon gives a case one file, without a number.
+    plain = {name for name in images if not _NUMBERED.search(name)}
     labels = {path.name[: -len(ending)] for path in (root / "labelsTr").glob(f"*{ending}")}
-    return sorted(name for name in images | labels if not name.startswith("."))
+    return sorted(name for name in numbered | plain | labels if not name.startswith("."))
+
+
+def _images(root: Path, name: str, ending: str, count: int) -> tuple[Path, ...]:
+    """The files of a case, one a channel; a single channel may have no number."""
+    folder = root / "imagesTr"
+    numbered = tuple(folder / f"{name}_{i:04d}{ending}" for i in range(count))
+    plain = folder / f"{name}{ending}"
+    return (plain,) if count == 1 and plain.is_file() and not numbered[0].is_file() else numbered
+
+
+def _file_problems(root: Path, name: str, ending: str, count: int) -> Iterator[str]:
+    """Lines on files of a case that nobody would read."""
+    folder = root / "imagesTr"
+    if count > 1 and (folder / f"{name}{ending}").is_file():
+        yield (
+            f"{folder / name}{ending}: is one file for {count} channels (4-D), as the Medical "
+            f"Segmentation Decathlon gives it out; split it into {name}_0000{ending} to "
+            f"{name}_{count - 1:04d}{ending}"
+        )
+    for path in sorted(folder.glob(f"{glob.escape(name)}_[0-9][0-9][0-9][0-9]{ending}")):
+        number = int(path.name[: -len(ending)][-4:])
+        if number >= count:
+            yield (
+                f"{path}: is channel {number}, but dataset.json names {count} channels from 0; "
+                "name it there, or remove the file"
+            )
 
 
 def _scan(root: Path, ending: str, count: int, rows: dict[str, tuple[str, str]]) -> Scan:
@@ -148,14 +177,16 @@ def _scan(root: Path, ending: str, count: int, rows: dict[str, tuple[str, str]])
     ids = _case_ids(root, ending)
     if not ids:
         raise InputError(f"root {root}: no case in it; it should hold {HOLDS}")
-    cases, problems = [], []
+    cases: list[Case] = []
+    problems: list[str] = []
     for name in ids:
+        problems += _file_problems(root, name, ending, count)
         if rows and name not in rows:
             problems.append(f"{root / 'groups.tsv'}: no line for case {name}; add one")
             continue
         subject, group = rows.get(name, (name, ONE_GROUP))
-        images = tuple(root / "imagesTr" / f"{name}_{i:04d}{ending}" for i in range(count))
-        cases.append(Case(name, subject, group, images, root / "labelsTr" / f"{name}{ending}"))
+        label = root / "labelsTr" / f"{name}{ending}"
+        cases.append(Case(name, subject, group, _images(root, name, ending, count), label))
     problems += [
         f"{root / 'groups.tsv'}: case {name} has no file in imagesTr or labelsTr; drop the line"
         for name in sorted(set(rows) - set(ids))

@@ -122,7 +122,7 @@ def gradient(
         InputError: As for `sums`.
     """
     task = _Task(y_pred, y, activation, norm, mask, ignore_index, into)
-    coefficients = coefficients.detach().to(torch.float64).contiguous()
+    coefficients = coefficients.to(torch.float64).contiguous()
     result = torch.empty_like(task.maps)
     task.run(_native().dicegrad_gradient, _view(result), coefficients.data_ptr(), 0, 0)
     return result.view(y_pred.shape)
@@ -141,9 +141,9 @@ class _Task:
         ignore_index: int | None,
         into: Tensor | None,
     ) -> None:
-        maps = self.maps = y_pred.detach().flatten(2)
+        maps = self.maps = y_pred.flatten(2)
         labels = y.ndim < y_pred.ndim
-        truth = self.truth = y.detach().flatten(1 if labels else 2)
+        truth = self.truth = y.flatten(1 if labels else 2)
         if truth.dtype not in _TYPES:  # the unsigned types that torch hardly supports
             truth = self.truth = truth.to(torch.int64)
         self.mask = None if mask is None else mask.flatten(1)

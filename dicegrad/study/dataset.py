@@ -207,15 +207,17 @@ class Dataset:
             "labelings": shares,
         }
 
-    def check_names(self, classes: tuple[str, ...], groups: tuple[str, ...] | None) -> None:
+    def check_names(
+        self, values: Mapping[str, Sequence[int]], groups: tuple[str, ...] | None
+    ) -> None:
         """See that the groups and classes which the settings name are those of the data.
 
         Args:
-            classes: Those of the data.
+            values: The label values of each class of the data.
             groups: Those of the data; None where they are not known, as of new images.
 
         Raises:
-            InputError: One is not; say, a misspelt group.
+            InputError: One is not, say a misspelt group; or two classes share a label value.
         """
         named: dict[str, list[str]] = {
             "missing.group": [self.missing.group] if self.missing and self.missing.group else [],
@@ -229,7 +231,7 @@ class Dataset:
             **{f"sampling.{labeling}": list(times) for labeling, times in self.sampling.items()},
         }
         checks: list[tuple[str, list[str], tuple[str, ...], str]] = [
-            ("classes", list(self.classes), classes, "classes")
+            ("classes", list(self.classes), tuple(values), "classes")
         ]
         if groups is not None:
             checks += [(key, names, groups, "groups") for key, names in named.items()]
@@ -239,6 +241,19 @@ class Dataset:
                     f"dataset {self.name}: {key} names {unknown[0]!r}; the {word} of its data are "
                     f"{', '.join(known)}{nearest(unknown[0], known)}"
                 )
+        self._check_exclusive(values)
+
+    def _check_exclusive(self, values: Mapping[str, Sequence[int]]) -> None:
+        """Refuse regions, which share label values: a voxel is of one class here."""
+        owners: dict[int, str] = {}
+        for name in self.classes:
+            for value in values[name]:
+                other = owners.setdefault(value, name)
+                if other != name:
+                    raise InputError(
+                        f"dataset {self.name}: classes {other} and {name} share the label value "
+                        f"{value}, as nnU-Net's regions do; name classes that exclude each other"
+                    )
 
 
 def _check(settings: Settings, schema: Settings, where: str) -> None:

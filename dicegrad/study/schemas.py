@@ -27,9 +27,10 @@ def _loader() -> "type[yaml.SafeLoader]":
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-            self.flatten_mapping(node)
             seen: dict[Hashable, int] = {}
             for key_node, _ in node.value:
+                if key_node.tag == "tag:yaml.org,2002:merge":
+                    continue  # what `<<` brings along, a key of the mapping may replace
                 key = self.construct_object(key_node, deep=True)
                 line = key_node.start_mark.line + 1
                 if not isinstance(key, Hashable):

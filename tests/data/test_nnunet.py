@@ -115,3 +115,24 @@ def test_a_file_ending_that_is_none_is_named(tmp_path, ending):
     (tmp_path / "dataset.json").write_text(json.dumps({**about, "file_ending": ending}))
     with pytest.raises(InputError, match=r"dataset.json: file_ending is .*write it with its point"):
         get_adapter("nnunet", tmp_path)
+
+
+def test_a_single_channel_may_come_without_its_number_as_the_decathlon_writes_it(root):
+    write_about(root, channel_names={"0": "MRI"})
+    for path in (root / "imagesTr").iterdir():
+        if path.name.endswith("_0000.nii.gz"):
+            path.rename(path.with_name(path.name.replace("_0000", "")))
+        else:
+            path.unlink()
+    read = {path.name for path in raw_files("nnunet", root) if path.parent.name == "imagesTr"}
+    assert read == {"001.nii.gz", "002.nii.gz"}
+
+
+def test_one_file_of_many_channels_and_a_channel_nobody_names_are_refused(root):
+    (root / "imagesTr" / "001.nii.gz").touch()
+    with pytest.raises(InputError, match=r"001.nii.gz: is one file for 2 channels .*split it"):
+        find_cases("nnunet", root)
+    (root / "imagesTr" / "001.nii.gz").unlink()
+    (root / "imagesTr" / "002_0002.nii.gz").touch()
+    with pytest.raises(InputError, match=r"002_0002.nii.gz: is channel 2, but .* names 2"):
+        find_cases("nnunet", root)

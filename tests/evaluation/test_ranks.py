@@ -154,7 +154,7 @@ def test_too_many_raw_differences_are_drawn_and_seeded():
     assert one.method == "monte carlo"
     assert one == sign_flip_test(differences, draws=2000, seed=1)
     assert one.p_value != two.p_value
-    with pytest.raises(ValueError, match="the distribution of 60 differences does not fit"):
+    with pytest.raises(InputError, match="of 60 differences does not fit: use 'auto'"):
         sign_flip_test(differences, method="exact")
 
 

@@ -76,12 +76,18 @@ def test_a_switch_of_the_released_code_is_of_the_experiments_that_depend_on_it(c
     ],
 )
 def test_a_class_or_group_that_the_data_do_not_have_is_named(settings, message):
-    known = tuple(ACDC.class_values), ACDC.groups
+    known = ACDC.class_values, ACDC.groups
     read_one().check_names(*known)
     settings = {"missing": {"group": "ES", "classes": ["LV"]}, **settings}
     settings["missing"] = {"classes": ["LV"], "group": "ES"} | settings["missing"]
     text = refusal(read_one(**settings).check_names, *known)
     assert text.startswith(f"dataset heart: {message}")
+
+
+def test_regions_are_refused_for_a_voxel_is_of_one_class():
+    values = dict(ACDC.class_values) | {"RV": (3,), "LV": (1, 3)}
+    text = refusal(read_one().check_names, values, ACDC.groups)
+    assert "classes LV and RV share the label value 3" in text
 
 
 def test_changes_are_merged_key_by_key_and_lists_replaced():

@@ -12,6 +12,7 @@ SCHEMA = read_schema("config")
     ("content", "message"),
     [
         (b"a: [1\nb: 2\n", "not valid YAML at line 2"),
+        (b"a: 1\nb: 2\na: 3\n", "line 3: key 'a' comes twice (first in line 1); remove one"),
         (b"- a\n- b\n", "holds ['a', 'b']; it should hold keys and values"),
         (b"", "holds None; it should hold keys and values"),
         (b"a: \xff\xfe\n", "is not UTF-8 text (byte 4); save it as UTF-8"),
@@ -77,3 +78,9 @@ def test_a_fault_of_the_config_is_named_by_key_and_value(changes, message):
 def test_a_key_that_is_missing_is_named():
     text = refusal(with_defaults, {"study": "a"}, SCHEMA, "mine.yaml")
     assert text == "mine.yaml: experiments is missing; add it"
+
+
+def test_a_key_replaces_what_a_merge_brings_along(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: &base {a: 1, b: 2}\nmine:\n  <<: *base\n  b: 3\n")
+    assert read_yaml(path)["mine"] == {"a": 1, "b": 3}

@@ -15,6 +15,7 @@ from dicegrad.reporting.figures.style import (
     legend,
     panels,
     save,
+    stacked,
     subject_of,
     theme,
 )
@@ -106,7 +107,7 @@ def _draw(panel: "Axes", cases: pd.DataFrame, tests: pd.DataFrame) -> None:
         if len(test):
             _bar(panel, place, float(test["p_value"].iloc[0]))
     names = [look(s).text + (f"\nB={b}" if several else "") for s, b in order]
-    panel.set_xticks(range(len(order)), names)
+    panel.set_xticks(range(len(order)), [stacked(name) for name in names])
     panel.set(xlim=(-0.6, len(order) - 0.4), ylim=(-0.05, 1.19))
     panel.set_yticks(np.linspace(0, 1, 6))
     panel.grid(visible=False, axis="x")

@@ -12,6 +12,7 @@ from dicegrad.reporting.figures.style import (
     legend,
     panels,
     save,
+    stacked,
     subject_of,
     theme,
 )
@@ -72,7 +73,7 @@ def _draw(panel: "Axes", part: pd.DataFrame, labeling: str) -> None:
         if not ((here["setup"] == key[0]) & (here["batch_size"] == key[1])).any():
             panel.text(place, 0.5, "not\nrun", ha="center", va="center", fontsize=7, color="0.6")
     names = [look(s).text + (f"\nB={b}" if several else "") for s, b in order]
-    panel.set_xticks(range(len(order)), names)
+    panel.set_xticks(range(len(order)), [stacked(name) for name in names])
     panel.set(xlim=(-0.5, len(order) - 0.5), ylim=(-0.04, 1.04))
     panel.grid(visible=False, axis="x")
 

@@ -34,6 +34,16 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
+def stacked(name: str) -> str:
+    """A name of a setup on several lines, so that neighbours on an axis do not overlap.
+
+    Example:
+        >>> stacked("BI + CE, ignored")
+        'BI\\n+ CE,\\nignored'
+    """
+    return name.replace(" + ", "\n+ ").replace(", ", ",\n")
+
+
 @contextmanager
 def theme() -> Iterator[None]:
     """Draw in the project's style. Figures are made without pyplot, so no display is needed."""

@@ -1,0 +1,58 @@
+"""Names that come from outside: of cases, subjects, groups and classes.
+
+They become parts of paths, cells of tables and lines of logs. A name that would be read as another
+one, or as more than a name, is refused where it comes in.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+# What separates paths, and what Snakemake takes for a wildcard.
+_RESERVED = '/\\{}*?"<>|'
+
+
+def name_problem(kind: str, name: str) -> str | None:
+    """What is wrong with a name; None if nothing is.
+
+    Args:
+        kind: `case`, `subject`, `group` or `class`, for the message.
+        name: As it came.
+
+    Example:
+        >>> name_problem("case", "patient001_ED")
+        >>> name_problem("case", "c{0}")
+        "case 'c{0}': has '{' in its name; rename it"
+    """
+    shown = ascii(name) if any(unicodedata.category(c)[0] == "C" for c in name) else repr(name)
+    if not name or name != name.strip():
+        return f"{kind} {shown}: begins or ends with a space, or is empty; rename it"
+    if name.startswith((".", "-")):
+        return f"{kind} {shown}: begins with {name[0]!r}; rename it"
+    for character in name:
+        if character in _RESERVED:
+            return f"{kind} {shown}: has {character!r} in its name; rename it"
+        if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp"):
+            return (
+                f"{kind} {shown}: has the invisible character U+{ord(character):04X} in its name; "
+                "rename it"
+            )
+    if unicodedata.normalize("NFKC", name) != name:
+        return (
+            f"{kind} {shown}: is written with composed or compatibility characters; write it as "
+            f"{unicodedata.normalize('NFKC', name)!r}"
+        )
+    return None
+
+
+def look_alikes(kind: str, names: Iterable[str]) -> list[str]:
+    """Lines on names that differ in upper and lower case alone: one file on some disks."""
+    first: dict[str, str] = {}
+    problems = []
+    for name in dict.fromkeys(names):
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            problems.append(
+                f"{kind} {name!r}: differs from {other!r} in upper and lower case alone; give them "
+                "different names, or the same one"
+            )
+    return problems
