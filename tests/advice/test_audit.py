@@ -208,7 +208,7 @@ def test_many_maps_are_read_by_several_processes(tmp_path):
     [
         (lambda f: (f / "p1_0.nii.gz").write_bytes(b"\x1f\x8bno"), "cannot be read"),
         (lambda f: write(f / "p1_0.nii.gz", block(1, 3) * 0.5, dtype=np.float32), "holds 0.5"),
-        (lambda f: (f / "p1_0.nii.gz").write_bytes(b"short"), "no NIfTI header"),
+        (lambda f: (f / "p1_0.nii.gz").write_bytes(b"short"), "is no NIfTI file"),
     ],
 )
 def test_a_broken_map_is_named_in_one_line(folder, break_it, told):
