@@ -53,7 +53,9 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tar:
                 files = _inspected(archive, map(_tar_member, tar.getmembers()))
-                tar.extractall(folder, filter="data")
+                # Python before 3.11.4 has no filter; the members were inspected above all the same.
+                safely: dict = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+                tar.extractall(folder, **safely)
         else:
             raise InputError(f"{archive}: neither zip nor tar, or incomplete; fetch it again")
     except _BROKEN as error:
