@@ -8,15 +8,7 @@ from torch.autograd import gradcheck
 
 from dicegrad import CrossEntropyLoss, DiceCELoss, DiceLoss, GeneralizedDiceLoss, TverskyLoss
 from dicegrad.errors import InputError
-
-seeds = st.integers(0, 10**6)
-
-
-def loss_and_gradient(loss, y_pred, *others, **named):
-    leaf = y_pred.detach().clone().requires_grad_()
-    value = loss(leaf, *others, **named)
-    value.backward()
-    return value.item(), leaf.grad
+from tests.loss_cases import loss_and_gradient, seeds
 
 
 @given(seeds)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from dicegrad import (
@@ -10,37 +9,13 @@ from dicegrad import (
     DiceCELoss,
     DiceLoss,
     GeneralizedDiceLoss,
-    SoftJaccardLoss,
     TverskyLoss,
     dice_gradient,
     dice_loss,
     soft_dice,
 )
 from dicegrad.errors import InputError
-
-PHIS = ("I", "CI", "BI", "BCI")
-seeds = st.integers(0, 10**6)
-
-
-def loss_and_gradient(loss, y_pred, *others, **named):
-    leaf = y_pred.detach().clone().requires_grad_()
-    value = loss(leaf, *others, **named)
-    value.backward()
-    return value.item(), leaf.grad
-
-
-def random_masks(batch, channels, shape, seed):
-    generator = torch.Generator().manual_seed(seed)
-    annotated = torch.rand(batch, channels, generator=generator) < 0.6
-    return annotated, torch.rand(batch, *shape, generator=generator) < 0.7
-
-
-def overlap_losses(phi, **named):
-    losses = [DiceLoss(phi, 0.5, **named), SoftJaccardLoss(phi, 0.5, **named)]
-    losses.append(TverskyLoss(0.3, 0.7, phi, 0.5, **named))
-    if "C" in phi:
-        losses.append(GeneralizedDiceLoss(phi, 0.5, activation=named["activation"]))
-    return losses
+from tests.loss_cases import PHIS, loss_and_gradient, overlap_losses, random_masks
 
 
 @pytest.mark.parametrize("phi", PHIS)

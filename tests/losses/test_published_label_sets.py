@@ -4,23 +4,10 @@ import pytest
 import torch
 
 from dicegrad import CrossEntropyLoss, DiceLoss
+from tests.loss_cases import assert_same
+from tests.loss_cases import loss_and_gradient as both
 
 AXES = (2, 3, 4)
-
-
-def both(loss, y_pred, *others):
-    """Value and gradient in float64."""
-    leaf = y_pred.detach().clone().requires_grad_()
-    value = loss(leaf, *others)
-    value.backward()
-    return value.item(), leaf.grad
-
-
-def assert_same(own, other, offset=0.0, tolerance=1e-6):
-    """Equal to 1e-6 of the largest derivative: some of them sum in float32 whatever comes in."""
-    assert own[0] == pytest.approx(other[0] + offset, rel=tolerance)
-    largest = other[1].abs().max().item()
-    torch.testing.assert_close(own[1], other[1], rtol=0, atol=tolerance * largest)
 
 
 SETS = {4: (1, 3)}
