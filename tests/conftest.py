@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,35 @@ def with_setups(scores):
     rows = [Experiment(**row) for row in scores[list(COLUMNS)].to_dict("records")]
     names = name_setups(dict.fromkeys(rows))
     return scores.assign(setup=[names[row] for row in rows])
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command here")
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window, and without what it would ask the network by itself."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    for noisy in ("background-networking", "component-update", "sync"):
+        flags.append(f"--disable-{noisy}")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        yield browser
+        browser.close()

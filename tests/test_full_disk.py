@@ -19,22 +19,6 @@ pytestmark = pytest.mark.slow
 MEGABYTE = 1 << 20
 
 
-@pytest.fixture
-def disk(tmp_path):
-    """A file system of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command here")
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def fill(disk, leave=0):
     """Take all room but some bytes of it."""
     with (disk / "ballast").open("wb") as file:

@@ -2,7 +2,6 @@ import os
 import platform
 import resource
 import secrets
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,24 +70,8 @@ def test_a_disk_that_fills_half_way_leaves_the_checkpoint_before(checkpoint):
     assert is_intact(checkpoint)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of one megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command here")
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_a_real_disk_that_fills_up_leaves_the_checkpoint_before(small_disk):
-    path = small_disk / "checkpoint.pt"
+def test_a_real_disk_that_fills_up_leaves_the_checkpoint_before(disk):
+    path = disk / "checkpoint.pt"
     save_atomically(state(), path)
     with pytest.raises(InputError, match="could not be written") as error:
         save_atomically(state(2.0, size=300_000), path)

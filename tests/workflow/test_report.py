@@ -1,7 +1,5 @@
 """The finished study as its reader meets it."""
 
-import shutil
-
 import pandas as pd
 import pytest
 
@@ -60,18 +58,6 @@ def test_the_report_holds_every_figure_and_needs_no_network(report):
     assert "This report shows what the Dice loss does" in text
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
 @pytest.fixture(scope="module")
 def errors():
     """What the browser's console showed in red, and what could not be loaded."""
@@ -79,23 +65,17 @@ def errors():
 
 
 @pytest.fixture(scope="module")
-def page(report, errors):
+def page(report, browser, errors):
     """The report in a browser without network, at its first page."""
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with driver.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1500, "height": 1000})
-        page.context.set_offline(True)
-        page.set_default_timeout(120_000)  # a busy machine is no reason to fail
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-        page.on("requestfailed", lambda request: errors.append(f"not loaded: {request.url}"))
-        page.goto(report.as_uri())
-        page.locator("nav a", has_text="Workflow").wait_for()
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1500, "height": 1000})
+    page.context.set_offline(True)
+    page.set_default_timeout(120_000)  # a busy machine is no reason to fail
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    page.on("requestfailed", lambda request: errors.append(f"not loaded: {request.url}"))
+    page.goto(report.as_uri())
+    page.locator("nav a", has_text="Workflow").wait_for()
+    return page
 
 
 def go_home(page):
