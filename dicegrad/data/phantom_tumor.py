@@ -14,8 +14,8 @@ from dicegrad.data.phantom_tissue import Volumes, acquire, smooth_field
 # The anatomy is drawn in a field of this size in mm and scaled to the grid, whatever its shape.
 FIELD = (48.0, 48.0, 24.0)
 HEALTHY = "healthy"
-TISSUES = ("grey", "white", "fluid", "necrosis", "edema", "enhancing", "lgg core", "lgg edge")
-# Signal per tissue (columns as TISSUES), relative to the brightest.
+# Signal relative to the brightest tissue. The columns: grey and white matter, fluid, necrosis,
+# edema, enhancing tumor, core and edge of an LGG.
 SIGNAL = {
     "flair": (0.42, 0.36, 0.12, 0.50, 0.86, 0.92, 0.98, 0.94),
     "t1": (0.52, 0.68, 0.20, 0.16, 0.36, 0.42, 0.38, 0.40),

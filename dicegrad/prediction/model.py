@@ -9,7 +9,7 @@ from torch import nn
 
 from dicegrad.data.adapter import Adapter
 from dicegrad.errors import InputError
-from dicegrad.prediction.inference import build_network, load_network
+from dicegrad.prediction.inference import build_network
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.checkpoint import Weights, load_weights
 from dicegrad.training.network import NetworkSettings
@@ -172,17 +172,6 @@ def check_origin(dataset: Path, weights: Sequence[Path]) -> None:
                 f"{path}: weights of another experiment than {first}; their probabilities are "
                 "averaged, so name the folds of one"
             )
-
-
-def load_networks(
-    settings: NetworkSettings, weights: Sequence[Path], device: str
-) -> tuple[nn.Module, ...]:
-    """The networks of some `weights.pt`.
-
-    Raises:
-        InputError: One is missing or damaged, or is that of another network.
-    """
-    return tuple(load_network(settings, path, device) for path in weights)
 
 
 def place_grid(preprocessing: Preprocessing, crop: str | None, where: object) -> Preprocessing:

@@ -13,7 +13,7 @@ from dicegrad.data.phantoms import write_phantom
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import load_network, mean_probabilities, predict_cases
-from dicegrad.prediction.model import Model, load_networks, place_grid
+from dicegrad.prediction.model import Model, place_grid
 from dicegrad.prediction.new_cases import predict_all, predict_images, read_images
 from dicegrad.prediction.restoration import restore
 from dicegrad.preprocessing.prepare import prepare_dataset, read_about
@@ -66,7 +66,7 @@ class Study:
             torch.save(UNet(self.network).state_dict(), self.weights[-1])
 
     def model(self, count=1):
-        networks = load_networks(self.network, self.weights[:count], "cpu")
+        networks = tuple(load_network(self.network, path, "cpu") for path in self.weights[:count])
         return Model(networks, self.preprocessing, self.classes, self.adapter.class_values)
 
     def prepared(self):
