@@ -15,7 +15,7 @@ from dicegrad.training.checkpoint import Weights, load_weights
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import memory_format, numerics
 from dicegrad.training.settings import TrainingSettings
-from dicegrad.training.trained import Source, check_same
+from dicegrad.training.trained import Source, check_same, differing
 
 # Whatever the precision of the training run; and on one device the same bits each time.
 _FLOAT32 = TrainingSettings(precision="float32", deterministic=True)
@@ -40,12 +40,7 @@ def load_network(settings: NetworkSettings, weights: Path, device: str = "cpu") 
 def build_network(settings: NetworkSettings, weights: Weights, device: str = "cpu") -> UNet:
     """As `load_network`, of weights that were read."""
     if weights.trained:
-        theirs, ours = weights.trained.network, asdict(settings)
-        differences = {
-            f"network.{key}": (theirs.get(key), value)
-            for key, value in ours.items()
-            if theirs.get(key) != value
-        }
+        differences = differing(weights.trained.network, asdict(settings), "network.")
         check_same(weights.path, "the dataset", differences, _REMEDY)
     network = UNet(settings)
     try:

@@ -13,7 +13,7 @@ from dicegrad.prediction.inference import build_network
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.checkpoint import Weights, load_weights
 from dicegrad.training.network import NetworkSettings
-from dicegrad.training.trained import Source, check_same
+from dicegrad.training.trained import Source, check_same, differing
 
 # Where the workflow puts weights: experiment and, in it, dataset.
 _OF_STUDY = re.compile(r"^(.*/dataset~([^/]+)/.+)/fold~\d+/weights\.pt$")
@@ -89,16 +89,10 @@ def read_weights(paths: Sequence[Path]) -> tuple[Weights, ...]:
     first = next((each for each in weights if each.trained), None)
     for other in weights:
         if first and first.trained and other.trained:
-            ours, theirs = first.trained.experiment, other.trained.experiment
-            differences = {
-                key: (theirs.get(key), ours.get(key))
-                for key in {**ours, **theirs}
-                if theirs.get(key) != ours.get(key)
-            }
             check_same(
                 other.path,
                 first.path,
-                differences,
+                differing(other.trained.experiment, first.trained.experiment),
                 "their probabilities are averaged, so name the folds of one experiment",
             )
     return weights
@@ -123,12 +117,7 @@ def settings_of(weights: Sequence[Weights], given: Given | None = None) -> Given
         network = NetworkSettings(**each.trained.network)
         given = given or Given(source, network, each.path)
         differences = source.differences(given.source)
-        ours = asdict(given.network)
-        differences |= {
-            f"network.{key}": (value, ours[key])
-            for key, value in asdict(network).items()
-            if value != ours[key]
-        }
+        differences |= differing(asdict(network), asdict(given.network), "network.")
         check_same(each.path, given.where, differences, remedy)
     if given is None:
         raise InputError("no weights; name the weights.pt of a training run")

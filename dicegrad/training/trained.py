@@ -153,6 +153,17 @@ class Trained:
         return cls(**found)
 
 
+def differing(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any], block: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """Where two mappings differ: key, behind the name of its block -> value there and here."""
+    return {
+        block + key: (theirs.get(key), ours.get(key))
+        for key in {**ours, **theirs}
+        if theirs.get(key) != ours.get(key)
+    }
+
+
 def check_same(
     weights: object, given: object, differences: Mapping[str, tuple[Any, Any]], remedy: str
 ) -> None:
