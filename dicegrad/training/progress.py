@@ -1,9 +1,11 @@
 """Progress of a training run in numbers, for a log or a terminal to show."""
 
+import re
 import resource
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -103,5 +105,16 @@ def peak_memory(device: torch.device) -> int:
     """Most bytes in use at once so far, on a GPU or in this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    # Linux counts the peak of the process that started this one into ru_maxrss; VmHWM is our own.
+    if status := re.search(r"VmHWM:\s+(\d+) kB", _status()):
+        return 1024 * int(status[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _status() -> str:
+    """What Linux says of this process; nothing on other systems."""
+    try:
+        return Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
