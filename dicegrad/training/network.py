@@ -34,6 +34,9 @@ class NetworkSettings:
         pools: Max pooling between one encoder level and the next.
         norm: `instance` or `batch`.
         activation: `leaky_relu` (slope 0.01) or `prelu` (one slope per channel, from 0).
+        background: Probability of background, in (0, 1), that the untrained network starts from;
+            None leaves the biases of the head at 0. Where every class starts likely everywhere,
+            one of them can stay in the place of background, where the Dice loss hardly pushes it.
     """
 
     in_channels: int
@@ -44,6 +47,7 @@ class NetworkSettings:
     pools: tuple[Size, ...]
     norm: str = "instance"
     activation: str = "leaky_relu"
+    background: float | None = None
 
     def __post_init__(self) -> None:
         if not len(self.encoder) == len(self.decoder) + 1 == len(self.pools) + 1:
@@ -65,6 +69,10 @@ class NetworkSettings:
             raise InputError(
                 f"network: activation is {self.activation!r}; allowed: {', '.join(_ACTIVATIONS)}"
             )
+        if self.background is not None and not 0 < self.background < 1:
+            raise InputError(
+                f"network: background is {self.background}; give a probability between 0 and 1"
+            )
 
     @classmethod
     def from_dict(
@@ -73,8 +81,8 @@ class NetworkSettings:
         """Settings from the `network` block of a dataset file.
 
         Args:
-            settings: `encoder`, `decoder`, `kernels`, `pools` and, optionally, `norm` and
-                `activation`.
+            settings: `encoder`, `decoder`, `kernels`, `pools` and, optionally, `norm`,
+                `activation` and `background`.
             in_channels: Image channels.
             classes: Foreground classes. One class gets a single sigmoid map, more get a softmax.
 
@@ -153,6 +161,8 @@ class UNet(nn.Module):
             features = widths[-1]
         self.head = _unit(features, settings.out_channels, (1, 1, 1), settings)
         self.apply(_initialise)
+        if settings.background is not None:
+            _start_from_background(self.head[-1].bias, settings.background)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the output maps, (B, K, X, Y, Z), for an image (B, C, X, Y, Z)."""
@@ -243,3 +253,13 @@ def _initialise(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _start_from_background(bias: Tensor, background: float) -> None:
+    """Set the biases of the head (K,) so that logits of 0 become this probability of background."""
+    odds = math.log(background / (1 - background))
+    with torch.no_grad():
+        if len(bias) == 1:  # a sigmoid map
+            bias.fill_(-odds)
+        else:  # a softmax over background and the classes
+            bias[0] = odds + math.log(len(bias) - 1)

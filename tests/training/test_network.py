@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ def test_logits_have_the_size_of_the_image(tiny_network, size):
     settings = tiny_network(4, in_channels=3)
     assert settings.divisors == (2, 2, 1)
     assert UNet(settings)(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
+
+
+@pytest.mark.parametrize(("maps", "expected"), [(1, [0.1]), (4, [0.9, 0.1 / 3, 0.1 / 3, 0.1 / 3])])
+def test_a_network_starts_from_the_probability_of_background_that_it_is_told(
+    tiny_network, maps, expected
+):
+    settings = replace(tiny_network(maps), background=0.9)
+    bias = UNet(settings).head[-1].bias
+    start = bias.sigmoid() if maps == 1 else bias.softmax(0)
+    torch.testing.assert_close(start, torch.tensor(expected))
+
+
+def test_a_probability_of_background_outside_0_and_1_is_refused(tiny_network):
+    with pytest.raises(InputError, match=r"background is 1\.5; give a probability between 0 and 1"):
+        replace(tiny_network(4), background=1.5)
 
 
 def by_hand(x, unit, training):
