@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from dicegrad.errors import InputError, one_line
-from dicegrad.files import whole_path
+from dicegrad.whole import whole_path
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Checksums of the files that one stage writes and another reads.
 
 Beside `images.npy` lies the hidden file `.images.npy.sum` with the length and the CRC-32 of it.
-All that is written through `dicegrad.files` has one; a job verifies all its inputs once, before it
+All that is written through `dicegrad.whole` has one; a job verifies all its inputs once, before it
 reads them. A file without one is accepted, such as those of earlier versions. CRC-32 is against
 damage, not against attacks; of what Python has it is the fastest that detects every change of up
 to four bytes in a row.
@@ -18,7 +18,7 @@ from dicegrad.errors import InputError
 # Tables that a user may edit; their readers check each row.
 EDITABLE = ("folds.tsv",)
 _BLOCK = 1 << 22  # bytes
-_UNFINISHED = re.compile(r"\..*-[0-9]+-[0-9a-f]{8}\.part\.")  # see `files.unfinished`
+_UNFINISHED = re.compile(r"\..*-[0-9]+-[0-9a-f]{8}\.part\.")  # see `whole.unfinished`
 
 
 def sum_file(path: Path) -> Path:

@@ -6,10 +6,10 @@ import numpy as np
 
 from dicegrad.arrays import open_array
 from dicegrad.data.cases import read_cases
-from dicegrad.files import whole_file
 from dicegrad.logs import job
 from dicegrad.preprocessing.labeling import apply_labeling, read_annotated
 from dicegrad.study import Labeling, Removal
+from dicegrad.whole import whole_file
 
 with job(snakemake.log[0], inputs=snakemake.input):
     files, params = snakemake.input, snakemake.params

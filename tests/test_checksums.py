@@ -6,7 +6,8 @@ import pytest
 from dicegrad.arrays import new_array
 from dicegrad.checksums import checksum, sum_file, verify, verify_all
 from dicegrad.errors import InputError
-from dicegrad.files import whole_file, whole_path, write_table
+from dicegrad.files import write_table
+from dicegrad.whole import whole_file, whole_path
 
 TABLE = [{"case": f"p{number}", "volume": number} for number in range(20)]
 

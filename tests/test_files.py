@@ -7,15 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicegrad.errors import InputError
-from dicegrad.files import (
-    Columns,
-    read_rows,
-    read_table,
-    read_text,
-    whole_file,
-    whole_path,
-    write_table,
-)
+from dicegrad.files import Columns, read_rows, read_table, read_text, write_table
+from dicegrad.whole import whole_file, whole_path
 from tests.conftest import files_in, refusal
 
 COLUMNS = Columns(text=("case", "group"), numbers=("dsc",), whole=("fold",), flags=("seen",))

@@ -14,6 +14,7 @@ LAYERS = (
     ("__init__",),
     ("errors",),
     ("checksums", "locks"),
+    ("whole",),
     ("files", "inputs", "provenance"),
     ("arrays", "logs"),
     ("study",),

@@ -18,7 +18,8 @@ from dicegrad.data.phantom_tissue import Volumes
 from dicegrad.data.phantom_tumor import HEALTHY, draw_tumor, tumor_group
 from dicegrad.data.volumes import Header, write_volume
 from dicegrad.errors import InputError
-from dicegrad.files import whole_file, write_table
+from dicegrad.files import write_table
+from dicegrad.whole import whole_file
 
 KINDS = ("tumor", "heart", "mixed")
 # Of `mixed`, in turn: the groups of its subjects.

@@ -29,7 +29,7 @@ from dicegrad.data.streams import (
     fill,
 )
 from dicegrad.errors import InputError
-from dicegrad.files import whole_path
+from dicegrad.whole import whole_path
 
 if TYPE_CHECKING:
     import SimpleITK

@@ -18,7 +18,7 @@ from dicegrad.data.cases import check_originals
 from dicegrad.data.checks import check_geometry, check_voxels
 from dicegrad.data.volumes import Header, Volume, read_volume
 from dicegrad.errors import InputError
-from dicegrad.files import read_text, whole_file
+from dicegrad.files import read_text
 from dicegrad.preprocessing.align import onto
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
 from dicegrad.preprocessing.kept import (
@@ -32,6 +32,7 @@ from dicegrad.preprocessing.labeling import IGNORE
 from dicegrad.preprocessing.normalisation import normalise
 from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image, resample_label
 from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.whole import whole_file
 
 Result = TypeVar("Result")
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from dicegrad import __version__
 from dicegrad.errors import InputError
-from dicegrad.files import Columns, read_rows, read_text, whole_file, write_table
+from dicegrad.files import Columns, read_rows, read_text, write_table
 from dicegrad.logs import made_in
 from dicegrad.provenance import commit
+from dicegrad.whole import whole_file
 
 SUMS = "SHA256SUMS"
 SETTINGS = "study"  # folder of the settings

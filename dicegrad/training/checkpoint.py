@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dicegrad.checksums import verify
 from dicegrad.errors import InputError, first_line, one_line
-from dicegrad.files import remove_unfinished, whole_file
 from dicegrad.training.trained import Trained
+from dicegrad.whole import remove_unfinished, whole_file
 
 WEIGHTS_FORMAT = "dicegrad weights 1"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from dicegrad.errors import InputError, Interrupted
-from dicegrad.files import remove_unfinished
 from dicegrad.locks import locked
 from dicegrad.logs import Report
 from dicegrad.training.checkpoint import (
@@ -28,6 +27,7 @@ from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.signals import stop_signals
 from dicegrad.training.tensorboard import scalars
 from dicegrad.training.trained import Trained
+from dicegrad.whole import remove_unfinished
 
 
 def train(

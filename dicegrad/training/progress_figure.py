@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicegrad.errors import InputError
-from dicegrad.files import whole_file
 from dicegrad.training.history import Row
 from dicegrad.training.progress import Progress
+from dicegrad.whole import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -105,7 +105,6 @@ def run(script, tmp_path, **environment):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
     )
 
 

@@ -71,6 +71,10 @@ def test_what_the_config_names_is_all_there_is_and_brings_what_belongs_to_it(tmp
     assert not [file for file in files if file.startswith("figures/")]
 
 
+def test_a_study_may_leave_it_at_the_scores(tmp_path):
+    assert wanted_files(study(tmp_path, line(), outputs=[])) == list(ALWAYS)
+
+
 def test_an_unknown_output_is_refused_with_the_nearest(tmp_path):
     text = refusal(lambda: wanted_files(study(tmp_path, line(), outputs=["table2"])))
     assert text.startswith("outputs has 'table2'; allowed: all, or a list of table1, ")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from dicegrad.errors import InputError
-from dicegrad.files import unfinished
 from dicegrad.training.checkpoint import load_checkpoint, remove_checkpoint, save_atomically
+from dicegrad.whole import unfinished
 
 CONFIGURATION = {"batch_size": 2, "training.learning_rate": 0.001, "network.pools": ((2, 2, 1),)}
 
