@@ -30,8 +30,8 @@ include: "rules/record.smk"
 rule all:
     default_target: True
     input:
-        study_files(),
-        prepared_files(),
+        paths.study_files(STUDY, WANTED),
+        paths.prepared_files(STUDY),
         rules.checksums.output,
 
 
@@ -41,7 +41,8 @@ rule epsilon:
 
 
 # On a cluster these are worth a job; everything else takes seconds and runs where snakemake runs.
-run_locally_all_but("resample", "train", "predict", "evaluate")
+DEAR = {"resample", "train", "predict", "evaluate"}
+workflow.localrules(*({each.name for each in workflow.rules} - DEAR))
 
 
 onstart:
@@ -49,8 +50,12 @@ onstart:
 
 
 onsuccess:
-    show_summary()
+    summary = Path(RESULTS, "summary.txt")
+    if summary.exists():
+        print(f"\n{summary.read_text()}", file=sys.stderr)
 
 
 onerror:
-    show_errors(log)
+    # The lines that matter, last, where a reader looks first.
+    for line in errors_in(map(Path, log)):
+        print(f"\n{line}", file=sys.stderr)

@@ -12,19 +12,18 @@ from dicegrad.data import download
 from dicegrad.data.adapters import adapter_of
 from dicegrad.data.annotated import find_table
 from dicegrad.errors import InputError
+from dicegrad.logs import errors_in
 from dicegrad.provenance import code_of
 from dicegrad.reporting.outputs import OUTPUTS, files_of, wanted_files
 from dicegrad.reporting.record import add_command
-from dicegrad.study import Experiment, Study
-from dicegrad.study.labeling import AS_ANNOTATED, FULL
-from dicegrad.study.losses import AS_EMPTY
+from dicegrad.study import Experiment, Study, paths
+from dicegrad.study.labeling import FULL
 from dicegrad.training.trained import Source
 
 # Jobs import dicegrad from here, also those that run in an environment of their own.
 environment = os.environ
-environment.update(
-    PYTHONPATH=os.pathsep.join([str(workflow.basedir), environment.get("PYTHONPATH", "")])
-)
+places = [str(workflow.basedir), environment.get("PYTHONPATH", "")]
+environment["PYTHONPATH"] = os.pathsep.join(places)
 
 try:
     where = ", ".join(map(str, workflow.configfiles)) or "config"
@@ -65,9 +64,14 @@ def dataset_of(wildcards):
     return STUDY.datasets[name]
 
 
-def prepared(name):
-    """An input function: a file of the dataset in resources/."""
-    return lambda wildcards: f"resources/{dataset_of(wildcards).name}/{name}"
+def prepared(file):
+    """An input function: a file of the dataset in resources/, by name or found by experiment."""
+
+    def path(wildcards):
+        name = file(experiment_of(wildcards)) if callable(file) else file
+        return f"resources/{dataset_of(wildcards).name}/{name}" if name else []
+
+    return path
 
 
 def setting(*keys, default=None):
@@ -93,44 +97,9 @@ def gpu(wildcards):
     return int({"cpu": False, "cuda": True, "auto": auto}[STUDY.device])
 
 
-def fold_files(experiments, name):
-    """One file of each fold of each experiment."""
-    return [
-        f"{RESULTS}/{each.path}/fold~{fold}/{name}"
-        for each in experiments
-        for fold in STUDY.folds(each.dataset)
-    ]
-
-
-def labels_of(dataset, labeling):
-    """The training labels of a labeling; full labels are those that were prepared."""
-    name = "labels.npy" if labeling in (FULL, AS_ANNOTATED) else f"labels/{labeling}.npy"
-    return f"resources/{dataset}/{name}"
-
-
-def epsilon_file(experiment):
-    """The table of heuristic epsilons that an experiment would take its own from."""
-    counted = "" if experiment.unannotated == AS_EMPTY else ".annotated"
-    return f"resources/{experiment.dataset}/epsilon/{experiment.labeling}{counted}.tsv"
-
-
 def releases(switch):
     """A params function: whether a switch of the authors' code is on for an experiment."""
     return lambda wildcards: switch in dataset_of(wildcards).released_of(experiment_of(wildcards))
-
-
-def epsilon_of(wildcards):
-    """The table of heuristic epsilons, for experiments that ask for it."""
-    experiment = experiment_of(wildcards)
-    return [] if experiment.multiple is None else epsilon_file(experiment)
-
-
-def annotated_of(wildcards):
-    """The table of what is annotated, for losses that know it."""
-    experiment = experiment_of(wildcards)
-    if experiment.unannotated == AS_EMPTY:
-        return []
-    return f"resources/{experiment.dataset}/annotated/{experiment.labeling}.tsv"
 
 
 def removals_of(wildcards):
@@ -144,8 +113,3 @@ def annotated_table(name):
     dataset = STUDY.datasets[name]
     table = find_table(dataset.root, dataset.block("annotated"))
     return [str(table)] if table else []
-
-
-def run_locally_all_but(*names):
-    """Let these rules alone be jobs of a cluster."""
-    workflow.localrules(*({each.name for each in workflow.rules} - set(names)))

@@ -6,7 +6,9 @@ rule evaluate:
         cases=prepared("cases.tsv"),
         folds=prepared("folds.tsv"),
         about=prepared("prepared.json"),
-        predictions=lambda wildcards: fold_files([experiment_of(wildcards)], "predictions"),
+        predictions=lambda wildcards: paths.fold_files(
+            STUDY, [experiment_of(wildcards)], "predictions"
+        ),
     output:
         f"{EXPERIMENT}/scores.tsv",
     log:
@@ -38,7 +40,7 @@ rule evaluate:
 
 rule scores:
     input:
-        [f"{RESULTS}/{each.path}/scores.tsv" for each in STUDY.experiments],
+        paths.score_files(STUDY),
     output:
         f"{RESULTS}/scores.tsv",
     log:

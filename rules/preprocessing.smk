@@ -81,7 +81,9 @@ rule label:
 rule count:
     input:
         cases="resources/{dataset}/cases.tsv",
-        labels=lambda wildcards: labels_of(wildcards.dataset, wildcards.labeling),
+        labels=lambda wildcards: (
+            f"resources/{wildcards.dataset}/{paths.labels_file(wildcards.labeling)}"
+        ),
     output:
         "resources/{dataset}/volumes/{labeling}.tsv",
     log:
@@ -159,7 +161,7 @@ rule heuristic:
 
 rule epsilon_table:
     input:
-        list(dict.fromkeys(map(epsilon_file, STUDY.experiments))),
+        paths.epsilon_files(STUDY),
     output:
         f"{RESULTS}/epsilon.tsv",
     log:

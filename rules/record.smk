@@ -6,7 +6,7 @@ rule settings:
     input:
         experiments=config["experiments"],
     output:
-        [f"{RESULTS}/study/{file}" for file in SETTINGS],
+        paths.settings_files(STUDY),
     log:
         f"logs/{STUDY.name}/settings.log",
     localrule: True
@@ -24,7 +24,7 @@ rule settings:
 rule checksums:
     """SHA256SUMS of the finished study, for `dicegrad verify` and `sha256sum -c`."""
     input:
-        study_files(),
+        paths.study_files(STUDY, WANTED),
     output:
         f"{RESULTS}/SHA256SUMS",
     log:

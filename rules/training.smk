@@ -4,14 +4,12 @@
 rule train:
     input:
         ancient(rules.checked.output),
-        epsilon=epsilon_of,
-        annotated=annotated_of,
+        epsilon=prepared(paths.needed_epsilon),
+        annotated=prepared(paths.annotated_file),
         cases=prepared("cases.tsv"),
         folds=prepared("folds.tsv"),
         images=prepared("images.npy"),
-        labels=lambda wildcards: labels_of(
-            experiment_of(wildcards).dataset, experiment_of(wildcards).labeling
-        ),
+        labels=prepared(lambda experiment: paths.labels_file(experiment.labeling)),
     output:
         weights=f"{FOLD}/weights.pt",
         history=f"{FOLD}/history.tsv",

@@ -4,32 +4,17 @@ from pathlib import Path
 
 from dicegrad.data.cases import read_cases
 from dicegrad.logs import job
-from dicegrad.preprocessing.epsilon import (
-    epsilon_of_folds,
-    epsilon_rows,
-    read_volumes,
-    write_epsilon,
-)
-from dicegrad.preprocessing.folds import read_folds
-from dicegrad.preprocessing.labeling import read_annotated
+from dicegrad.preprocessing.epsilon import dataset_epsilon, epsilon_rows, write_epsilon
 
 with job(snakemake.log[0], inputs=snakemake.input) as report:
-    row, params = snakemake.wildcards, snakemake.params
-    cases = read_cases(Path(snakemake.input.cases))
-    subjects = {case.subject for case in cases}
-    folds = read_folds(Path(snakemake.input.folds), subjects, params.fold_count)
-    classes, volumes = read_volumes(Path(snakemake.input.volumes))
-    annotated = None
-    if row.counted:
-        names = [case.case for case in cases]
-        annotated = read_annotated(Path(snakemake.input.annotated), names, classes)
-    epsilon = epsilon_of_folds(
-        volumes,
-        [folds[case.subject] for case in cases],
-        [case.group for case in cases],
+    row, files, params = snakemake.wildcards, snakemake.input, snakemake.params
+    classes, epsilon = dataset_epsilon(
+        read_cases(Path(files.cases)),
+        Path(files.folds),
         params.fold_count,
+        Path(files.volumes),
         params.sampling,
-        annotated,
+        Path(files.annotated) if files.annotated else None,
     )
     rows = epsilon_rows(row.dataset, row.labeling, classes, epsilon)
     write_epsilon(Path(snakemake.output[0]), rows)

@@ -28,14 +28,7 @@ with (
     train_experiment(
         Experiment.from_path(snakemake.wildcards.experiment),
         int(snakemake.wildcards.fold),
-        PreparedFiles(
-            cases=Path(files.cases),
-            folds=Path(files.folds),
-            images=Path(files.images),
-            labels=Path(files.labels),
-            epsilon=Path(files.epsilon) if files.epsilon else None,
-            annotated=Path(files.annotated) if files.annotated else None,
-        ),
+        PreparedFiles(**{each: Path(file) if file else None for each, file in files.items()}),
         {key: params[key] for key in keys},
         params.study,
         params.seed,

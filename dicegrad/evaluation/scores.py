@@ -1,6 +1,7 @@
 """From prediction files to `scores.tsv`: one row per case x class."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from dicegrad.data.adapter import Case
+from dicegrad.data.cases import check_originals
 from dicegrad.data.volumes import Header, geometry_problem, read_volume
 from dicegrad.errors import InputError
 from dicegrad.evaluation.metrics import dice, hd95_of, surface_dice_of, surface_distances
 from dicegrad.files import Columns, read_table, write_table
+from dicegrad.preprocessing.folds import held_out
+from dicegrad.preprocessing.prepare import About
 from dicegrad.study.experiment import COLUMNS, DEFAULTS, Experiment
 
 # Of each case and class, beside the columns of its experiment.
@@ -150,6 +154,48 @@ def score_fold(
     ]
     columns = [*experiment.row, *CASE_COLUMNS, *METRIC_COLUMNS]
     return pd.DataFrame(rows).assign(**experiment.row, fold=fold).reindex(columns=columns)
+
+
+def score_folds(
+    cases: Sequence[Case],
+    table: Path,
+    count: int,
+    predictions: Mapping[int, Path],
+    about: About,
+    experiment: Experiment,
+    *,
+    masked: Mapping[str, Any] | None = None,
+    soft: bool = False,
+) -> pd.DataFrame:
+    """Score what the networks of an experiment predicted for the cases that they held out.
+
+    Args:
+        cases: All cases of the dataset.
+        table: Fold of each subject.
+        count: Number of folds.
+        predictions: Fold -> folder of its predictions.
+        about: The prepared dataset.
+        experiment: The row of the experiment table.
+        masked: As for `score_fold`.
+        soft: Whether the sums of probabilities take the place of the predicted volumes.
+
+    Returns:
+        As `score_fold`, of all these folds.
+
+    Raises:
+        InputError: See `score_case`; or a label map is not the one that was checked.
+    """
+    tables = []
+    for fold, folder in predictions.items():
+        chosen = list(compress(cases, held_out(cases, table, count, fold)))
+        for case in chosen:
+            check_originals(case, [case.label])
+        files = [folder / f"{case.case}.nii.gz" for case in chosen]
+        scores = score_fold(
+            chosen, files, about.class_values, experiment, fold, masked=masked, ignore=about.ignore
+        )
+        tables.append(with_soft_volumes(scores, folder / "soft_volumes.tsv") if soft else scores)
+    return pd.concat(tables)
 
 
 def with_soft_volumes(scores: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
 from dicegrad.files import Columns, read_rows, write_table
+from dicegrad.preprocessing.folds import read_folds
+from dicegrad.preprocessing.labeling import read_annotated
 
 VOLUMES = Columns(text=("case",), rest="whole")
 EPSILON = Columns(text=("dataset", "labeling", "class"), whole=("fold",), numbers=("epsilon",))
@@ -116,6 +119,38 @@ def epsilon_of_folds(
         of_train = [groups[i] for i in train]
         rows.append(mean_volumes(volumes[train], of_train, sampling, counted))
     return np.stack(rows)
+
+
+def dataset_epsilon(
+    cases: Sequence[Case],
+    folds: Path,
+    count: int,
+    volumes: Path,
+    sampling: Mapping[str, int] | None = None,
+    annotated: Path | None = None,
+) -> tuple[list[str], np.ndarray]:
+    """The heuristic epsilon of every fold and class, from the files of one labeling.
+
+    Args:
+        cases: All cases of the dataset.
+        folds: Fold of each subject.
+        count: Number of folds.
+        volumes: Voxels of each class in each case.
+        sampling: As for `mean_volumes`.
+        annotated: Which maps count; all of them if it is not given.
+
+    Returns:
+        The K classes, and the epsilons (count, K) float64, in voxels.
+
+    Raises:
+        InputError: A file is damaged; see also `mean_volumes`.
+    """
+    of_subject = read_folds(folds, {case.subject for case in cases}, count)
+    classes, voxels = read_volumes(volumes)
+    names = [case.case for case in cases]
+    counted = read_annotated(annotated, names, classes) if annotated else None
+    of_case, groups = [of_subject[case.subject] for case in cases], [case.group for case in cases]
+    return classes, epsilon_of_folds(voxels, of_case, groups, count, sampling, counted)
 
 
 def epsilon_rows(

@@ -17,8 +17,8 @@ from dicegrad.preprocessing.folds import held_out
 from dicegrad.preprocessing.labeling import read_annotated
 from dicegrad.provenance import TRAINING, made_by
 from dicegrad.study.experiment import Experiment, epsilon_number
-from dicegrad.study.labeling import AS_ANNOTATED, FULL
-from dicegrad.study.losses import AS_EMPTY, NONE
+from dicegrad.study.losses import NONE
+from dicegrad.study.paths import annotated_file, epsilon_file, labels_file
 from dicegrad.training.dataset import PreparedData, load_prepared
 from dicegrad.training.loop import train
 from dicegrad.training.network import NetworkSettings, UNet
@@ -51,15 +51,14 @@ class PreparedFiles:
     @classmethod
     def of(cls, folder: Path, experiment: Experiment) -> "PreparedFiles":
         """The files of an experiment in a folder such as `resources/acdc`."""
-        labeling, knows = experiment.labeling, experiment.unannotated != AS_EMPTY
-        plain = labeling in (FULL, AS_ANNOTATED)
+        annotated = annotated_file(experiment)
         return cls(
             folder / "cases.tsv",
             folder / "folds.tsv",
             folder / "images.npy",
-            folder / ("labels.npy" if plain else f"labels/{labeling}.npy"),
-            folder / "epsilon" / f"{labeling}{'.annotated' * knows}.tsv",
-            folder / "annotated" / f"{labeling}.tsv" if knows else None,
+            folder / labels_file(experiment.labeling),
+            folder / epsilon_file(experiment),
+            folder / annotated if annotated else None,
         )
 
     def check(self) -> None:

@@ -162,7 +162,7 @@ class UNet(nn.Module):
         self.head = _unit(features, settings.out_channels, (1, 1, 1), settings)
         self.apply(_initialise)
         if settings.background is not None:
-            _start_from_background(self.head[-1].bias, settings.background)
+            _start_from_background(cast(Conv, self.head[-1]), settings.background)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the output maps, (B, K, X, Y, Z), for an image (B, C, X, Y, Z)."""
@@ -255,9 +255,10 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _start_from_background(bias: Tensor, background: float) -> None:
-    """Set the biases of the head (K,) so that logits of 0 become this probability of background."""
+def _start_from_background(head: Conv, background: float) -> None:
+    """Set the biases of the head so that logits of 0 become this probability of background."""
     odds = math.log(background / (1 - background))
+    bias = cast(Tensor, head.bias)
     with torch.no_grad():
         if len(bias) == 1:  # a sigmoid map
             bias.fill_(-odds)

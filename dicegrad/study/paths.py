@@ -1,0 +1,91 @@
+"""Where files lie: prepared datasets in resources/, results of a study in results/<study>/."""
+
+from collections.abc import Iterable, Sequence
+
+from dicegrad.study.experiment import Experiment
+from dicegrad.study.labeling import AS_ANNOTATED, FULL
+from dicegrad.study.losses import AS_EMPTY
+from dicegrad.study.study import Study
+
+_ALWAYS = ("cases.tsv", "folds.tsv", "images.npy", "labels.npy", "prepared.json")
+_OF_FOLDS = ("weights.pt", "history.tsv", "predictions")
+
+
+def labels_file(labeling: str) -> str:
+    """The training labels, below resources/<dataset>/; full labels are those that were prepared."""
+    return "labels.npy" if labeling in (FULL, AS_ANNOTATED) else f"labels/{labeling}.npy"
+
+
+def epsilon_file(experiment: Experiment) -> str:
+    """The table of heuristic epsilons that an experiment would take its own from.
+
+    A loss that knows what is annotated counts annotated maps alone.
+    """
+    counted = "" if experiment.unannotated == AS_EMPTY else ".annotated"
+    return f"epsilon/{experiment.labeling}{counted}.tsv"
+
+
+def needed_epsilon(experiment: Experiment) -> str | None:
+    """As `epsilon_file`; None for an experiment that does not ask for the heuristic."""
+    return None if experiment.multiple is None else epsilon_file(experiment)
+
+
+def epsilon_files(study: Study) -> list[str]:
+    """The tables of heuristic epsilons of all labelings that a study trains on."""
+    files = [f"resources/{each.dataset}/{epsilon_file(each)}" for each in study.experiments]
+    return list(dict.fromkeys(files))
+
+
+def annotated_file(experiment: Experiment) -> str | None:
+    """The table of what is annotated; None for a loss that does not know it."""
+    if experiment.unannotated == AS_EMPTY:
+        return None
+    return f"annotated/{experiment.labeling}.tsv"
+
+
+def prepared_files(study: Study) -> list[str]:
+    """What the training runs of a study need of resources/."""
+    files = [f"resources/{dataset}/{name}" for dataset in study.datasets for name in _ALWAYS]
+    for each in study.experiments:
+        needed = (labels_file(each.labeling), needed_epsilon(each))
+        files += [f"resources/{each.dataset}/{name}" for name in needed if name]
+    return list(dict.fromkeys(files))
+
+
+def fold_files(study: Study, experiments: Iterable[Experiment], name: str) -> list[str]:
+    """One file of each fold of each experiment."""
+    return [
+        f"results/{study.name}/{each.path}/fold~{fold}/{name}"
+        for each in experiments
+        for fold in study.folds(each.dataset)
+    ]
+
+
+def score_files(study: Study) -> list[str]:
+    """The scores of each experiment."""
+    return [f"results/{study.name}/{each.path}/scores.tsv" for each in study.experiments]
+
+
+def settings_files(study: Study) -> list[str]:
+    """The copy of what the user wrote."""
+    names = [
+        "config.yaml",
+        "experiments.tsv",
+        *(f"datasets/{name}.yaml" for name in study.datasets),
+    ]
+    return [f"results/{study.name}/study/{name}" for name in names]
+
+
+def study_files(study: Study, wanted: Sequence[str]) -> list[str]:
+    """What a reader of a study wants, and what that was made of.
+
+    A file that a failed rerun has lost is a target, so that the next run makes it again.
+
+    Args:
+        study: The study.
+        wanted: Its tables and figures, below results/<study>/.
+    """
+    files = [f"results/{study.name}/{name}" for name in wanted]
+    for name in _OF_FOLDS:
+        files += fold_files(study, study.experiments, name)
+    return files + score_files(study) + settings_files(study)
