@@ -19,7 +19,6 @@ from dicegrad.data.adapters import get_adapter
 from dicegrad.data.archives import unpack
 from dicegrad.data.cases import summary
 from dicegrad.data.checks import find_problems
-from dicegrad.data.fetch import check_sha256, fetch
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.logs import Report
@@ -76,6 +75,8 @@ def obtain(
     if _is_filled(root):
         verify(name, root, source.cases)
         return root
+    from dicegrad.data.fetch import check_sha256, fetch  # slow to import, and seldom needed
+
     check_available(name, root, source)
     if source.url is None:
         check_sha256(source.archive, source.sha256)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ def smooth_field(
         shape: (X, Y, Z).
         sigma: Gaussian smoothing in voxels, per axis or one for all.
     """
+    from scipy.ndimage import gaussian_filter  # slow to import, and needed only here
+
     field = gaussian_filter(rng.standard_normal(shape), sigma, mode="nearest")
     return (field - field.mean()) / field.std()
 
@@ -55,6 +56,8 @@ def acquire(
     Returns:
         (X, Y, Z) int16, at least 0.
     """
+    from scipy.ndimage import gaussian_filter  # as above
+
     image = gaussian_filter(clean, blur, mode="nearest")
     image = image * (1 + bias * smooth_field(rng, clean.shape, tuple(n / 4 for n in clean.shape)))
     image = image + noise * rng.standard_normal(clean.shape)
