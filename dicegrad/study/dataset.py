@@ -17,7 +17,7 @@ from dicegrad.study.labeling import (
     find_labeling,
     make_labelings,
 )
-from dicegrad.study.schemas import Settings, check, read_schema, read_yaml, shown
+from dicegrad.study.schemas import Settings, check, read_schema, read_yaml, shown, with_numbers
 
 # Switches of the authors' code, and whether an experiment depends on one. `sampled` tells whether
 # cases of a group are listed several times for it.
@@ -94,10 +94,10 @@ class Dataset:
             InputError: The file cannot be read, or a setting is missing or wrong.
         """
         settings, where, schema = read_yaml(path), str(path), read_schema("dataset")
-        _check(settings, schema, where)
+        settings = _checked(settings, schema, where)
         if changes:
-            settings, where = merge(settings, changes), f"{config_file}: datasets.{path.stem}"
-            _check(settings, schema, where)
+            where = f"{config_file}: datasets.{path.stem}"
+            settings = _checked(merge(settings, changes), schema, where)
         check_sense(settings, where)
         return cls.from_settings(path.stem, settings)
 
@@ -256,16 +256,18 @@ class Dataset:
                     )
 
 
-def _check(settings: Settings, schema: Settings, where: str) -> None:
-    """Hold settings against the schema; without jsonschema, at least against its keys.
+def _checked(settings: Settings, schema: Settings, where: str) -> Settings:
+    """Settings that were held against the schema; without jsonschema, at least against its keys.
 
     A bare machine that trains from prepared arrays has no jsonschema: there a key that is missing
     or unknown is still told, and each block is checked once more where it is read.
     """
     if find_spec("jsonschema"):
+        settings = with_numbers(settings, schema)
         check(settings, schema, where)
-        return
-    _check_keys(settings, schema, where)
+    else:
+        _check_keys(settings, schema, where)
+    return settings
 
 
 def _check_keys(settings: Settings, schema: Settings, where: str, block: str = "") -> None:

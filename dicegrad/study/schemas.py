@@ -1,8 +1,10 @@
 """YAML files and their schemas: a mistake is one line that names file, key and value."""
 
-import re
-from collections.abc import Hashable, Mapping
-from functools import cache
+import copy
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +152,34 @@ def check(value: Any, schema: Settings, where: str) -> None:  # noqa: ANN401
     raise InputError(f"{where}: {key} is {shown(error.instance)}; {_what_is_allowed(error)}")
 
 
+_MEANT: dict[str, Callable[[str], Any]] = {
+    "integer": int,
+    "number": float,
+    "boolean": {"true": True, "false": False}.__getitem__,
+}
+
+
+def with_numbers(value: Settings, schema: Settings) -> Settings:
+    """Settings in which text stands for a number, or a yes or no, wherever the schema wants one.
+
+    Within lists and mappings of its option `--config`, Snakemake hands over all values as text, and
+    YAML takes 1e-3, without a point, for text.
+    """
+    from jsonschema import Draft202012Validator
+
+    errors = list(Draft202012Validator(schema).iter_errors(value))
+    found = copy.deepcopy(value)
+    for error in errors:
+        errors += error.context or ()
+        if error.validator != "type" or not isinstance(error.instance, str):
+            continue
+        with suppress(KeyError, TypeError, ValueError):
+            meant = _MEANT[error.validator_value](error.instance)
+            *path, last = error.absolute_path
+            reduce(getitem, path, found)[last] = meant
+    return found
+
+
 def _what_is_allowed(error: "ValidationError") -> str:
     """The end of the message, from the schema's own words where it has some."""
     if error.validator == "enum":
@@ -159,15 +189,12 @@ def _what_is_allowed(error: "ValidationError") -> str:
     if about[:1].islower():  # it says what a value is; a sentence says what the key is for
         return f"it should be {about}"
     reason = "it " + error.message.removeprefix(repr(error.instance)).strip()[:200]
-    if error.validator_value == "number" and re.fullmatch(
-        r"[-+]?\d+e[-+]?\d+", str(error.instance)
-    ):
-        reason += ": YAML takes it for text, write a point and a sign, as in 1.0e-3"
     return f"{reason} ({about.rstrip('.')})" if about else reason
 
 
 def with_defaults(config: Mapping[str, Any], schema: Settings, where: str) -> Settings:
     """The study's config, checked, with the schema's defaults filled in."""
-    check(dict(config), schema, where)
+    config = with_numbers(dict(config), schema)
+    check(config, schema, where)
     defaults = {k: v["default"] for k, v in schema["properties"].items() if "default" in v}
     return {**defaults, **config}

@@ -178,6 +178,20 @@ def test_a_fault_of_a_study_is_one_line(tmp_path, text, changes, message):
     assert message in refusal(lambda: read(tmp_path, text, **changes))
 
 
+def test_numbers_that_the_command_line_hands_over_as_text_are_read_as_numbers(tmp_path):
+    changes = {"training": {"epochs": "3", "learning_rate": "1e-3", "deterministic": "true"}}
+    study = read(tmp_path, line(), folds=["0", "1"], datasets={"heart": changes})
+    assert study.folds("heart") == [0, 1]
+    training = study.datasets["heart"].block("training")
+    assert (training["epochs"], training["deterministic"]) == (3, True)
+    assert training["learning_rate"] == pytest.approx(1e-3)
+
+
+def test_text_that_is_no_number_is_named_where_a_number_is_wanted(tmp_path):
+    text = refusal(lambda: read(tmp_path, line(), folds=["first"]))
+    assert text.startswith("mine.yaml: folds.0 is 'first'; it is not of type 'integer'")
+
+
 def test_a_study_is_read_as_the_command_line_reads_yaml(tmp_path):
     settings = yaml.safe_load(yaml.safe_dump(config(tmp_path, line())))
     assert Study.read(settings, "mine.yaml", CONFIG).experiments == (row(),)
