@@ -27,7 +27,8 @@ environment["PYTHONPATH"] = os.pathsep.join(places)
 
 try:
     where = ", ".join(map(str, workflow.configfiles)) or "config"
-    STUDY = Study.read(config, where, Path(workflow.basedir) / "config")
+    # A user's datasets lie below the working folder, which may be another one than the workflow's.
+    STUDY = Study.read(config, where, (Path("config"), Path(workflow.basedir) / "config"))
     ABOUT, ORIGINALS, SOURCES = {}, {}, {}
     for name, dataset in STUDY.datasets.items():
         adapter = adapter_of(dataset)

@@ -106,6 +106,13 @@ rule count:
 rule folds:
     input:
         cases="resources/{dataset}/cases.tsv",
+        # Balanced folds look at which maps are filled.
+        volumes=lambda wildcards: (
+            f"resources/{wildcards.dataset}/volumes/full.tsv"
+            if dataset_of(wildcards).folds.method == "balanced"
+            else []
+        ),
+        splits=lambda wildcards: dataset_of(wildcards).folds.file or [],
     output:
         "resources/{dataset}/folds.tsv",
     log:

@@ -26,6 +26,7 @@ LAYERS = (
     ("engines",),
     ("evaluation",),
     ("reporting", "advice", "interop"),
+    ("planning",),
     ("plan", "terminal"),
     ("cli",),
 )

@@ -8,6 +8,7 @@ from dicegrad import __version__
 from dicegrad.cli.audit import add_audit
 from dicegrad.cli.check import add_check
 from dicegrad.cli.identify import add_identify
+from dicegrad.cli.init import add_init
 from dicegrad.cli.phantom import add_phantom
 from dicegrad.cli.plan import add_plan, run_plan
 from dicegrad.cli.predict import add_predict
@@ -18,6 +19,7 @@ from dicegrad.errors import InputError, Interrupted
 
 # In the order of `dicegrad --help`.
 COMMANDS = (
+    add_init,
     add_summary,
     add_plan,
     add_check,

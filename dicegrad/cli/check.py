@@ -102,7 +102,7 @@ def _check_dataset(options: argparse.Namespace) -> None:
     preprocessing = Preprocessing.from_dict(dataset.block("preprocessing"))
     root, classes = options.root or dataset.root, dataset.classes
     cases, adapter = _check_files(dataset.adapter, root, options.jobs, preprocessing.align, dataset)
-    with _bar("to the grid and back", len(cases)) as done:
+    with bar("to the grid and back", len(cases)) as done:
         found = dataset_ceiling(cases, adapter, classes, preprocessing, options.jobs, done)
     size = " x ".join(map(str, preprocessing.size))
     spacing = " x ".join(f"{s}" for s in preprocessing.spacing)
@@ -140,7 +140,7 @@ def _check_files(
         cases, line = with_annotated(cases, known, table)
         print(line)
     readable = [case for case in cases if not find_problems([case], adapter, align)]
-    with _bar("reading", len(readable)) as done:
+    with bar("reading", len(readable)) as done:
         for lines in map_cases(partial(_voxel_problems, adapter=adapter), readable, jobs):
             problems += lines
             done()
@@ -167,7 +167,7 @@ def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
 
 
 @contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+def bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     """A progress bar on standard error, on a terminal only.
 
     Yields:

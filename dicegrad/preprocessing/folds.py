@@ -1,5 +1,6 @@
 """Folds: which subjects are held out together."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -7,13 +8,17 @@ import numpy as np
 
 from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
-from dicegrad.files import Columns, read_rows, write_table
+from dicegrad.files import Columns, read_rows, read_text, write_table
 
 FOLDS = Columns(text=("subject",), whole=("fold",))
 
 
 def make_folds(
-    cases: Sequence[Case], count: int, method: str = "stratified", seed: int = 0
+    cases: Sequence[Case],
+    count: int,
+    method: str = "stratified",
+    seed: int = 0,
+    filled: np.ndarray | None = None,
 ) -> dict[str, int]:
     """Assign subjects to folds, so that all cases of a subject are in the same one.
 
@@ -22,12 +27,15 @@ def make_folds(
       cut into consecutive slices of equal length (BRATS).
     - ``stratified``: subjects of the same groups are shuffled and assigned in turn, so that every
       fold has its share of each group.
+    - ``balanced``: the same for subjects of the same groups in whose cases the same classes are
+      annotated and filled.
 
     Args:
         cases: The cases of the dataset.
         count: Number of folds, 2 or more.
-        method: One of the three.
+        method: One of the four.
         seed: Seed of the shuffles.
+        filled: (N, K) bool, which maps have a voxel; only `balanced` looks at it.
 
     Returns:
         subject -> fold (0-based), in sorted order of subjects.
@@ -35,9 +43,12 @@ def make_folds(
     Raises:
         InputError: There are fewer subjects than folds.
     """
+    strata = [case.group for case in cases]
+    if method == "balanced" and filled is not None:
+        strata = [_stratum(case, flags) for case, flags in zip(cases, filled.tolist(), strict=True)]
     groups: dict[str, tuple[str, ...]] = {}
-    for case in cases:
-        groups[case.subject] = tuple(sorted({*groups.get(case.subject, ()), case.group}))
+    for case, stratum in zip(cases, strata, strict=True):
+        groups[case.subject] = tuple(sorted({*groups.get(case.subject, ()), stratum}))
     subjects = sorted(groups)
     if len(subjects) < count:
         raise InputError(f"folds: count is {count}, but there are only {len(subjects)} subjects")
@@ -46,6 +57,66 @@ def make_folds(
     deal = _legacy_shuffle if method == "legacy_shuffle" else _stratified
     folds = deal(groups, count, seed)
     return {subject: folds[subject] for subject in subjects}
+
+
+def _stratum(case: Case, filled: Sequence[bool]) -> str:
+    """What cases that folds should share evenly have in common."""
+    return f"{case.group} {case.annotated} {filled}"
+
+
+def read_splits(path: Path, cases: Sequence[str]) -> dict[str, int]:
+    """The fold of each case by nnU-Net's `splits_final.json`: the one that validates on it.
+
+    Args:
+        path: A list of folds, each an object with the lists `train` and `val` of case names.
+        cases: Those of the dataset.
+
+    Raises:
+        InputError: The file is of another form, or of other cases; or a case is validated on in no
+            fold or in two.
+    """
+    try:
+        splits = json.loads(read_text(path))
+        parts = [[str(name) for name in split["val"]] for split in splits]
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f'{path}: is no list of folds {{"train": [...], "val": [...]}}; correct or remove it'
+        ) from None
+    folds: dict[str, int] = {}
+    for fold, names in enumerate(parts):
+        for name in names:
+            if name in folds:
+                raise InputError(f"{path}: case {name} is in `val` of two folds; keep one")
+            folds[name] = fold
+    known = set(cases)
+    if unknown := [name for name in folds if name not in known]:
+        raise InputError(f"{path}: case {unknown[0]!r} is not in the dataset; remove it")
+    if absent := sorted(known - set(folds)):
+        raise InputError(
+            f"{path}: case {absent[0]} is in `val` of no fold; add it, or remove the file to have "
+            "folds drawn"
+        )
+    return folds
+
+
+def folds_of_splits(cases: Sequence[Case], path: Path, count: int) -> dict[str, int]:
+    """Subject -> fold, by nnU-Net's splits.
+
+    Raises:
+        InputError: See `read_splits`; or a subject is in two folds, or `count` is another number.
+    """
+    splits = read_splits(path, [case.case for case in cases])
+    if (there := max(splits.values(), default=-1) + 1) != count:
+        raise InputError(f"{path}: has {there} folds, but folds.count is {count}; write {there}")
+    folds: dict[str, int] = {}
+    for case in cases:
+        if folds.setdefault(case.subject, splits[case.case]) != splits[case.case]:
+            raise InputError(
+                f"{path}: cases of subject {case.subject} are in two folds; keep them in one"
+            )
+    return dict(sorted(folds.items()))
 
 
 def _legacy_shuffle(groups: Mapping[str, tuple[str, ...]], count: int, seed: int) -> dict[str, int]:

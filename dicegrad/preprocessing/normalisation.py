@@ -8,6 +8,8 @@ from dicegrad.preprocessing.settings import Normalisation
 def normalise(volume: np.ndarray, mask: np.ndarray, settings: Normalisation) -> np.ndarray:
     """Clip a resampled image if the settings say so, and scale it to mean 0 and deviation 1.
 
+    With a window, the mean and the deviation are those of the data set, not of the image.
+
     Args:
         volume: (X, Y, Z) float32.
         mask: (X, Y, Z) bool, what lies inside the original image.
@@ -16,6 +18,11 @@ def normalise(volume: np.ndarray, mask: np.ndarray, settings: Normalisation) -> 
     Returns:
         (X, Y, Z) float32.
     """
+    if settings.window is not None:
+        low, high = settings.window
+        mean, std = settings.mean or 0.0, settings.std or 1.0
+        known = np.where(mask, np.clip(volume, low, high), low)
+        return ((known - np.float32(mean)) / np.float32(std)).astype(np.float32)
     if settings.clip is not None:
         volume = clip_quantiles(volume, mask, settings.clip)
     return zscore(volume, settings.over)

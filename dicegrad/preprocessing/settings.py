@@ -80,10 +80,18 @@ class Normalisation:
             the whole image, resampled to the network's spacing, that are not 0; the others stay 0.
         clip: Cumulative probabilities (low, high) of the quantiles that intensities are clipped to
             beforehand, or None.
+        window: Intensities (low, high) that every image is clipped to, as nnU-Net does for CT,
+            whose numbers mean the same in every image; then ``mean`` and ``std`` are those of the
+            data set, and what lies outside the image is ``low``. Or None.
+        mean: What is subtracted then.
+        std: What it is divided by then.
     """
 
     over: str = "nonzero"
     clip: tuple[float, float] | None = None
+    window: tuple[float, float] | None = None
+    mean: float | None = None
+    std: float | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -99,7 +107,29 @@ class Normalisation:
             if not 0 <= low < high <= 1:
                 raise InputError(f"{block}: clip is {clip!r}; give [low, high] in 0 .. 1, or null")
             clip = (low, high)
-        return cls(_choice(block, "over", values.get("over", cls.over), NORMALISE_OVER), clip)
+        over = _choice(block, "over", values.get("over", cls.over), NORMALISE_OVER)
+        if "window" not in values:
+            if given := [key for key in ("mean", "std") if key in values]:
+                raise InputError(f"{block}: {given[0]} needs a window; add it, or leave it out")
+            return cls(over, clip)
+        if given := [key for key in ("over", "clip") if key in values]:
+            raise InputError(f"{block}: {given[0]} and window exclude each other; leave one out")
+        return cls(over, None, *_window(block, values))
+
+
+def _window(block: str, values: Mapping[str, Any]) -> tuple[tuple[float, float], float, float]:
+    """The window, and the mean and standard deviation that go with it."""
+    try:
+        low, high = map(float, values["window"])
+        mean, std = float(values["mean"]), float(values["std"])
+    except (KeyError, TypeError, ValueError):
+        low = high = mean = std = 0.0
+    if not (low < high and std > 0):
+        raise InputError(
+            f"{block}: window needs numbers, as in window: [-160, 240], mean: 60, std: 50; it is "
+            f"{values['window']!r}, with mean {values.get('mean')!r} and std {values.get('std')!r}"
+        )
+    return (low, high), mean, std
 
 
 @dataclass(frozen=True)

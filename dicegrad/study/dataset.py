@@ -39,13 +39,16 @@ class Folds:
 
     Attributes:
         count: Number of folds, at least 2.
-        method: `modulo`, `legacy_shuffle` or `stratified`; see `preprocessing.folds.make_folds`.
-        seed: Seed of the two shuffles, at least 0.
+        method: `modulo`, `legacy_shuffle`, `stratified`, `balanced` or `listed`; see
+            `preprocessing.folds.make_folds`.
+        seed: Seed of the shuffles, at least 0.
+        file: The splits of `listed`; empty for the others.
     """
 
     count: int = 5
     method: str = "stratified"
     seed: int = 0
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -312,6 +315,12 @@ def check_sense(settings: Settings, where: str) -> None:
         raise InputError(
             f"{where}: download is for the adapters acdc and brats, not {settings['adapter']}; "
             "remove it, and put the data at `root`"
+        )
+    listed = settings["folds"]["method"] == "listed"
+    if listed != ("file" in settings["folds"]):
+        raise InputError(
+            f"{where}: folds: method listed {'needs' if listed else 'alone takes'} a file, such as "
+            f"splits_final.json; {'add' if listed else 'leave out'} folds.file"
         )
     for switch in ("loss_scale", "epsilon_broadcast"):
         if switch in settings.get("released", ()) and len(settings["classes"]) == 1:

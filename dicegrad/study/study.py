@@ -4,7 +4,7 @@ Everything is checked here, before anything is planned, and a mistake is one lin
 file, the key and the value.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,13 +47,13 @@ class Study:
     draws: int = 100_000
 
     @classmethod
-    def read(cls, config: Mapping[str, Any], where: str, folder: Path) -> "Study":
+    def read(cls, config: Mapping[str, Any], where: str, folder: Path | Sequence[Path]) -> "Study":
         """Read a study: the only door for workflow and command line.
 
         Args:
             config: The config, as Snakemake merged it.
             where: Its files, for messages.
-            folder: Holds `datasets/<name>.yaml`.
+            folder: Holds `datasets/<name>.yaml`; of several the first that does.
 
         Raises:
             InputError: The first mistake in config, table or dataset files.
@@ -62,7 +62,9 @@ class Study:
         table = Path(settings["experiments"])
         experiments = read_experiments(table)
         names = [experiment.dataset for experiment in experiments]
-        datasets = read_datasets(names, folder / "datasets", settings["datasets"], where)
+        folders = [folder] if isinstance(folder, Path) else folder
+        places = [each / "datasets" for each in folders]
+        datasets = read_datasets(names, places, settings["datasets"], where)
         for experiment in experiments:
             try:
                 dataset = datasets[experiment.dataset]
@@ -161,7 +163,7 @@ def _check_header(header: list[str], path: Path) -> None:
 
 def read_datasets(
     names: Iterable[str],
-    folder: Path,
+    folders: Sequence[Path],
     changes: Mapping[str, Mapping[str, Any]],
     config_file: str = "config",
 ) -> dict[str, Dataset]:
@@ -169,7 +171,7 @@ def read_datasets(
 
     Args:
         names: Datasets of the experiment table.
-        folder: Holds `<name>.yaml`.
+        folders: Hold `<name>.yaml`; the first that does is asked.
         changes: The config's `datasets`, laid over the files key by key.
         config_file: For messages about changes.
 
@@ -177,13 +179,14 @@ def read_datasets(
         InputError: There is no such dataset, or a setting is wrong.
     """
     names = list(dict.fromkeys(names))
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    files = {p.stem: p for folder in reversed(folders) for p in folder.glob("*.yaml")}
+    known = sorted(files)
     datasets = {}
     for name in dict.fromkeys([*changes, *names]):
         if name not in known:
             raise InputError(
-                f"dataset {name!r}: no {folder / name}.yaml; there are {', '.join(known)}"
+                f"dataset {name!r}: no {folders[0] / name}.yaml; there are {', '.join(known)}"
                 f"{nearest(name, known)}"
             )
-        datasets[name] = Dataset.read(folder / f"{name}.yaml", changes.get(name), config_file)
+        datasets[name] = Dataset.read(files[name], changes.get(name), config_file)
     return {name: datasets[name] for name in names}

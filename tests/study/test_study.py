@@ -109,10 +109,10 @@ def test_a_table_may_have_the_column_that_tells_what_to_do_with_unannotated_maps
 
 def test_only_the_datasets_of_the_table_come_back_but_all_changes_are_checked():
     folder = CONFIG / "datasets"
-    found = read_datasets(["tumor", "heart", "tumor"], folder, {"acdc": {}})
+    found = read_datasets(["tumor", "heart", "tumor"], [folder], {"acdc": {}})
     assert list(found) == ["tumor", "heart"]
     changes = {"acdc": {"root": 3}}
-    text = refusal(read_datasets, ["heart"], folder, changes, "mine.yaml")
+    text = refusal(read_datasets, ["heart"], [folder], changes, "mine.yaml")
     assert text == "mine.yaml: datasets.acdc: root is 3; it is not of type 'string'"
 
 
@@ -121,7 +121,7 @@ def test_a_dataset_that_does_not_exist_is_named_with_those_that_do(where):
     folder = CONFIG / "datasets"
     names = ["lung"] if where == "table" else ["heart"]
     changes = {"lung": {}} if where == "config" else {}
-    text = refusal(read_datasets, names, folder, changes)
+    text = refusal(read_datasets, names, [folder], changes)
     assert text.startswith(f"dataset 'lung': no {folder / 'lung'}.yaml; there are acdc, ")
 
 

@@ -1,0 +1,143 @@
+"""The grid of a network, and where it pools: from voxel sizes and from where the labels lie."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dicegrad.planning.fingerprint import Fingerprint, Triple
+
+THICK = 3.0  # slices this many times as far apart as voxels in plane are kept as they are
+_APART = 2.0  # axes whose voxel sizes differ by less than this factor are pooled together
+_MOST_POOLS = 5
+_SMALLEST = 4  # voxels along an axis that is left after pooling
+_STEP = 1.02  # by which voxels grow until the grid is small enough
+
+Size = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """A grid, and how the network goes down from it.
+
+    Attributes:
+        spacing: mm along x, y, z.
+        native: Which axes keep each image's own slices.
+        size: Voxels along x, y, z.
+        pools: Between one level and the next.
+        kernels: Of the first and second convolution of a block.
+        coarser: Factor by which the finest axis is coarser than the median image.
+    """
+
+    spacing: Triple
+    native: tuple[bool, bool, bool]
+    size: Size
+    pools: tuple[Size, ...]
+    kernels: tuple[Size, Size]
+    coarser: float
+
+    @property
+    def voxels(self) -> int:
+        """Of the grid."""
+        return math.prod(self.size)
+
+    @property
+    def written(self) -> list[float | str]:
+        """The spacing as a dataset file has it."""
+        return [
+            "native" if native else float(f"{mm:.4g}")
+            for mm, native in zip(self.spacing, self.native, strict=True)
+        ]
+
+
+def plan_grid(known: Fingerprint, most_voxels: int) -> GridPlan:
+    """The finest grid, at most as fine as the images, that holds every label in so many voxels.
+
+    Args:
+        known: The data set.
+        most_voxels: What the grid may have; more where the labels cannot be held otherwise.
+
+    Returns:
+        A grid in the middle of each volume, as `crop: snap` lays it. As nnU-Net does, it begins at
+        the median voxel size and pools axes together whose voxel sizes are alike. Slices at least
+        `THICK` times as far apart as voxels in plane are kept as they are. Where it is too large,
+        the finest axes become coarser first.
+    """
+    finest = min(known.spacing)
+    thick = tuple(mm >= THICK * finest for mm in known.spacing)
+    coarser = 1.0
+    while True:
+        native = tuple(
+            is_thick and mm >= THICK / 2 * finest * coarser
+            for is_thick, mm in zip(thick, known.spacing, strict=True)
+        )
+        spacing = _coarse(known.spacing, native, finest * coarser)
+        grid = _lay(known, spacing, native, coarser)
+        if grid.voxels <= most_voxels or max(grid.size) <= 2 * _SMALLEST:
+            return grid
+        coarser *= _STEP
+
+
+def _coarse(spacing: Triple, native: Sequence[bool], least: float) -> Triple:
+    x, y, z = (mm if keep else max(mm, least) for mm, keep in zip(spacing, native, strict=True))
+    return x, y, z
+
+
+def _lay(known: Fingerprint, spacing: Triple, native: Sequence[bool], coarser: float) -> GridPlan:
+    needed, wanted = _sides(known, spacing, native)
+    pools = _pools(wanted, spacing)
+    divisors = [math.prod(axis) for axis in zip(*pools, strict=True)] or [1, 1, 1]
+    x, y, z = (
+        divisor * max(math.ceil(need / divisor), round(want / divisor), 1)
+        for need, want, divisor in zip(needed, wanted, divisors, strict=True)
+    )
+    flags = (bool(native[0]), bool(native[1]), bool(native[2]))
+    return GridPlan(spacing, flags, (x, y, z), pools, _kernels(spacing), coarser)
+
+
+def _sides(
+    known: Fingerprint, spacing: Triple, native: Sequence[bool]
+) -> tuple[list[int], list[int]]:
+    """Along each axis the voxels that all labels need, and those with some context around."""
+    needed, wanted = [], []
+    for axis, mm in enumerate(spacing):
+        old = np.array([each.spacing[axis] for each in known.facts])
+        scale = 1.0 if native[axis] else old / mm
+        reach = float((2 * np.array([each.reach[axis] for each in known.facts]) * scale).max())
+        image = float((np.array([each.size[axis] for each in known.facts]) * scale).max())
+        # A grid that snaps to the image may lie half a voxel off at either end, and the labels of
+        # new images may reach a little further.
+        need = math.ceil(min(reach + max(0.05 * reach, 2) + 1, image) - 1e-6)
+        margin = max(0.1 * reach, 4.0)
+        needed.append(need)
+        wanted.append(max(need, math.ceil(min(reach + margin, image) - 1e-6)))
+    return needed, wanted
+
+
+def _pools(size: Sequence[int], spacing: Sequence[float]) -> tuple[Size, ...]:
+    """Halve the axes that are among the finest, as long as enough voxels are left."""
+    shape, mm = list(map(float, size)), list(spacing)
+    pools: list[Size] = []
+    while len(pools) < _MOST_POOLS:
+        long = [axis for axis in range(3) if shape[axis] / 2 >= _SMALLEST]
+        if not long:
+            break
+        finest = min(mm[axis] for axis in long)
+        x, y, z = (2 if a in long and mm[a] < _APART * finest else 1 for a in range(3))
+        pools.append((x, y, z))
+        shape = [length / factor for length, factor in zip(shape, (x, y, z), strict=True)]
+        mm = [length * factor for length, factor in zip(mm, (x, y, z), strict=True)]
+    return tuple(pools)
+
+
+def _kernels(spacing: Triple) -> tuple[Size, Size]:
+    """Two convolutions of 3 x 3 x 3; of 3 x 3 x 1 the second, where one axis is coarser."""
+    finest = min(spacing)
+    x, y, z = (1 if mm >= _APART * finest else 3 for mm in spacing)
+    return (3, 3, 3), (x, y, z)
+
+
+def without_level(grid: GridPlan) -> GridPlan:
+    """The same grid with one pooling fewer."""
+    return replace(grid, pools=grid.pools[:-1])

@@ -1,0 +1,181 @@
+"""The experiments that the labels of a data set ask for, and the labelings that they need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dicegrad.planning.fingerprint import Fingerprint
+from dicegrad.study.experiment import Experiment
+from dicegrad.study.labeling import AS_ANNOTATED, FULL, PARTIAL
+from dicegrad.study.losses import AS_EMPTY, IGNORED, MARGINAL
+
+HIDDEN = "hidden"  # the labeling that is made to score what a loss does with missing labels
+_EPSILON = "1e-7"
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Question:
+    """Some rows of the table, and what they are there to answer.
+
+    Attributes:
+        comment: In a sentence or two.
+        rows: Labeling, loss, phi and unannotated of each.
+    """
+
+    comment: str
+    rows: tuple[tuple[str, str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What goes into the table, and what the dataset file says for it.
+
+    Attributes:
+        questions: In the order of the table.
+        missing: Block `missing` of the dataset file, and why; None without groups.
+        labelings: Block `labelings`, and why.
+    """
+
+    questions: tuple[Question, ...]
+    missing: tuple[dict[str, Any], str] | None
+    labelings: dict[str, tuple[list[dict[str, Any]], str]]
+
+    @property
+    def count(self) -> int:
+        """Of the rows."""
+        return sum(len(question.rows) for question in self.questions)
+
+    def experiments(self, dataset: str, batch_size: int) -> list[list[Experiment]]:
+        """The rows of each question."""
+        return [
+            [
+                Experiment(dataset, labeling, loss, phi, _EPSILON, batch_size, unannotated)
+                for labeling, loss, phi, unannotated in question.rows
+            ]
+            for question in self.questions
+        ]
+
+
+def propose_rows(known: Fingerprint) -> Rows:
+    """The questions that the labels raise.
+
+    With maps that nobody annotated: the same loss with `as_empty`, `ignored` and `marginal`, on
+    the labels as they are and on a labeling that hides as much again, which can be scored. With
+    several groups and full labels: the same under `partial`. Else full labels, and a labeling that
+    hides a class, ready to be used.
+    """
+    gaps = ~known.annotated
+    if gaps.any():
+        return _of_gaps(known, gaps)
+    if len(known.groups) > 1:
+        return _of_groups(known)
+    return _of_full_labels(known)
+
+
+def _treatments(known: Fingerprint) -> tuple[str, ...]:
+    # A single class has no background map that a missing one could be added to.
+    return (AS_EMPTY, IGNORED, MARGINAL) if len(known.classes) > 1 else (AS_EMPTY, IGNORED)
+
+
+def _of_gaps(known: Fingerprint, gaps: np.ndarray) -> Rows:
+    words = _treatments(known)
+    real = Question(
+        "Your labels have gaps. The same loss told nothing of them (as_empty), told to leave them "
+        "out (ignored), and told that background may hide them (marginal): the DSC is over what "
+        "was annotated.",
+        tuple((AS_ANNOTATED, "dice_ce", "I", word) for word in words),
+    )
+    hidden = _like_gaps(known, gaps)
+    if not hidden:
+        return Rows((real,), None, {})
+    taken = ", ".join(
+        f"{name} in {gaps[:, k].mean():.0%}"
+        for k, name in enumerate(known.classes)
+        if gaps[:, k].any()
+    )
+    why = f"hides as much as your own gaps do ({taken} of the cases), where the truth is known"
+    scored = Question(
+        f"What nobody drew cannot be scored. So `{HIDDEN}` takes as much again from the cases that "
+        "were annotated: what a loss finds there, it finds in the others.",
+        tuple((HIDDEN, "dice_ce", "I", word) for word in words),
+    )
+    return Rows((real, scored), None, {HIDDEN: (hidden, why)})
+
+
+def _like_gaps(known: Fingerprint, gaps: np.ndarray) -> list[dict[str, Any]]:
+    """Entries that hide each class with gaps: in as large a share of the subjects of each group."""
+    entries: list[dict[str, Any]] = []
+    of_group = np.array([each.case.group for each in known.facts])
+    for k, name in enumerate(known.classes):
+        for group in known.groups:
+            here = of_group == group
+            share = float(gaps[here, k].mean())
+            # A group in which nobody drew the class has nothing that could be hidden.
+            if 0 < share < 1 and np.any(known.filled[here, k]):
+                entry: dict[str, Any] = {"classes": [name], "share": round(share, 2)}
+                entries.append(entry if len(known.groups) == 1 else {"group": group, **entry})
+    return entries
+
+
+def _of_groups(known: Fingerprint) -> Rows:
+    group, name = _rarest_group(known), _smallest_class(known)
+    why = (
+        f"labeling `partial` takes {name}, the smallest class, from group {group}; name the group "
+        "that is most like your unlabelled cases"
+    )
+    words = _treatments(known)
+    rows = [(PARTIAL, "dice", "I", AS_EMPTY), (PARTIAL, "dice", "BI", AS_EMPTY)]
+    rows += [(PARTIAL, "dice_ce", "I", word) for word in words]
+    questions = (
+        Question("Full labels: what the losses reach.", ((FULL, "dice_ce", "I", AS_EMPTY),)),
+        Question(
+            f"{name} is missing in {group}: who loses it there? Dice over one image (I) ignores an "
+            "empty map, over the batch (BI) learns it, as cross-entropy does, unless it is told.",
+            tuple(rows),
+        ),
+    )
+    return Rows(questions, ({"group": group, "classes": [name]}, why), {})
+
+
+def _rarest_group(known: Fingerprint) -> str:
+    """The group with the fewest cases that hold the smallest class; the last of equals."""
+    counts = dict.fromkeys(known.groups, 0)
+    k = known.classes.index(_smallest_class(known))
+    for facts, filled in zip(known.facts, known.filled[:, k], strict=True):
+        counts[facts.case.group] += bool(filled)
+    there = [group for group in reversed(known.groups) if counts[group]]
+    return min(there, key=lambda group: counts[group])
+
+
+def _smallest_class(known: Fingerprint) -> str:
+    """The class with the smallest median volume, where it is there."""
+    medians = [
+        float(np.median(known.volumes[known.filled[:, k], k])) for k in range(len(known.classes))
+    ]
+    return known.classes[int(np.argmin(medians))]
+
+
+def _of_full_labels(known: Fingerprint) -> Rows:
+    name = _smallest_class(known)
+    rows = ((FULL, "dice_ce", "I", AS_EMPTY), (FULL, "dice", "I", AS_EMPTY))
+    comment = (
+        "Every case counts as annotated for every class: Dice + cross-entropy, the safe choice, "
+        "and Dice alone. To see what missing labels would do, add rows with the labeling "
+        f"{HIDDEN} and as_empty, ignored or marginal; they are scored against the full labels."
+    )
+    why = f"no map is called missing; this one would hide {name} from half of the subjects"
+    entry: dict[str, Any] = {"classes": [name], "share": _HALF}
+    return Rows((Question(comment, rows),), None, {HIDDEN: ([entry], why)})
+
+
+def gap_words(known: Fingerprint) -> Sequence[str]:
+    """A line on each class that is not in every case: how often annotated, how often filled."""
+    lines = []
+    for k, name in enumerate(known.classes):
+        drawn, filled = int(known.annotated[:, k].sum()), int(known.filled[:, k].sum())
+        if not drawn == filled == len(known.facts):
+            lines.append(f"{name}: annotated in {drawn} cases, filled in {filled}")
+    return lines

@@ -1,0 +1,216 @@
+"""The three files of a study as text, each line with its reason."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dicegrad.planning.budget import PRESETS, network_block
+from dicegrad.planning.propose import Plan
+from dicegrad.planning.rows import gap_words
+from dicegrad.study.experiment import COLUMNS
+from dicegrad.study.labeling import PARTIAL
+
+
+def config_text(plan: Plan, name: str, device: str) -> str:
+    """The config: `config/NAME.yaml`."""
+    count = plan.folds["count"]
+    words = f"of {count}: each is held out once" if len(plan.run) == count else f"of {count}"
+    return "\n".join(
+        [
+            f"# A study of {plan.known.root}, written by dicegrad init, preset {plan.preset}.",
+            f"# About {_duration(plan.minutes)} on this machine ({_where(plan, device)}): "
+            f"{plan.rows.count} rows x {len(plan.run)} "
+            f"fold{'s' * (len(plan.run) != 1)}, {_duration(plan.training.seconds / 60)} a "
+            "training run.",
+            f"# config/datasets/{name}.yaml says how the data are prepared and learnt, "
+            f"config/experiments/{name}.tsv what is compared.",
+            _line("study", name, f"results lie in results/{name}/"),
+            _line("experiments", f"config/experiments/{name}.tsv", "a row is an experiment"),
+            _line(
+                "folds", "all" if len(plan.run) == count else plan.run, f"{words}; `all` for all"
+            ),
+            _line("seed", 0, "every training run derives its own from it"),
+            _line("device", device, "cpu, cuda, or auto"),
+            _line("training_threads", 1, "training runs side by side use the cores better"),
+            "",
+        ]
+    )
+
+
+def table_text(plan: Plan, name: str) -> str:
+    """The experiment table: `config/experiments/NAME.tsv`."""
+    lines = [
+        "# One experiment a line; columns are separated by tabs. Batch size: what fits the memory.",
+        "\t".join(COLUMNS),
+    ]
+    questions = plan.rows.experiments(name, plan.training.batch_size)
+    for question, rows in zip(plan.rows.questions, questions, strict=True):
+        lines.append(f"# {question.comment}")
+        lines += ["\t".join(str(getattr(row, column)) for column in COLUMNS) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def dataset_text(plan: Plan, root: str, adapter: str, annotated: bool) -> str:
+    """The dataset file: `config/datasets/NAME.yaml`."""
+    known = plan.known
+    lines = [f"# {line}" for line in _about(plan)]
+    lines.append(_line("adapter", adapter, "the layout of the folder"))
+    lines.append(_line("root", root))
+    lines.append(_line("classes", list(known.classes), "in the order of the network's maps"))
+    if annotated:
+        lines.append("# annotated.tsv in that folder says which classes were looked for.")
+    if plan.rows.missing:
+        entry, why = plan.rows.missing
+        lines += [f"# {PARTIAL}: {why}", _line("missing", entry)]
+    if plan.rows.labelings:
+        lines.append("labelings:")
+        for word, (entries, why) in plan.rows.labelings.items():
+            lines.append(f"  # {word}: {why}")
+            lines.append(f"  {word}: {_flow(entries)}")
+    lines += [*_preprocessing(plan), *_folds(plan), *_network(plan), *_training(plan)]
+    return "\n".join(lines) + "\n"
+
+
+def _about(plan: Plan) -> list[str]:
+    """What the data are."""
+    known = plan.known
+    sizes = sorted({each.size for each in known.facts})
+    low, high = (" x ".join(str(f(s[a] for s in sizes)) for a in range(3)) for f in (min, max))
+    spacings = {each.spacing for each in known.facts}
+    groups = [each.case.group for each in known.facts]
+    of_groups = ", ".join(f"{groups.count(group)} {group}" for group in known.groups)
+    return [
+        f"Written by dicegrad init, preset {plan.preset}; edit what you know better.",
+        f"{len(known.facts)} cases of {len(known.subjects)} subjects ({of_groups}); channels: "
+        f"{', '.join(known.adapter.channels)}.",
+        f"Images have {low} to {high} voxels of "
+        f"{' x '.join(f'{mm:.4g}' for mm in known.spacing)} mm"
+        f"{' (median)' if len(spacings) > 1 else ''}.",
+        *gap_words(known),
+    ]
+
+
+def _preprocessing(plan: Plan) -> list[str]:
+    grid, block = plan.grid, plan.preprocessing
+    if grid.coarser > 1:
+        why = f"mm; {grid.coarser:.2g} times coarser than the finest median, to fit the preset"
+    else:
+        why = "mm; the median of the images"
+    if any(grid.native):
+        why += "; native: each image keeps its own slices"
+    lines = ["preprocessing:", _line("  spacing", block["spacing"], why)]
+    lines.append(_line("  size", block["size"], _size_words(plan)))
+    lines.append(_line("  crop", block["crop"], "the grid lies in the middle of the volume"))
+    lines.append(_line("  label", block["label"], "resampled by signed distance: smooth borders"))
+    lines.append(
+        _line("  normalisation", block["normalisation"], _normalisation_words(plan.known.ct))
+    )
+    if block.get("allow_lost"):
+        lost = sorted({e.case for e in plan.ceilings if e.kept.lost})
+        few = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
+        lines.append(
+            _line("  allow_lost", True, f"too small for this grid, trained as empty: {few}")
+        )
+    return lines
+
+
+def _normalisation_words(ct: bool) -> str:
+    if ct:
+        return "CT: 0.5 and 99.5 percentile, mean and deviation of the labelled voxels"
+    return "not CT: each image to mean 0 and deviation 1"
+
+
+def _size_words(plan: Plan) -> str:
+    """What the grid keeps: the best that a network can score, and what lies outside."""
+    parts = []
+    for name in plan.known.classes:
+        of_class = [each for each in plan.ceilings if each.kept.name == name]
+        if of_class:
+            mean = sum(each.dsc for each in of_class) / len(of_class)
+            parts.append(f"{name} {mean:.3f}")
+    outside = max((each.kept.outside for each in plan.ceilings), default=0.0)
+    held = "holds every label" if outside == 0 else f"up to {outside:.1%} of a label is outside"
+    return f"voxels; {held}; highest DSC on it: {', '.join(parts)} ({plan.checked} cases)"
+
+
+def _folds(plan: Plan) -> list[str]:
+    words = {
+        "listed": "the splits that lie beside the data",
+        "balanced": "by subject; groups, and cases that lack a class, spread evenly",
+    }
+    return [_line("folds", plan.folds, words[plan.folds["method"]])]
+
+
+def _network(plan: Plan) -> list[str]:
+    block, grid = network_block(plan.grid, plan.training.width), plan.grid
+    bottom = [
+        length // pooled
+        for length, pooled in zip(
+            grid.size, [_product(axis) for axis in zip(*grid.pools, strict=True)], strict=True
+        )
+    ]
+    memory = f"about {plan.training.memory / 1e9:.1f} GB a training run"
+    reasons = {
+        "encoder": f"features by level, finest first: the widest in the time; {memory}",
+        "decoder": "the same on the way up",
+        "kernels": "3 x 3 x 1 where slices are further apart than voxels in plane"
+        if grid.kernels[1] != (3, 3, 3)
+        else "voxels are about as long in each direction",
+        "pools": f"down to {' x '.join(map(str, bottom))}; an axis waits until the others are "
+        "as coarse",
+    }
+    return ["network:", *(_line(f"  {key}", block[key], reasons[key]) for key in block)]
+
+
+def _product(values: Sequence[int]) -> int:
+    product = 1
+    for value in values:
+        product *= value
+    return product
+
+
+def _training(plan: Plan) -> list[str]:
+    preset, training = PRESETS[plan.preset], plan.training
+    pace = f"{training.pace.train:.2f} s a case as timed here"
+    lines = [
+        "training:",
+        _line("  epochs", training.epochs, f"{training.steps} steps; {pace}"),
+        _line("  learning_rate", preset.rate, "of Adam, the highest"),
+        _line("  schedule", "one_cycle", "up for a tenth of the steps, then down to almost 0"),
+        _line("  stop_patience", 0, "every training run goes to its end"),
+        "  augmentation: # small: a short training run learns little from strong ones",
+    ]
+    units = {"rotation": "rad", "scaling": "as a share"}
+    return lines + [
+        _line(f"    {key}", value, units.get(key, "")) for key, value in plan.augmentation.items()
+    ]
+
+
+def _line(key: str, value: object, why: str = "") -> str:
+    text = f"{key}: {_flow(value)}"
+    return f"{text} # {why}" if why else text
+
+
+def _flow(value: object) -> str:
+    """A value on one line of YAML."""
+    import yaml
+
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)
+    return text.removesuffix("\n...\n").removesuffix("\n").strip()
+
+
+def _where(plan: Plan, device: str) -> str:
+    return f"{plan.parallel} at a time" if device == "cpu" else "one GPU"
+
+
+def _duration(minutes: float) -> str:
+    """Such as `7 minutes` or `3.5 hours`."""
+    if minutes < 1.5:
+        return f"{60 * minutes:.0f} seconds"
+    if minutes < 100:
+        return f"{minutes:.0f} minutes"
+    return f"{minutes / 60:.1f} hours"
+
+
+def existing(paths: Sequence[Path]) -> list[Path]:
+    """Those of the files that are there already."""
+    return [path for path in paths if path.exists() or path.is_symlink()]
