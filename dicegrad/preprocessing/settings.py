@@ -11,6 +11,7 @@ CROPS = ("center", "snap", "label", "foreground")
 TIES = ("background", "shared")
 LABEL_METHODS = ("distance", "linear", "nearest")
 NORMALISE_OVER = ("whole", "nonzero")
+WINDOW = "window"  # of what is known of the data set, over no voxels of the image
 RESTORATIONS = ("linear", "nearest")
 Spacing = float | Literal["native"]
 
@@ -78,6 +79,7 @@ class Normalisation:
         over: The voxels that the mean and the standard deviation are taken over. ``whole``: all of
             the network grid, where what lies outside the image counts as 0. ``nonzero``: those of
             the whole image, resampled to the network's spacing, that are not 0; the others stay 0.
+            ``window`` where there is a window: none.
         clip: Cumulative probabilities (low, high) of the quantiles that intensities are clipped to
             beforehand, or None.
         window: Intensities (low, high) that every image is clipped to, as nnU-Net does for CT,
@@ -107,14 +109,15 @@ class Normalisation:
             if not 0 <= low < high <= 1:
                 raise InputError(f"{block}: clip is {clip!r}; give [low, high] in 0 .. 1, or null")
             clip = (low, high)
-        over = _choice(block, "over", values.get("over", cls.over), NORMALISE_OVER)
-        if "window" not in values:
-            if given := [key for key in ("mean", "std") if key in values]:
-                raise InputError(f"{block}: {given[0]} needs a window; add it, or leave it out")
-            return cls(over, clip)
-        if given := [key for key in ("over", "clip") if key in values]:
-            raise InputError(f"{block}: {given[0]} and window exclude each other; leave one out")
-        return cls(over, None, *_window(block, values))
+        given = {key for key, value in values.items() if value is not None}
+        if "window" not in given:
+            if alone := sorted(given & {"mean", "std"}):
+                raise InputError(f"{block}: {alone[0]} needs a window; add it, or leave it out")
+            return cls(_choice(block, "over", values.get("over", cls.over), NORMALISE_OVER), clip)
+        if clip or values.get("over", WINDOW) != WINDOW:
+            key = "clip" if clip else "over"
+            raise InputError(f"{block}: {key} and window exclude each other; leave one out")
+        return cls(WINDOW, None, *_window(block, values))
 
 
 def _window(block: str, values: Mapping[str, Any]) -> tuple[tuple[float, float], float, float]:

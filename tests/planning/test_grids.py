@@ -1,0 +1,75 @@
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicegrad.data.adapter import Case
+from dicegrad.planning.fingerprint import Facts, Fingerprint
+from dicegrad.planning.grids import plan_grid
+from dicegrad.training.network import NetworkSettings
+from dicegrad.planning.budget import network_block
+
+
+def known(*images, reach=0.4, adapter=None):
+    """A fingerprint of images of a (size, spacing); labels reach that share of them from the middle."""
+    facts = []
+    for number, (size, spacing) in enumerate(images):
+        case = Case(f"c{number}", f"c{number}", "all", (Path("i"),), Path("l"))
+        far = tuple(reach * length for length in size)
+        facts.append(Facts(case, size, spacing, (100,), far))
+    return Fingerprint(Path("root"), adapter, ("organ",), tuple(facts), ())
+
+
+def test_small_images_keep_their_voxels_and_the_grid_holds_the_labels():
+    grid = plan_grid(known(((40, 56, 48), (1.0, 1.0, 1.0))), 150_000)
+    assert grid.written == [1.0, 1.0, 1.0]
+    assert all(length >= 0.8 * n for length, n in zip(grid.size, (40, 56, 48), strict=True))
+    assert grid.pools == ((2, 2, 2),) * 3
+    assert grid.kernels == ((3, 3, 3), (3, 3, 3))
+
+
+def test_thick_slices_are_kept_and_pooled_late():
+    grid = plan_grid(known(((256, 256, 10), (1.5, 1.5, 10.0))), 1_000_000)
+    assert grid.written == [1.5, 1.5, "native"]
+    assert grid.pools[:2] == ((2, 2, 1), (2, 2, 1))
+    assert grid.kernels == ((3, 3, 3), (3, 3, 1))
+
+
+def test_a_large_ct_gets_a_coarse_grid_that_fits():
+    grid = plan_grid(known(((512, 512, 90), (0.8, 0.8, 5.0))), 500_000)
+    assert grid.voxels <= 500_000
+    assert grid.coarser > 1
+    x, y, _ = grid.written
+    assert x == y > 0.8
+
+
+def test_slices_of_two_distances_are_each_kept():
+    images = [((200, 200, 18), (1.5, 1.5, 5.0)), ((200, 200, 9), (1.5, 1.5, 10.0))]
+    grid = plan_grid(known(*images, *images[1:] * 3), 10**6)
+    assert grid.written[2] == "native"
+    assert grid.size[2] >= 0.8 * 18
+
+
+def test_a_picture_of_one_slice_is_never_pooled_along_it():
+    grid = plan_grid(known(((128, 128, 1), (1.0, 1.0, 1.0)), reach=0.5), 10**6)
+    assert grid.size[2] == 1
+    assert all(pool[2] == 1 for pool in grid.pools)
+
+
+@given(
+    st.tuples(*[st.integers(8, 200)] * 3),
+    st.tuples(*[st.floats(0.3, 8)] * 3),
+    st.floats(0.05, 0.5),
+    st.sampled_from([50_000, 400_000]),
+)
+def test_every_grid_holds_the_labels_can_be_pooled_and_is_as_small_as_asked(
+    size, spacing, reach, most
+):
+    grid = plan_grid(known((size, spacing), reach=reach), most)
+    for axis in range(3):
+        assert grid.size[axis] * grid.spacing[axis] >= 2 * reach * size[axis] * spacing[axis] - 1e-6
+    settings = NetworkSettings.from_dict(network_block(grid, 8), 1, 1)
+    settings.check_size(grid.size, "grid")
+    assert math.prod(grid.size) <= most or max(grid.size) <= 8
