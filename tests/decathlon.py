@@ -18,7 +18,7 @@ def write_decathlon(
     annotated: dict[int, str] | None = None,
     groups: tuple[str, ...] = (),
 ) -> Path:
-    """Write cases `scan_000` and so on; what is annotated, and groups in turn, where they are given.
+    """Write cases `scan_000` and so on, what is annotated, and groups, which cases take in turn.
 
     A class that a case is not annotated for is in its image and not in its label.
     """
@@ -34,7 +34,10 @@ def write_decathlon(
         for value, each in enumerate(CLASSES, start=1):
             if drawn != "all" and each not in drawn.split(","):
                 label[label == value] = 0
-        nibabel.save(nibabel.Nifti1Image(image.astype(np.int16), affine), root / "imagesTr" / f"{name}.nii.gz")
+        nibabel.save(
+            nibabel.Nifti1Image(image.astype(np.int16), affine),
+            root / "imagesTr" / f"{name}.nii.gz",
+        )
         nibabel.save(nibabel.Nifti1Image(label, affine), root / "labelsTr" / f"{name}.nii.gz")
     about = {
         "modality": {"0": modality},

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -86,8 +86,10 @@ def _coarse(spacing: Triple, native: Sequence[bool], least: float) -> Triple:
 
 def _lay(known: Fingerprint, spacing: Triple, native: Sequence[bool], coarser: float) -> GridPlan:
     needed, wanted = _sides(known, spacing, native)
+    if max(wanted) < 2 * _SMALLEST:  # a network has two levels at least
+        wanted[int(np.argmax(wanted))] = 2 * _SMALLEST
     pools = _pools(wanted, spacing)
-    divisors = [math.prod(axis) for axis in zip(*pools, strict=True)] or [1, 1, 1]
+    divisors = [math.prod(axis) for axis in zip(*pools, strict=True)]
     x, y, z = (
         divisor * max(math.ceil(need / divisor), round(want / divisor), 1)
         for need, want, divisor in zip(needed, wanted, divisors, strict=True)
@@ -138,6 +140,9 @@ def _kernels(spacing: Triple) -> tuple[Size, Size]:
     return (3, 3, 3), (x, y, z)
 
 
-def without_level(grid: GridPlan) -> GridPlan:
-    """The same grid with one pooling fewer."""
-    return replace(grid, pools=grid.pools[:-1])
+def background_share(known: Fingerprint, grid: GridPlan) -> float:
+    """The share of the grid that belongs to no class, as a mean over the cases with a label."""
+    labelled = known.volumes.sum(axis=1)
+    whole = grid.voxels * math.prod(grid.spacing) / 1000
+    share = 1 - float(labelled[labelled > 0].mean()) / whole
+    return round(min(max(share, 0.5), 0.99), 2)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dicegrad.planning.budget import PRESETS, network_block
+from dicegrad.planning.grids import background_share
 from dicegrad.planning.propose import Plan
 from dicegrad.planning.rows import gap_words
 from dicegrad.study.experiment import COLUMNS
-from dicegrad.study.labeling import PARTIAL
 
 
 def config_text(plan: Plan, name: str, device: str) -> str:
@@ -54,18 +54,17 @@ def dataset_text(plan: Plan, root: str, adapter: str, annotated: bool) -> str:
     known = plan.known
     lines = [f"# {line}" for line in _about(plan)]
     lines.append(_line("adapter", adapter, "the layout of the folder"))
-    lines.append(_line("root", root))
+    lines.append(_line("root", root, "read, and never written to"))
     lines.append(_line("classes", list(known.classes), "in the order of the network's maps"))
     if annotated:
         lines.append("# annotated.tsv in that folder says which classes were looked for.")
     if plan.rows.missing:
         entry, why = plan.rows.missing
-        lines += [f"# {PARTIAL}: {why}", _line("missing", entry)]
+        lines.append(_line("missing", entry, why))
     if plan.rows.labelings:
         lines.append("labelings:")
         for word, (entries, why) in plan.rows.labelings.items():
-            lines.append(f"  # {word}: {why}")
-            lines.append(f"  {word}: {_flow(entries)}")
+            lines.append(_line(f"  {word}", entries, why))
     lines += [*_preprocessing(plan), *_folds(plan), *_network(plan), *_training(plan)]
     return "\n".join(lines) + "\n"
 
@@ -142,6 +141,7 @@ def _folds(plan: Plan) -> list[str]:
 
 def _network(plan: Plan) -> list[str]:
     block, grid = network_block(plan.grid, plan.training.width), plan.grid
+    block["background"] = background_share(plan.known, grid)
     bottom = [
         length // pooled
         for length, pooled in zip(
@@ -157,6 +157,7 @@ def _network(plan: Plan) -> list[str]:
         else "voxels are about as long in each direction",
         "pools": f"down to {' x '.join(map(str, bottom))}; an axis waits until the others are "
         "as coarse",
+        "background": "the share that is background: no class starts in its place",
     }
     return ["network:", *(_line(f"  {key}", block[key], reasons[key]) for key in block)]
 

@@ -1,19 +1,18 @@
 import math
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dicegrad.data.adapter import Case
+from dicegrad.planning.budget import network_block
 from dicegrad.planning.fingerprint import Facts, Fingerprint
 from dicegrad.planning.grids import plan_grid
 from dicegrad.training.network import NetworkSettings
-from dicegrad.planning.budget import network_block
 
 
 def known(*images, reach=0.4, adapter=None):
-    """A fingerprint of images of a (size, spacing); labels reach that share of them from the middle."""
+    """A fingerprint of images of a (size, spacing), with the share of it that labels reach."""
     facts = []
     for number, (size, spacing) in enumerate(images):
         case = Case(f"c{number}", f"c{number}", "all", (Path("i"),), Path("l"))

@@ -5,7 +5,7 @@ import numpy as np
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.planning.fingerprint import Facts, Fingerprint
 from dicegrad.planning.rows import HIDDEN, propose_rows
-from dicegrad.study.labeling import make_labelings, Removal
+from dicegrad.study.labeling import Removal, make_labelings
 
 
 def known(volumes, classes=("LV", "RV"), groups=None, annotated=None):
@@ -18,7 +18,12 @@ def known(volumes, classes=("LV", "RV"), groups=None, annotated=None):
         facts.append(Facts(case, (8, 8, 8), (1.0, 1.0, 1.0), tuple(each), (2.0, 2.0, 2.0)))
     values = {name: (k,) for k, name in enumerate(classes, start=1)}
     adapter = Adapter(
-        "nnunet", ("MRI",), tuple(dict.fromkeys(groups)), values, lambda root: Scan(()), lambda r: []
+        "nnunet",
+        ("MRI",),
+        tuple(dict.fromkeys(groups)),
+        values,
+        lambda root: Scan(()),
+        lambda r: [],
     )
     return Fingerprint(Path("root"), adapter, tuple(classes), tuple(facts), ())
 
@@ -65,7 +70,7 @@ def test_a_class_that_a_whole_group_lacks_leaves_nothing_to_hide():
 
 def test_groups_with_full_labels_ask_for_partial():
     proposal = propose_rows(known([(9, 5)] * 4, groups=["ED", "ED", "ED", "ES"]))
-    block, why = proposal.missing
+    block, _ = proposal.missing
     assert block == {"group": "ES", "classes": ["RV"]}
     labelings = make_labelings(Removal.from_dict(block), {})
     assert {row[0] for row in rows_of(proposal)} <= set(labelings)

@@ -1,12 +1,21 @@
+import json
 from collections import Counter
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dicegrad.errors import InputError
-from dicegrad.preprocessing.folds import held_out, make_folds, read_folds, write_folds
+from dicegrad.preprocessing.folds import (
+    folds_of_splits,
+    held_out,
+    make_folds,
+    read_folds,
+    write_folds,
+)
+from tests.conftest import refusal
 
 
 def case(subject, group):
@@ -102,3 +111,62 @@ def test_a_fold_holds_out_all_cases_of_its_subjects(tmp_path):
     found = [held_out(patients(3), tmp_path / "folds.tsv", 2, fold) for fold in (0, 1)]
     assert found[0] == [True, True, False, False, True, True]
     assert found[1] == [not out for out in found[0]]
+
+
+def maps(subject, group="all", annotated=None):
+    return SimpleNamespace(case=subject, subject=subject, group=group, annotated=annotated)
+
+
+def test_balanced_folds_share_the_cases_that_lack_a_class():
+    cases = [maps(f"s{number:02d}") for number in range(20)]
+    filled = np.array([[True, number < 10] for number in range(20)])
+    folds = make_folds(cases, 5, "balanced", filled=filled)
+    for fold in range(5):
+        assert sum(folds[case.subject] == fold for case in cases[:10]) == 2
+        assert sum(folds[case.subject] == fold for case in cases[10:]) == 2
+
+
+def test_balanced_folds_tell_empty_maps_from_those_that_are_not_annotated():
+    cases = [maps(f"s{n:02d}", annotated=("LV",) if n < 10 else None) for n in range(20)]
+    folds = make_folds(cases, 2, "balanced", filled=np.zeros((20, 2), bool))
+    assert sum(folds[case.subject] for case in cases[:10]) == 5
+
+
+def splits(tmp_path, *validated):
+    path = tmp_path / "splits_final.json"
+    path.write_text(json.dumps([{"train": [], "val": names} for names in validated]))
+    return path
+
+
+def test_splits_of_nnunet_are_the_folds_that_validate(tmp_path):
+    path = splits(tmp_path, ["b"], ["a", "c"])
+    cases = [maps("a"), maps("b"), maps("c")]
+    assert folds_of_splits(cases, path, 2) == {"a": 1, "b": 0, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("validated", "message"),
+    [
+        ((["a", "b"], ["a", "c"]), "case a is in `val` of two folds; keep one"),
+        ((["a"], ["b"]), "case c is in `val` of no fold; add it"),
+        ((["a"], ["b", "c", "d"]), "case 'd' is not in the dataset; remove it"),
+        ((["a", "b", "c"],), "has 1 folds, but folds.count is 2; write 1"),
+    ],
+)
+def test_splits_that_do_not_fit_the_cases_are_refused(tmp_path, validated, message):
+    cases = [maps("a"), maps("b"), maps("c")]
+    assert message in refusal(folds_of_splits, cases, splits(tmp_path, *validated), 2)
+
+
+def test_splits_never_separate_a_subject(tmp_path):
+    cases = [maps("a"), maps("b")]
+    cases[1].subject = "a"
+    assert "cases of subject a are in two folds" in refusal(
+        folds_of_splits, cases, splits(tmp_path, ["a"], ["b"]), 2
+    )
+
+
+def test_a_file_that_holds_no_splits_is_refused(tmp_path):
+    path = tmp_path / "splits_final.json"
+    path.write_text('{"train": []}')
+    assert "is no list of folds" in refusal(folds_of_splits, [maps("a")], path, 1)

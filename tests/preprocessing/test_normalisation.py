@@ -55,3 +55,14 @@ def test_clipping_comes_before_the_score(volume):
 def test_a_volume_without_contrast_becomes_0(over, value):
     volume = np.full((3, 3, 3), value, np.float32)
     assert not zscore(volume, over).any()
+
+
+def test_a_window_means_the_same_in_every_image(volume):
+    values, mask = volume
+    settings = Normalisation.from_dict({"window": [250, 350], "mean": 300, "std": 25})
+    result = normalise(values, mask, settings)
+    np.testing.assert_allclose(result[~mask], -2)
+    np.testing.assert_allclose(
+        result[mask], (np.clip(values[mask], 250, 350) - 300) / 25, atol=1e-5
+    )
+    assert result.dtype == np.float32

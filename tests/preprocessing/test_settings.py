@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import pytest
 
 from dicegrad.errors import InputError
@@ -37,6 +39,14 @@ def test_defaults_and_fractions():
         (Normalisation, {"over": "mask"}, "over is 'mask'; choose one of whole, nonzero"),
         (Normalisation, {"clip": [0.9, 0.1]}, "clip is"),
         (Normalisation, {"clip": "all"}, "clip is 'all'"),
+        (Normalisation, {"mean": 3}, "mean needs a window"),
+        (Normalisation, {"window": [1, 2], "mean": 3}, "window needs numbers"),
+        (Normalisation, {"window": [2, 1], "mean": 3, "std": 1}, "window needs numbers"),
+        (
+            Normalisation,
+            {"window": [1, 2], "mean": 1, "std": 1, "over": "whole"},
+            "over and window exclude each other",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(read, values, message):
@@ -55,3 +65,8 @@ def test_spacing_may_be_the_images_own():
 )
 def test_ties_are_the_papers_but_for_snap(values, ties):
     assert Preprocessing.from_dict(GRID | values).ties == ties
+
+
+def test_a_window_is_read_back_as_it_was_written():
+    settings = Normalisation.from_dict({"window": [-160, 240], "mean": 60, "std": 50})
+    assert Normalisation.from_dict(asdict(settings)) == settings

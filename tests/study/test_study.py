@@ -116,6 +116,15 @@ def test_only_the_datasets_of_the_table_come_back_but_all_changes_are_checked():
     assert text == "mine.yaml: datasets.acdc: root is 3; it is not of type 'string'"
 
 
+def test_the_first_of_several_folders_that_has_a_dataset_is_asked(tmp_path):
+    (tmp_path / "heart.yaml").write_text(
+        (CONFIG / "datasets" / "heart.yaml").read_text().replace("data/phantoms/heart", "mine")
+    )
+    found = read_datasets(["heart", "tumor"], [tmp_path, CONFIG / "datasets"], {})
+    assert str(found["heart"].root) == "mine"
+    assert str(found["tumor"].root) == "data/phantoms/tumor"
+
+
 @pytest.mark.parametrize("where", ["table", "config"])
 def test_a_dataset_that_does_not_exist_is_named_with_those_that_do(where):
     folder = CONFIG / "datasets"

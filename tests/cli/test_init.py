@@ -1,0 +1,142 @@
+"""`dicegrad init`: from a folder to the three files of a study that can be read and run."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dicegrad.planning import budget
+from dicegrad.study import Study
+from tests.cli.conftest import run
+from tests.decathlon import CLASSES, write_decathlon
+
+FILES = ("config/{}.yaml", "config/datasets/{}.yaml", "config/experiments/{}.tsv")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _one_width(monkeypatch):
+    """Steps are timed for real, of the narrowest network alone."""
+    monkeypatch.setattr(budget, "WIDTHS", (8,))
+
+
+def study(name):
+    """The study that was written, as the workflow reads it."""
+    config = yaml.safe_load(Path(f"config/{name}.yaml").read_text())
+    return Study.read(config, f"config/{name}.yaml", Path("config"))
+
+
+def test_a_decathlon_folder_becomes_a_study(here, capsys):
+    write_decathlon(here / "Task99_Balls")
+    code, out, _ = run(capsys, "init", "Task99_Balls")
+    assert code == 0
+    written = study("Task99_Balls")
+    dataset = written.datasets["Task99_Balls"]
+    assert dataset.classes == CLASSES
+    assert dataset.root == Path("Task99_Balls")
+    assert dataset.block("preprocessing", "spacing") == [1.0, 1.0, 1.5]
+    assert {each.labeling for each in written.experiments} == {"full"}
+    command = shlex.split(out.splitlines()[-1])
+    assert command[0] == "snakemake"
+    assert Path(command[command.index("-s") + 1]).name == "Snakefile"
+    assert command[command.index("--configfile") + 1] == "config/Task99_Balls.yaml"
+
+
+def test_every_setting_says_why(here, capsys):
+    write_decathlon(here / "balls")
+    run(capsys, "init", "balls", "--study", "mine")
+    for file in FILES[:2]:
+        for line in Path(file.format("mine")).read_text().splitlines():
+            bare = line.endswith(":") or line.startswith("    ")
+            assert "# " in line or bare, line
+
+
+def test_nothing_that_is_there_is_replaced(here, capsys):
+    write_decathlon(here / "balls")
+    path = here / "config" / "experiments" / "balls.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("mine\n")
+    code, _, err = run(capsys, "init", "balls")
+    assert code == 1
+    assert err.splitlines() == [
+        "error: config/experiments/balls.tsv: already exists; remove it, or give the study another "
+        "name with --study"
+    ]
+    assert path.read_text() == "mine\n"
+    assert not (here / "config" / "balls.yaml").exists()
+
+
+def test_gaps_make_a_study_of_what_a_loss_is_told(here, capsys):
+    write_decathlon(here / "balls", annotated={0: "ball", 1: "ball", 2: "ball"})
+    assert run(capsys, "init", "balls")[0] == 0
+    written = study("balls")
+    assert {each.labeling for each in written.experiments} == {"as-annotated", "hidden"}
+    assert {each.unannotated for each in written.experiments} == {"as_empty", "ignored", "marginal"}
+    (removal,) = written.datasets["balls"].labeling("hidden").removals
+    assert removal.classes == ("box",)
+    assert removal.share == (0.0, 0.5)
+
+
+def test_groups_make_a_study_of_partial_labels(here, capsys):
+    write_decathlon(here / "balls", groups=("site A", "site B"))
+    assert run(capsys, "init", "balls")[0] == 0
+    assert study("balls").labelings("balls") == ["full", "partial"]
+
+
+def test_ct_is_clipped_to_the_intensities_of_what_is_labelled(here, capsys):
+    write_decathlon(here / "balls", modality="CT")
+    run(capsys, "init", "balls")
+    block = study("balls").datasets["balls"].block("preprocessing", "normalisation")
+    low, high = block["window"]
+    assert 100 < low < block["mean"] < high < 300
+
+
+def test_splits_beside_the_data_are_the_folds(here, capsys):
+    root = write_decathlon(here / "balls")
+    names = [f"scan_{number:03d}" for number in range(6)]
+    splits = [
+        {"train": names[2:], "val": names[:2]},
+        {"train": names[:2], "val": names[2:]},
+    ]
+    (root / "splits_final.json").write_text(json.dumps(splits))
+    assert run(capsys, "init", "balls")[0] == 0
+    folds = study("balls").datasets["balls"].folds
+    assert (folds.count, folds.method, folds.file) == (2, "listed", "balls/splits_final.json")
+
+
+def test_classes_can_be_chosen(here, capsys):
+    write_decathlon(here / "balls")
+    assert run(capsys, "init", "balls", "--classes", "box")[0] == 0
+    assert study("balls").datasets["balls"].classes == ("box",)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--classes", "boks"), "--classes has 'boks'; the classes of the data are ball, box"),
+        (("--study", "../mine"), "--study is '../mine'; a name begins with a letter or digit"),
+        (("--memory", "0"), "--memory is 0.0; it must be above 0, in GB"),
+        (("--memory", "0.0001"), "--memory: 0.0 GB for"),
+    ],
+)
+def test_what_cannot_be_planned_is_one_line(here, capsys, words, line):
+    write_decathlon(here / "balls")
+    code, _, err = run(capsys, "init", "balls", *words)
+    assert code == 1
+    assert err.startswith(f"error: {line}")
+    assert len(err.splitlines()) == 1
+    assert not (here / "config").exists()
+
+
+def test_a_folder_that_holds_no_data_is_one_line(here, capsys):
+    (here / "empty").mkdir()
+    code, _, err = run(capsys, "init", "empty")
+    assert code == 1
+    assert "root empty: no case in it" in err
