@@ -91,6 +91,11 @@ def has_sweep(study: Study) -> bool:
     return any(len(found) > 1 for found in epsilons.values())
 
 
+def has_gaps(study: Study) -> bool:
+    """Whether one dataset is trained under several labelings that lack something."""
+    return any(len(set(study.labelings(name)) - {FULL}) > 1 for name in study.datasets)
+
+
 _FINDING, _CASES = "1. The finding", "4. Case by case"
 
 OUTPUTS: dict[str, Output] = {
@@ -140,6 +145,14 @@ OUTPUTS: dict[str, Output] = {
     ),
     "finding": Output(
         _FINDING, ("table1",), figure="reporting.figures.finding:plot_finding", title="At a glance"
+    ),
+    "gaps": Output(
+        _FINDING,
+        ("scores", "datasets"),
+        {"gaps": Table("evaluation.gaps:gaps", "evaluation.gaps:GAPS")},
+        figure="reporting.figures.gaps:plot_gaps",
+        title="Which loss survives which gap",
+        applies=has_gaps,
     ),
     "transition": Output(
         "2. The transition",
