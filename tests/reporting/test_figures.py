@@ -12,11 +12,13 @@ from matplotlib.text import Text
 
 from dicegrad.errors import InputError
 from dicegrad.evaluation.comparisons import compare
+from dicegrad.evaluation.gaps import gaps
 from dicegrad.evaluation.roc_curves import roc_table
 from dicegrad.reporting.figures import roc, style, transition
 from dicegrad.reporting.figures.distributions import plot_distributions
 from dicegrad.reporting.figures.examples import Example, plot_examples, view_case
 from dicegrad.reporting.figures.finding import plot_finding
+from dicegrad.reporting.figures.gaps import plot_gaps
 from dicegrad.reporting.figures.learning_curves import plot_learning_curves
 from dicegrad.reporting.figures.roc import plot_roc
 from dicegrad.reporting.figures.transition import plot_transition
@@ -91,13 +93,15 @@ def draw(name, scores, datasets, stem):
         return plot_volumes(scores, datasets, stem)
     if name == "curves":
         return plot_learning_curves(*make_histories(scores), stem)
+    if name == "gaps":
+        return plot_gaps(gaps(scores, datasets), stem)
     comparisons = compare(scores)
     if name == "finding":
         return plot_finding(table1(scores, comparisons, datasets), stem)
     return plot_distributions(scores, comparisons, datasets, stem)
 
 
-FIGURES = ["roc", "volumes", "curves", "finding", "distributions"]
+FIGURES = ["roc", "volumes", "curves", "finding", "gaps", "distributions"]
 
 
 @pytest.fixture(scope="module")
