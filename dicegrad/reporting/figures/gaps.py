@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dicegrad.reporting.figures.style import blank, label_panel, panels, save, stacked, theme
+from dicegrad.reporting.figures.style import blank, panels, save, stacked, theme
 from dicegrad.reporting.looks import look, sort_setups
 from dicegrad.reporting.names import for_figure
 
@@ -25,28 +25,25 @@ def plot_gaps(gaps: pd.DataFrame, out_stem: Path | str) -> list[Path]:
         The PNG and the SVG. Each cell holds the mean DSC and its 95 % interval.
     """
     if gaps.empty:
-        return blank("No score.", out_stem)
-    parts = list(gaps.groupby("dataset", sort=False))
+        return blank("No gap: there is no score to show.", out_stem)
     setups = sort_setups(gaps["setup"])
-    rows = max(part["labeling"].nunique() for _, part in parts)
+    rows = list(gaps.groupby(["dataset", "labeling"], sort=False).groups)
     with theme():
-        size = (0.72 * len(setups) + 1.6, 0.5 * rows + 0.9)
-        figure, axes = panels(len(parts), 1, size)
-        for (dataset, part), panel in zip(parts, axes[:, 0], strict=True):
-            _draw(panel, part, setups)
-            label_panel(panel, for_figure(dataset))
+        figure, axes = panels(1, 1, (0.72 * len(setups) + 2.4, 0.5 * len(rows) + 0.9))
+        _draw(axes[0, 0], gaps, rows, setups)
         return save(figure, out_stem)
 
 
-def _draw(panel: "Axes", part: pd.DataFrame, setups: list[str]) -> None:
+def _draw(
+    panel: "Axes", gaps: pd.DataFrame, rows: list[tuple[str, str]], setups: list[str]
+) -> None:
     import seaborn as sns
 
-    labelings = list(dict.fromkeys(part["labeling"]))
-    cells = part.drop_duplicates(["labeling", "setup"]).set_index(["labeling", "setup"])
-    dsc = cells["dsc"].unstack().reindex(index=labelings, columns=setups)
+    dsc = np.full((len(rows), len(setups)), np.nan)
     words = np.full(dsc.shape, "", dtype=object)
-    for (labeling, setup), row in cells.iterrows():
-        place = labelings.index(labeling), setups.index(setup)
+    for _, row in gaps.drop_duplicates(["dataset", "labeling", "setup"]).iterrows():
+        place = rows.index((row["dataset"], row["labeling"])), setups.index(row["setup"])
+        dsc[place] = row["dsc"]
         words[place] = f"{row['dsc']:.2f}"
         if pd.notna(row["dsc_low"]):
             words[place] += f"\n{row['dsc_low']:.2f}–{row['dsc_high']:.2f}"
@@ -62,10 +59,9 @@ def _draw(panel: "Axes", part: pd.DataFrame, setups: list[str]) -> None:
         linewidths=0.8,
         cbar_kws={"label": "Mean DSC"},
     )
-    panel.set(xlabel="", ylabel="")
+    panel.grid(visible=False)
     panel.set_xticks(
         np.arange(len(setups)) + 0.5, [stacked(look(setup).text) for setup in setups], rotation=0
     )
-    panel.set_yticks(
-        np.arange(len(labelings)) + 0.5, [for_figure(name) for name in labelings], rotation=0
-    )
+    names = [for_figure(f"{dataset}: {labeling}") for dataset, labeling in rows]
+    panel.set_yticks(np.arange(len(rows)) + 0.5, names, rotation=0)
