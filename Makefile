@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-slurm coverage wheel lint format clean
+.PHONY: help setup demo test test-slow test-slurm test-interop coverage wheel lint format clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,13 @@ test-slurm: setup ## Run a short study on a real SLURM started here (Debian, roo
 	    ! dpkg -s $(SLURM_PACKAGES) >/dev/null 2>&1; then \
 	    apt-get update -qq && apt-get install -qq -y --no-install-recommends $(SLURM_PACKAGES); fi
 	DICEGRAD_SLURM=$(SLURM) $(BIN)/pytest -rs tests/slurm
+
+INTEROP := build/interop
+test-interop: setup ## Test with nnU-Net and Lightning, in an environment of their own (ten minutes)
+	@test -x $(INTEROP)/bin/nnUNetv2_train || $(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/pip install --quiet --disable-pip-version-check -c requirements.lock \
+	    -e '.[nnunet]' monai lightning pytest hypothesis
+	$(INTEROP)/bin/pytest -rs tests/interop tests/losses/test_published.py
 
 # A wheel with the native code, for Linux on x86-64 and every Python from 3.11 on. zig is a C compiler
 # from PyPI that links against an old C library (2.28, as torch's wheels do), so that the wheel runs on

@@ -9,6 +9,7 @@ from dicegrad.cli.audit import add_audit
 from dicegrad.cli.check import add_check
 from dicegrad.cli.identify import add_identify
 from dicegrad.cli.init import add_init
+from dicegrad.cli.nnunet_trainers import add_nnunet_trainers
 from dicegrad.cli.phantom import add_phantom
 from dicegrad.cli.plan import add_plan, run_plan
 from dicegrad.cli.predict import add_predict
@@ -29,6 +30,7 @@ COMMANDS = (
     add_train,
     add_predict,
     add_verify,
+    add_nnunet_trainers,
 )
 
 

@@ -224,7 +224,8 @@ def test_the_documented_drop_in_for_monai_gives_its_loss():
     assert namespace["loss"](y_pred, y).item() == pytest.approx(theirs(y_pred, y).item(), rel=1e-5)
 
 
-def test_the_documented_trainer_of_nnunet_learns_from_its_outputs_and_targets():
+@pytest.mark.parametrize("deep", [True, False])
+def test_the_documented_trainer_of_nnunet_learns_from_its_outputs_and_targets(deep):
     pytest.importorskip("nnunetv2", reason="nnunetv2 is not installed")
     namespace = {}
     exec(snippets()[1], namespace)
@@ -232,13 +233,15 @@ def test_the_documented_trainer_of_nnunet_learns_from_its_outputs_and_targets():
     trainer.label_manager = SimpleNamespace(has_regions=False, ignore_label=None)
     pools = [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2]]
     trainer.configuration_manager = SimpleNamespace(batch_dice=False, pool_op_kernel_sizes=pools)
-    trainer.is_ddp, trainer.enable_deep_supervision = False, True
+    trainer.is_ddp, trainer.enable_deep_supervision = False, deep
     trainer.device, trainer._do_i_compile = torch.device("cpu"), lambda: False
     outputs = [torch.randn(2, 3, n, n, n, requires_grad=True) for n in (8, 4, 2)]
     targets = [torch.randint(0, 3, (2, 1, n, n, n)).float() for n in (8, 4, 2)]
-    loss = trainer._build_loss()(outputs, targets)
+    given = (outputs, targets) if deep else (outputs[0], targets[0])
+    loss = trainer._build_loss()(*given)
     loss.backward()
     own = DiceLoss("I", 1e-7, activation="softmax", include_background=False)
     first, second = (own(*each) for each in zip(outputs[:2], targets[:2], strict=True))
-    assert loss.item() == pytest.approx((first + second / 2).item() / 1.5, rel=1e-6)
+    expected = (first + second / 2) / 1.5 if deep else first
+    assert loss.item() == pytest.approx(expected.item() - 1, rel=1e-6)
     assert outputs[0].grad.abs().sum() > 0
