@@ -106,7 +106,7 @@ def test_a_layout(copy):
         '''
         """A folder of NAME.nii.gz and NAME_seg.nii.gz."""
 
-        from dicegrad.data.adapter import Adapter, Case, Scan
+        from dicegrad.data.adapter import Adapter, Case, Layout, Scan
 
         SEG = "_seg.nii.gz"
 
@@ -126,9 +126,10 @@ def test_a_layout(copy):
 
 
         FLAT = Adapter("flat", ("ct",), ("all",), {"organ": (1,)}, scan, files)
+        LAYOUT = Layout(lambda root: FLAT, lambda root: bool(files(root)), "NAME_seg.nii.gz")
         ''',
     )
-    line = '    "flat": lambda root: __import__("dicegrad.data.flat").data.flat.FLAT,'
+    line = '    "flat": __import__("dicegrad.data.flat").data.flat.LAYOUT,'
     copy.add_line("data/adapters.py", '    "acdc": ', line)
     root = copy.folder / "organs"
     copy.run(
@@ -144,7 +145,8 @@ def test_a_layout(copy):
                 nibabel.save(image, root / f"{{name}}{{end}}.nii.gz")
         """
     )
-    said = copy.python("-m", "dicegrad.cli", "check", "flat", root)
+    said = copy.python("-m", "dicegrad.cli", "check", root)
+    assert "layout flat" in said
     assert "2 cases of 2 subjects (2 all); all good" in said
 
 

@@ -21,7 +21,7 @@ labels go to the grid and back, which is the best that a network can score, the 
 kept, the share outside the grid, and the cases that lose most.
 
 examples:
-  dicegrad check acdc data/acdc
+  dicegrad check data/acdc
   dicegrad check config/datasets/acdc-lowres.yaml
   dicegrad check config/datasets/acdc-lowres.yaml /where/acdc/is
 """
@@ -39,14 +39,15 @@ def add_check(commands: "argparse._SubParsersAction") -> None:
     check.add_argument(
         "what",
         type=_what,
-        metavar="ADAPTER|DATASET.yaml",
-        help="a layout (acdc, brats, nnunet), or settings such as config/datasets/acdc.yaml",
+        metavar="ROOT|DATASET.yaml|LAYOUT",
+        help="folder of a dataset, whose layout is found out, or settings such as "
+        "config/datasets/acdc.yaml; or a layout (table, nnunet, acdc, brats) before its ROOT",
     )
     check.add_argument(
         "root",
         type=Path,
         nargs="?",
-        help="folder of the dataset, e.g. data/acdc; by default the one in the dataset file",
+        help="folder of the dataset, where it is not the one in the dataset file",
     )
     check.add_argument(
         "--configfile", type=Path, help="the study's config, where its `datasets` replaces settings"
@@ -61,12 +62,14 @@ def add_check(commands: "argparse._SubParsersAction") -> None:
 
 
 def _what(word: str) -> str:
-    """An adapter or a dataset file; argparse says what else there is."""
-    from dicegrad.data.adapters import ADAPTERS
+    """A folder, a dataset file or an adapter; argparse says what else there is."""
+    from dicegrad.data.adapters import ADAPTERS, AUTO
 
-    if word not in ADAPTERS and not word.endswith(_ENDINGS):
-        choices = ", ".join(ADAPTERS)
-        raise argparse.ArgumentTypeError(f"{word!r} is not one of {choices}, nor a .yaml file")
+    known = (AUTO, *ADAPTERS)
+    if word not in known and not word.endswith(_ENDINGS) and not Path(word).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is no folder, no .yaml file, and not one of {', '.join(known)}"
+        )
     return word
 
 
@@ -83,14 +86,29 @@ def _check(options: argparse.Namespace) -> None:
     if options.what.endswith(_ENDINGS):
         _check_dataset(options)
         return
-    if options.root is None:
-        raise InputError(
-            f"check {options.what}: no folder; name it, as `dicegrad check acdc data/acdc`, or "
-            "give a dataset file, as `dicegrad check config/datasets/acdc.yaml`"
-        )
     if options.configfile is not None:
         raise InputError(f"--configfile needs a dataset file, not {options.what!r}; leave it out")
-    _check_files(options.what, options.root, options.jobs)
+    layout, root = _layout(options.what, options.root)
+    _check_files(layout, root, options.jobs)
+
+
+def _layout(what: str, root: Path | None) -> tuple[str, Path]:
+    """The layout and folder that two words name; one word is a folder."""
+    from dicegrad.data.adapters import ADAPTERS, AUTO, detect
+
+    if root is not None and what not in (AUTO, *ADAPTERS):
+        raise InputError(f"check {what} {root}: two folders; name one")
+    if root is None and not Path(what).is_dir():
+        raise InputError(
+            f"check {what}: no folder; name it, as `dicegrad check data/acdc`, or give a dataset "
+            "file, as `dicegrad check config/datasets/acdc.yaml`"
+        )
+    folder = Path(what) if root is None else root
+    if root is not None and what != AUTO:
+        return what, folder
+    name = detect(folder)
+    print(f"{folder}: layout {name}")
+    return name, folder
 
 
 def _check_dataset(options: argparse.Namespace) -> None:
@@ -156,10 +174,10 @@ def _check_files(
 def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
     from dicegrad.data.annotated import contradictions
     from dicegrad.data.checks import check_voxels
-    from dicegrad.data.volumes import read_volume
+    from dicegrad.data.volumes import read_channels, read_volume
 
     try:
-        images, label = [read_volume(path) for path in case.images], read_volume(case.label)
+        images, label = read_channels(case.images), read_volume(case.label)
         check_voxels(case, [image.voxels for image in images], label.voxels, adapter)
     except InputError as error:
         return [str(error)]

@@ -1,27 +1,39 @@
-"""ACDC: patientXXX/Info.cfg names the ED and the ES frame of each patient."""
+"""ACDC: patientXXX/Info.cfg names the ED and the ES frame of each patient.
+
+The archives wrap the patients differently: training/, ACDC/database/training/, or nothing.
+"""
 
 import re
 from pathlib import Path
 
-from dicegrad.data.adapter import Adapter, Case, Scan, existing_root, nifti
+from dicegrad.data.adapter import Adapter, Case, Layout, Scan, existing_root, nifti
 from dicegrad.errors import InputError
 
 PHASES = ("ED", "ES")
+# Where the patients lie below the root, from archive to archive.
+_FOLDERS = ("training", "", "database/training", "ACDC/database/training", "ACDC/training")
+_PATIENT = re.compile(r"patient[0-9]+")
 HOLDS = "training/patientXXX with Info.cfg, patientXXX_frameNN.nii.gz and _gt.nii.gz"
 
 
 def patient_folders(root: Path) -> list[Path]:
-    """Return the patient folders under ``root/training``, or directly under ``root``, sorted.
+    """Return the patient folders of the training set, or those directly under ``root``, sorted.
 
     Raises:
         InputError: The root does not exist or holds no patient.
     """
     root = existing_root(root, HOLDS)
-    for parent in (root / "training", root):
-        folders = sorted(path for path in parent.glob("patient*") if path.is_dir())
-        if folders:
-            return folders
+    if folders := _patients(root):
+        return folders
     raise InputError(f"root {root}: no case in it; it should hold {HOLDS}")
+
+
+def _patients(root: Path) -> list[Path]:
+    for parent in (root / folder for folder in _FOLDERS):
+        found = [p for p in parent.glob("patient*") if p.is_dir() and _PATIENT.fullmatch(p.name)]
+        if found:
+            return sorted(found)
+    return []
 
 
 def read_frames(info: Path) -> dict[str, int]:
@@ -108,3 +120,6 @@ ACDC = Adapter(
     scan=scan,
     files=files,
 )
+
+
+LAYOUT = Layout(lambda root: ACDC, lambda root: bool(_patients(root)), HOLDS)

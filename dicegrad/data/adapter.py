@@ -15,7 +15,8 @@ class Case:
         case: Unique id, e.g. ``patient001_ED``.
         subject: The unit that folds keep together, e.g. ``patient001``.
         group: What separates the cases whose labels stay from those whose labels go, e.g. ``ED``.
-        images: One file per channel, in the adapter's channel order.
+        images: One file per channel, in the adapter's channel order; a file that holds several
+            channels is named once for each, see `volumes.read_channels`.
         label: The label map, in the dataset's own values.
         annotated: The classes that were looked for in this case; None is all of them.
         fingerprint: What the case table says of the contents of label and images; empty of a case
@@ -72,6 +73,21 @@ class Adapter:
         """Label values that the dataset may hold, background included, ascending."""
         ignored = () if self.ignore is None else (self.ignore,)
         return tuple(sorted({0}.union(*self.class_values.values(), ignored)))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout that is known by a word.
+
+    Attributes:
+        make: Makes the adapter of a root; most layouts are the same for every root.
+        found: Whether a folder that exists is laid out like this.
+        holds: What such a folder holds, for messages.
+    """
+
+    make: Callable[[Path], Adapter]
+    found: Callable[[Path], bool]
+    holds: str
 
 
 def existing_root(root: Path, holds: str) -> Path:

@@ -64,7 +64,9 @@ def write_cases(path: Path, cases: Iterable[Case], channels: Sequence[str]) -> N
 
 def fingerprint(files: Iterable[Path]) -> str:
     """16 hex digits for the content of each file, joined by hyphens."""
-    return "-".join(map(_digest, files))
+    files = list(files)
+    digests = {path: _digest(path) for path in set(files)}  # one file may hold several channels
+    return "-".join(digests[path] for path in files)
 
 
 def _digest(path: Path) -> str:
@@ -88,7 +90,7 @@ def check_originals(case: Case, files: Iterable[Path] | None = None) -> None:
     if len(digests) != len(every):
         return
     known = dict(zip(every, digests, strict=True))
-    for path in every if files is None else files:
+    for path in dict.fromkeys(every if files is None else files):
         if path.is_file() and _digest(path) != known[path]:  # its reader tells that it is missing
             raise InputError(
                 f"{path}: has changed since the case table was made; put the file back, or delete "

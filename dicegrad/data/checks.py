@@ -4,6 +4,7 @@ Every problem is one line that names the file, the value and how to fix it; all 
 collected before the first error is raised.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.cases import repeated, summary
+from dicegrad.data.geometry import difference, numbers, same_grid, same_spacing
 from dicegrad.data.names import look_alikes, name_problem
-from dicegrad.data.volumes import Header, Volume, geometry_problem, read_header
+from dicegrad.data.volumes import Header, Volume, read_header
 from dicegrad.errors import InputError
 
 _ALIGN = ", or set preprocessing.align: true to resample labels to their images"
@@ -79,7 +81,7 @@ def header_problems(
     """Read the headers of a case, and see that all its volumes lie on the same voxels.
 
     Args:
-        images: One file per channel; one that does not exist is passed over.
+        images: One file per channel, see `read_channels`; one that does not exist is passed over.
         label: The label map, if there is one.
         align: Whether the label may lie on other voxels.
 
@@ -87,11 +89,11 @@ def header_problems(
         One line per problem: a file that cannot be read, holds no single volume, or lies elsewhere.
     """
     headers: list[tuple[Path, Header]] = []
-    for path in (*images, *([label] if label else [])):
+    for path, channels in [*Counter(images).items(), *([(label, 1)] if label else [])]:
         if not path.exists():
             continue
         try:
-            headers.append((path, read_header(path)))
+            headers.append((path, read_header(path, channels)))
         except InputError as error:
             yield str(error)
     yield from geometry_problems(headers, label, align)
@@ -116,6 +118,36 @@ def geometry_problems(
             if problem := geometry_problem(path, header, other, came):
                 yield problem + (_ALIGN if movable else "")
                 break
+
+
+def geometry_problem(path: Path, header: Header, other: Path, came: Header) -> str | None:
+    """What is wrong where two volumes should lie on the same voxels.
+
+    Args:
+        path: A volume.
+        header: Where it lies.
+        other: Another one, such as its label map.
+        came: Where that lies.
+
+    Returns:
+        One line that names both and how they differ; None where the second has the same size and
+        each of its voxels lies within a tenth of a voxel of its counterpart. Where one of them says
+        nothing of place, size and spacing alone are compared.
+    """
+    one, two = header.grid, came.grid
+    fix = "resample one of them to the other, or replace it"
+    if one.size != two.size:
+        return f"{other}: shape is {two.size}, and {path} has {one.size}; {fix}"
+    if not (header.placed and came.placed):
+        if same_spacing(one, two):
+            return None
+        return (
+            f"{other}: spacing is {numbers(two.spacing)} mm, and {path} has "
+            f"{numbers(one.spacing)} mm; {fix}"
+        )
+    if same_grid(one, two):
+        return None
+    return f"{other}: does not lie where {path} lies: {difference(one, two)}; {fix}"
 
 
 def check_geometry(

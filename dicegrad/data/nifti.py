@@ -42,6 +42,7 @@ class Nifti:
 
     Attributes:
         size: Voxels along (x, y, z).
+        count: Volumes in the file, one after the other; more than 1 where it has four dimensions.
         dtype: Number type in the file, with its byte order.
         start: Bytes before the first voxel.
         slope: Factor of the stored numbers, or None where they are the values.
@@ -51,6 +52,7 @@ class Nifti:
     """
 
     size: tuple[int, int, int]
+    count: int
     dtype: np.dtype
     start: int
     slope: float | None
@@ -61,7 +63,13 @@ class Nifti:
     @property
     def end(self) -> int:
         """Bytes up to the end of the last voxel."""
-        return self.start + self.size[0] * self.size[1] * self.size[2] * self.dtype.itemsize
+        x, y, z = self.size
+        return self.start + x * y * z * self.count * self.dtype.itemsize
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its size, and the number of volumes behind it where there are several."""
+        return (*self.size, self.count) if self.count > 1 else self.size
 
 
 def parse(raw: bytes) -> Nifti:
@@ -71,11 +79,11 @@ def parse(raw: bytes) -> Nifti:
         raw: The beginning of a file, uncompressed.
 
     Raises:
-        InputError: It is none, or one of a file that holds no single volume of numbers. The message
-            does not name the file.
+        InputError: It is none, or one of a file that holds no volumes of numbers. The message does
+            not name the file.
     """
     fields, length = _fields(raw)
-    size = _size(fields)
+    size, count = _size(fields)
     code = int(fields["datatype"])
     if code in _NO_VOLUME:
         raise InputError(f"has {_NO_VOLUME[code]}; give one number per voxel")
@@ -99,7 +107,7 @@ def parse(raw: bytes) -> Nifti:
     else:
         raise InputError(f"its header is damaged (scl_inter is {inter}); write it again")
     forms = Forms.of_fields(fields)
-    return Nifti(size, dtype, int(start), *scale, forms, grid_of(size, forms))
+    return Nifti(size, count, dtype, int(start), *scale, forms, grid_of(size, forms))
 
 
 def _fields(raw: bytes) -> tuple[np.ndarray, int]:
@@ -122,19 +130,22 @@ def _fields(raw: bytes) -> tuple[np.ndarray, int]:
     return fields, length
 
 
-def _size(fields: np.ndarray) -> tuple[int, int, int]:
-    count = int(fields["dim"][0])
-    if not 1 <= count <= 7:
-        raise InputError(f"its header is damaged (it has {count} dimensions); write it again")
-    shape = tuple(int(n) for n in fields["dim"][1 : count + 1])
+def _size(fields: np.ndarray) -> tuple[tuple[int, int, int], int]:
+    """Voxels along (x, y, z), and how many volumes of that size there are."""
+    dimensions = int(fields["dim"][0])
+    if not 1 <= dimensions <= 7:
+        raise InputError(f"its header is damaged (it has {dimensions} dimensions); write it again")
+    shape = tuple(int(n) for n in fields["dim"][1 : dimensions + 1])
     if min(shape) < 1:
         raise InputError(f"its header is damaged (its shape is {shape}); write it again")
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    if len(shape) > 3:
+    x, y, z, *more = (*shape, 1, 1)[: max(len(shape), 3)]
+    # ITK writes the channels of an image along the fifth axis; the fourth is time.
+    several = [n for n in more if n > 1]
+    if len(several) > 1:
         raise InputError(f"shape is {shape}, {len(shape)}-D; give one 3-D volume per file")
-    x, y, z = (*shape, 1, 1)[:3]
-    return x, y, z
+    return (x, y, z), several[0] if several else 1
 
 
 def build(size: tuple[int, ...], dtype: np.dtype, forms: Forms) -> bytes:

@@ -1,25 +1,52 @@
-"""A folder in nnU-Net layout: dataset.json, imagesTr/<id>_0000.nii.gz, labelsTr/<id>.nii.gz."""
+"""A folder with a dataset.json: nnU-Net 2 and 1, and the Medical Segmentation Decathlon.
+
+nnU-Net writes one file a channel, imagesTr/<case>_0000.nii.gz, the Decathlon one file a case,
+imagesTr/<case>.nii.gz, which is 4-D where there are several channels; both write
+labelsTr/<case>.nii.gz. In nnU-Net 2 the ending may be another one, and dataset.json may name the
+files of each case.
+"""
 
 import glob
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from dicegrad.data.adapter import Adapter, Case, Scan, existing_root
+from dicegrad.data import dataset_json
+from dicegrad.data.adapter import Adapter, Case, Layout, Scan, existing_root
 from dicegrad.errors import InputError
-from dicegrad.files import Columns, read_rows, read_text
+from dicegrad.files import Columns, read_rows
 
-HOLDS = "dataset.json, imagesTr/<id>_0000.nii.gz and labelsTr/<id>.nii.gz"
+HOLDS = (
+    "dataset.json, imagesTr/<case>_0000.nii.gz (or <case>.nii.gz, as in the Medical Segmentation "
+    "Decathlon) and labelsTr/<case>.nii.gz"
+)
 ONE_GROUP = "all"
-IGNORE = "ignore"
 _NUMBERED = re.compile(r"_[0-9]{4}$")
 _GROUPS = Columns(text=("case", "subject", "group"), rest="text")
 
 
+@dataclass(frozen=True)
+class _Folder:
+    """What a folder says of its cases.
+
+    Attributes:
+        ending: Of the names of images and labels.
+        count: Number of channels.
+        rows: Case -> (subject, group); empty for a single group.
+        listed: Case -> its images and label, where dataset.json names them.
+    """
+
+    ending: str
+    count: int
+    rows: Mapping[str, tuple[str, str]]
+    listed: Mapping[str, tuple[tuple[str, ...], str]]
+
+
 def nnunet_adapter(root: Path) -> Adapter:
-    """Build the adapter of one nnU-Net folder from its dataset.json and groups.tsv.
+    """Build the adapter of one folder from its dataset.json and groups.tsv.
 
     Args:
         root: The folder that holds dataset.json. A table ``groups.tsv`` beside it (columns case,
@@ -30,12 +57,14 @@ def nnunet_adapter(root: Path) -> Adapter:
         InputError: The folder or dataset.json is missing or cannot be used.
     """
     root = existing_root(root, HOLDS)
-    about = _read_dataset_json(root / "dataset.json")
-    rows = _read_groups(root / "groups.tsv")
-    return make_adapter(about, rows, root / "dataset.json")
+    where = root / dataset_json.NAME
+    about = dataset_json.read_dataset_json(where)
+    return make_adapter(about, _read_groups(root / "groups.tsv"), where)
 
 
-def make_adapter(about: dict, rows: dict[str, tuple[str, str]], where: Path) -> Adapter:
+def make_adapter(
+    about: Mapping[str, Any], rows: dict[str, tuple[str, str]], where: Path
+) -> Adapter:
     """Build the adapter from what dataset.json and groups.tsv hold.
 
     Args:
@@ -46,81 +75,39 @@ def make_adapter(about: dict, rows: dict[str, tuple[str, str]], where: Path) -> 
     Raises:
         InputError: dataset.json cannot be used.
     """
-    groups = tuple(sorted({group for _, group in rows.values()})) or (ONE_GROUP,)
-    ending = _ending(about, where)
-    channels = _channels(about, where)
+    channels = dataset_json.channels(about, where)
+    ending = dataset_json.file_ending(about, where)
+    folder = _Folder(ending, len(channels), rows, _listed(about, len(channels), where))
     return Adapter(
         name="nnunet",
         channels=channels,
-        groups=groups,
-        class_values=_class_values(about, where),
-        scan=partial(_scan, ending=ending, count=len(channels), rows=rows),
-        files=partial(_files, ending=ending, count=len(channels), rows=rows),
-        ignore=_ignore_value(about, where),
+        groups=tuple(sorted({group for _, group in rows.values()})) or (ONE_GROUP,),
+        class_values=dataset_json.class_values(about, where),
+        scan=partial(_scan, folder=folder),
+        files=partial(_files, folder=folder),
+        ignore=dataset_json.ignore_value(about, where),
     )
 
 
-def _read_dataset_json(path: Path) -> dict:
-    if not path.is_file():
-        raise InputError(f"{path}: missing; an nnU-Net folder names its channels and labels there")
-    try:
-        about = json.loads(read_text(path))
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); correct it") from None
-    if not isinstance(about, dict):
-        raise InputError(f"{path}: holds a {type(about).__name__}; it must hold an object {{...}}")
-    return about
-
-
-def _channels(about: dict, path: Path) -> tuple[str, ...]:
-    # nnU-Net 1 and the Medical Segmentation Decathlon say `modality`, nnU-Net 2 `channel_names`.
-    named = about.get("channel_names", about.get("modality"))
-    if not isinstance(named, dict) or sorted(named) != sorted(str(i) for i in range(len(named))):
-        raise InputError(
-            f'{path}: channel_names is {named!r}; write it as {{"0": "flair", "1": "t1"}}'
-        )
-    channels = tuple(str(named[str(i)]) for i in range(len(named)))
-    if not channels or len(set(channels)) != len(channels):
-        raise InputError(f"{path}: channel_names are {list(channels)}; give each its own name")
-    return channels
-
-
-def _ending(about: dict, path: Path) -> str:
-    ending = about.get("file_ending", ".nii.gz")
-    if not isinstance(ending, str) or not re.fullmatch(r"(\.[A-Za-z0-9]+)+", ending):
-        raise InputError(
-            f'{path}: file_ending is {ending!r}; write it with its point, such as ".nii.gz"'
-        )
-    return ending
-
-
-def _class_values(about: dict, path: Path) -> dict[str, tuple[int, ...]]:
-    labels = about.get("labels")
-    if not isinstance(labels, dict) or not labels:
-        raise InputError(
-            f'{path}: labels is {labels!r}; write it as {{"background": 0, "tumor": 1}}'
-        )
-    # The Medical Segmentation Decathlon writes it the other way round, {"1": "tumor"}.
-    if all(str(key).isdigit() and isinstance(value, str) for key, value in labels.items()):
-        labels = {value: int(key) for key, value in labels.items()}
-    classes = {}
-    for name, given in labels.items():
-        values = given if isinstance(given, list) else [given]
-        if not values or any(type(value) is not int or not 0 <= value <= 255 for value in values):
+def _listed(
+    about: Mapping[str, Any], count: int, where: Path
+) -> dict[str, tuple[tuple[str, ...], str]]:
+    """The files of each case, where dataset.json has the entry `dataset` of nnU-Net 2."""
+    entries = about.get("dataset", {})
+    if not isinstance(entries, dict):
+        raise InputError(f"{where}: dataset is {entries!r}; leave it out, or name cases there")
+    found = {}
+    for case, entry in entries.items():
+        given = entry if isinstance(entry, dict) else {}
+        images, label = given.get("images"), given.get("label")
+        if not images or not isinstance(images, list) or not isinstance(label, str):
             raise InputError(
-                f"{path}: label {name} is {given!r}; write whole numbers from 0 to 255"
+                f"{where}: dataset, case {case!r}, is {entry!r}; write it as "
+                '{"images": ["imagesTr/a.nii.gz"], "label": "labelsTr/a.nii.gz"}'
             )
-        if values != [0] and name != IGNORE:
-            classes[str(name)] = tuple(values)
-    return classes
-
-
-def _ignore_value(about: dict, path: Path) -> int | None:
-    """The value of the label `ignore`: voxels of which no label is known."""
-    value = about.get("labels", {}).get(IGNORE)
-    if value is not None and type(value) is not int:
-        raise InputError(f"{path}: label {IGNORE} is {value!r}; write one whole number")
-    return value
+        files = images * count if len(images) == 1 else images
+        found[case] = tuple(map(str, files)), label
+    return found
 
 
 def _read_groups(path: Path) -> dict[str, tuple[str, str]]:
@@ -137,65 +124,81 @@ def _read_groups(path: Path) -> dict[str, tuple[str, str]]:
     return rows
 
 
-def _case_ids(root: Path, ending: str) -> list[str]:
-    images = {path.name[: -len(ending)] for path in (root / "imagesTr").glob(f"*{ending}")}
-    numbered = {name[:-5] for name in images if _NUMBERED.search(name)}
-    # The Medical Segmentation Decathlon gives a case one file, without a number.
-    plain = {name for name in images if not _NUMBERED.search(name)}
-    labels = {path.name[: -len(ending)] for path in (root / "labelsTr").glob(f"*{ending}")}
-    return sorted(name for name in numbered | plain | labels if not name.startswith("."))
+def _stems(folder: Path, ending: str) -> set[str]:
+    """Names without the ending; files like ``._x.nii.gz``, which macOS leaves, are none."""
+    names = (path.name.removesuffix(ending) for path in folder.glob(f"*{ending}"))
+    return {name for name in names if not name.startswith(".")}
 
 
-def _images(root: Path, name: str, ending: str, count: int) -> tuple[Path, ...]:
-    """The files of a case, one a channel; a single channel may have no number."""
-    folder = root / "imagesTr"
-    numbered = tuple(folder / f"{name}_{i:04d}{ending}" for i in range(count))
-    plain = folder / f"{name}{ending}"
-    return (plain,) if count == 1 and plain.is_file() and not numbered[0].is_file() else numbered
+def _found(root: Path, folder: _Folder) -> dict[str, tuple[tuple[Path, ...], Path]]:
+    """Case -> its images, one a channel, and its label."""
+    if folder.listed:
+        return {
+            case: (tuple(root / image for image in images), root / label)
+            for case, (images, label) in sorted(folder.listed.items())
+        }
+    images = _stems(root / "imagesTr", folder.ending)
+    labels = _stems(root / "labelsTr", folder.ending)
+    # A name with a label of its own needs no channel number, whatever it ends in.
+    cases = labels | {s if s in labels else _NUMBERED.sub("", s) for s in images}
+    return {
+        case: (_images(root, case, folder), root / "labelsTr" / f"{case}{folder.ending}")
+        for case in sorted(cases)
+    }
 
 
-def _file_problems(root: Path, name: str, ending: str, count: int) -> Iterator[str]:
+def _images(root: Path, case: str, folder: _Folder) -> tuple[Path, ...]:
+    """The file of each channel; one file without a number holds all of them."""
+    numbered = [root / "imagesTr" / f"{case}_{i:04d}{folder.ending}" for i in range(folder.count)]
+    plain = root / "imagesTr" / f"{case}{folder.ending}"
+    if plain.is_file() and not numbered[0].is_file():
+        return (plain,) * folder.count
+    return tuple(numbered)
+
+
+def _file_problems(root: Path, case: str, folder: _Folder) -> Iterator[str]:
     """Lines on files of a case that nobody would read."""
-    folder = root / "imagesTr"
-    if count > 1 and (folder / f"{name}{ending}").is_file():
-        yield (
-            f"{folder / name}{ending}: is one file for {count} channels (4-D), as the Medical "
-            f"Segmentation Decathlon gives it out; split it into {name}_0000{ending} to "
-            f"{name}_{count - 1:04d}{ending}"
-        )
-    for path in sorted(folder.glob(f"{glob.escape(name)}_[0-9][0-9][0-9][0-9]{ending}")):
-        number = int(path.name[: -len(ending)][-4:])
-        if number >= count:
+    images, ending = root / "imagesTr", folder.ending
+    plain, first = (images / f"{case}{end}{ending}" for end in ("", "_0000"))
+    if plain.is_file() and first.is_file():
+        yield f"{plain}: is the image of case {case}, and so is {first.name}; remove one of them"
+    for path in sorted(images.glob(f"{glob.escape(case)}_[0-9][0-9][0-9][0-9]{ending}")):
+        number = int(path.name.removesuffix(ending)[-4:])
+        if number >= folder.count and not (root / "labelsTr" / path.name).is_file():
             yield (
-                f"{path}: is channel {number}, but dataset.json names {count} channels from 0; "
-                "name it there, or remove the file"
+                f"{path}: is channel {number}, but dataset.json names {folder.count} channels from "
+                "0; name it there, or remove the file"
             )
 
 
-def _scan(root: Path, ending: str, count: int, rows: dict[str, tuple[str, str]]) -> Scan:
+def _scan(root: Path, folder: _Folder) -> Scan:
     root = existing_root(root, HOLDS)
-    ids = _case_ids(root, ending)
-    if not ids:
-        raise InputError(f"root {root}: no case in it; it should hold {HOLDS}")
+    found, rows = _found(root, folder), folder.rows
+    if not found:
+        raise InputError(
+            f"root {root}: no case in it whose files end in {folder.ending}; it should hold {HOLDS}"
+        )
     cases: list[Case] = []
     problems: list[str] = []
-    for name in ids:
-        problems += _file_problems(root, name, ending, count)
+    for name, (images, label) in found.items():
+        if not folder.listed:
+            problems += _file_problems(root, name, folder)
         if rows and name not in rows:
             problems.append(f"{root / 'groups.tsv'}: no line for case {name}; add one")
             continue
         subject, group = rows.get(name, (name, ONE_GROUP))
-        label = root / "labelsTr" / f"{name}{ending}"
-        cases.append(Case(name, subject, group, _images(root, name, ending, count), label))
+        cases.append(Case(name, subject, group, images, label))
     problems += [
         f"{root / 'groups.tsv'}: case {name} has no file in imagesTr or labelsTr; drop the line"
-        for name in sorted(set(rows) - set(ids))
+        for name in sorted(set(rows) - set(found))
     ]
     return Scan(tuple(cases), tuple(problems))
 
 
-def _files(root: Path, ending: str, count: int, rows: dict[str, tuple[str, str]]) -> list[Path]:
-    cases = _scan(root, ending, count, rows).cases
-    named = [path for case in cases for path in (*case.images, case.label)]
-    named += [Path(root) / "dataset.json", Path(root) / "groups.tsv"]
+def _files(root: Path, folder: _Folder) -> list[Path]:
+    named = {path for case in _scan(root, folder).cases for path in (*case.images, case.label)}
+    named |= {Path(root) / dataset_json.NAME, Path(root) / "groups.tsv"}
     return sorted(path for path in named if path.is_file())
+
+
+LAYOUT = Layout(nnunet_adapter, lambda root: (root / dataset_json.NAME).is_file(), HOLDS)

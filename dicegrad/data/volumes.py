@@ -9,6 +9,7 @@ and time.
 import errno
 import stat
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import numpy as np
 
 from dicegrad.data.forms import Forms, grid_of
-from dicegrad.data.geometry import Grid, difference, numbers, same_grid, same_spacing
+from dicegrad.data.geometry import Grid
 from dicegrad.data.nifti import LONGEST, Nifti, build, parse
 from dicegrad.data.streams import (
     CHUNK,
@@ -94,29 +95,34 @@ class Volume:
         return self.header.grid
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, channels: int = 1) -> Header:
     """Read where a volume lies, and see from the file's size that no voxel is missing.
 
     Args:
         path: A volume; a picture or a NIfTI file of two dimensions is one slice.
+        channels: How many volumes the file should hold: those of a 4-D NIfTI file are the channels
+            of one case.
 
     Raises:
-        InputError: The file cannot be read, ends before its last voxel, or holds anything but one
-            volume with one real number per voxel.
+        InputError: The file cannot be read, ends before its last voxel, or holds anything but that
+            many volumes with one real number per voxel.
     """
     with _opened(path) as stream:
         if not _is_nifti(path):
-            return _other(path, stream)[1]
+            header = _other(path, stream)[1]
+            _check_channels(header.grid.size, 1, channels)
+            return header
         zipped = stream.read(2) == b"\x1f\x8b"
         stream.seek(0)
         first = Inflated(stream).read(LONGEST) if zipped else stream.read(LONGEST)
         nifti = parse(first)
+        _check_channels(nifti.shape, nifti.count, channels)
         check_length(stream, nifti.end, zipped)
         return _header(nifti)
 
 
 def read_volume(path: Path) -> Volume:
-    """Read a volume.
+    """Read a file that holds one volume.
 
     Args:
         path: As for `read_header`.
@@ -124,23 +130,58 @@ def read_volume(path: Path) -> Volume:
     Raises:
         InputError: As for `read_header`; or a checksum does not fit, or there is not enough memory.
     """
+    return _read(path, 1)[0]
+
+
+def read_channels(paths: Sequence[Path]) -> list[Volume]:
+    """Read the images of a case.
+
+    Args:
+        paths: One a channel. A file that is named several times holds that many channels, as the
+            4-D files of the Medical Segmentation Decathlon do, in their order.
+
+    Raises:
+        InputError: As for `read_volume`.
+    """
+    volumes = {path: iter(_read(path, count)) for path, count in Counter(paths).items()}
+    return [next(volumes[path]) for path in paths]
+
+
+def _read(path: Path, channels: int) -> list[Volume]:
+    """The volumes of a file that should hold that many."""
     with _opened(path) as stream:
         if not _is_nifti(path):
             from dicegrad.data.formats import read_voxels
 
             reader, header = _other(path, stream)
-            return Volume(read_voxels(reader), header)
+            _check_channels(header.grid.size, 1, channels)
+            return [Volume(read_voxels(reader), header)]
         zipped = stream.read(2) == b"\x1f\x8b"
         stream.seek(0)
         source = Inflated(stream) if zipped else stream
         first = source.read(LONGEST)
         nifti = parse(first)
+        _check_channels(nifti.shape, nifti.count, channels)
         check_possible(stream, nifti.end, zipped)
         stored = np.empty(nifti.end - nifti.start, np.uint8)
         fill(source, first, nifti.start, stored)
         if isinstance(source, Inflated):
             check_rest(source)
-        return Volume(_values(stored, nifti), _header(nifti))
+        values, header = _values(stored, nifti), _header(nifti)
+        return [Volume(values[..., channel], header) for channel in range(channels)]
+
+
+def _check_channels(shape: Sequence[int], count: int, channels: int) -> None:
+    """Refuse a file that holds more or fewer volumes than it should."""
+    if count == channels:
+        return
+    if channels == 1:
+        raise InputError(f"shape is {tuple(shape)}, 4-D; give one 3-D volume per file")
+    held = "one volume" if count == 1 else f"{count} volumes"
+    raise InputError(
+        f"holds {held}, shape {tuple(shape)}, for {channels} channels; give one file a channel, or "
+        f"a 4-D file of {channels} volumes"
+    )
 
 
 @contextmanager
@@ -176,8 +217,8 @@ def _header(nifti: Nifti) -> Header:
 
 
 def _values(stored: np.ndarray, nifti: Nifti) -> np.ndarray:
-    """(X, Y, Z) values of the stored numbers."""
-    stored_ = stored.view(nifti.dtype).reshape(nifti.size, order="F")
+    """(X, Y, Z, volumes) values of the stored numbers."""
+    stored_ = stored.view(nifti.dtype).reshape((*nifti.size, nifti.count), order="F")
     native = nifti.dtype.newbyteorder("=")
     if nifti.slope is None:
         kind = native if native.kind in "iu" else np.dtype(np.float32)
@@ -200,36 +241,6 @@ def _other(path: Path, stream: BinaryIO) -> tuple["SimpleITK.ImageFileReader", H
 
     reader, grid = read_information(Path(path), stream)
     return reader, Header(grid, placed=Path(path).suffix.lower() not in PICTURES)
-
-
-def geometry_problem(path: Path, header: Header, other: Path, came: Header) -> str | None:
-    """What is wrong where two volumes should lie on the same voxels.
-
-    Args:
-        path: A volume.
-        header: Where it lies.
-        other: Another one, such as its label map.
-        came: Where that lies.
-
-    Returns:
-        One line that names both and how they differ; None where the second has the same size and
-        each of its voxels lies within a tenth of a voxel of its counterpart. Where one of them says
-        nothing of place, size and spacing alone are compared.
-    """
-    one, two = header.grid, came.grid
-    fix = "resample one of them to the other, or replace it"
-    if one.size != two.size:
-        return f"{other}: shape is {two.size}, and {path} has {one.size}; {fix}"
-    if not (header.placed and came.placed):
-        if same_spacing(one, two):
-            return None
-        return (
-            f"{other}: spacing is {numbers(two.spacing)} mm, and {path} has "
-            f"{numbers(one.spacing)} mm; {fix}"
-        )
-    if same_grid(one, two):
-        return None
-    return f"{other}: does not lie where {path} lies: {difference(one, two)}; {fix}"
 
 
 def write_volume(path: Path, voxels: np.ndarray, header: Header, checked: bool = False) -> None:

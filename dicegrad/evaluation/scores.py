@@ -11,7 +11,8 @@ import pandas as pd
 
 from dicegrad.data.adapter import Case
 from dicegrad.data.cases import check_originals
-from dicegrad.data.volumes import Header, geometry_problem, read_volume
+from dicegrad.data.checks import geometry_problem
+from dicegrad.data.volumes import Header, read_volume
 from dicegrad.errors import InputError
 from dicegrad.evaluation.metrics import dice, hd95_of, surface_dice_of, surface_distances
 from dicegrad.files import Columns, read_table, write_table

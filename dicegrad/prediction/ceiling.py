@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
-from dicegrad.data.volumes import Volume, read_header, read_volume
+from dicegrad.data.volumes import Volume, read_channels, read_header, read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.restoration import restore
 from dicegrad.preprocessing.align import onto
@@ -79,7 +79,7 @@ def case_ceiling(
     """
     raw = read_volume(case.label)
     if settings.align:
-        raw = onto(case.label, raw, read_header(case.images[0]))
+        raw = onto(case.label, raw, read_header(case.images[0], case.images.count(case.images[0])))
     label, original = encode_label(raw.voxels, adapter, classes), raw.grid
     try:
         grid = network_grid(_seen_by_crop(case, raw, settings), settings, raw)
@@ -90,7 +90,7 @@ def case_ceiling(
 
 def _seen_by_crop(case: Case, raw: Volume, settings: Preprocessing) -> Volume:
     """The image, where the crop looks at its voxels; else the label map, which lies on its grid."""
-    return read_volume(case.images[0]) if settings.crop == "foreground" else raw
+    return read_channels(case.images)[0] if settings.crop == "foreground" else raw
 
 
 def dataset_ceiling(

@@ -8,7 +8,7 @@ import numpy as np
 
 from dicegrad.data.checks import check_geometry, image_problems
 from dicegrad.data.images import Images
-from dicegrad.data.volumes import read_volume, write_volume
+from dicegrad.data.volumes import read_channels, write_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import mean_probabilities
 from dicegrad.prediction.model import Model
@@ -89,7 +89,7 @@ def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> Prepared
     Raises:
         InputError: An image cannot be used.
     """
-    images = [read_volume(path) for path in paths]
+    images = read_channels(paths)
     check_geometry(paths, images)
     if problems := image_problems(paths, (image.voxels for image in images)):
         raise InputError("\n".join(problems))

@@ -16,7 +16,7 @@ from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.annotated import contradictions
 from dicegrad.data.cases import check_originals
 from dicegrad.data.checks import check_geometry, check_voxels
-from dicegrad.data.volumes import Header, Volume, read_volume
+from dicegrad.data.volumes import Header, Volume, read_channels, read_volume
 from dicegrad.errors import InputError
 from dicegrad.files import read_text
 from dicegrad.preprocessing.align import onto
@@ -166,7 +166,7 @@ def prepare_case(
             the image or of a class.
     """
     check_originals(case)
-    images = [read_volume(path) for path in case.images]
+    images = read_channels(case.images)
     raw = read_volume(case.label)
     check_geometry(case.images, images, (case.label, raw), settings.align)
     if settings.align:

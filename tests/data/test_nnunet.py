@@ -128,9 +128,41 @@ def test_a_single_channel_may_come_without_its_number_as_the_decathlon_writes_it
     assert read == {"001.nii.gz", "002.nii.gz"}
 
 
-def test_one_file_of_many_channels_and_a_channel_nobody_names_are_refused(root):
+def test_one_file_without_a_number_holds_all_channels(root):
+    for number in (0, 1):
+        (root / "imagesTr" / f"001_000{number}.nii.gz").unlink()
+    whole = root / "imagesTr" / "001.nii.gz"
+    whole.touch()
+    (root / "imagesTr" / "._001.nii.gz").touch()  # as macOS leaves them
+    (root / "labelsTr" / "._001.nii.gz").touch()
+    assert next(case.images for case in find_cases("nnunet", root)) == (whole, whole)
+    assert raw_files("nnunet", root).count(whole) == 1
+
+
+def test_a_case_whose_name_ends_like_a_channel_number_is_found_by_its_label(root):
+    write_about(root, channel_names={"0": "MRI"})
+    for path in (root / "imagesTr").iterdir():
+        path.unlink()
+    for name in ("001", "002"):
+        (root / "labelsTr" / f"{name}.nii.gz").rename(root / "labelsTr" / f"la_0{name}.nii.gz")
+        (root / "imagesTr" / f"la_0{name}.nii.gz").touch()
+    assert [case.case for case in find_cases("nnunet", root)] == ["la_0001", "la_0002"]
+
+
+def test_dataset_json_may_name_the_files_of_each_case(root):
+    entry = {"images": ["../scans/a.nii.gz", "../scans/b.nii.gz"], "label": "labelsTr/001.nii.gz"}
+    write_about(root, dataset={"first": entry})
+    (case,) = find_cases("nnunet", root)
+    assert case.case == "first"
+    assert case.images == tuple(root / path for path in entry["images"])
+    write_about(root, dataset={"first": {"images": "a.nii.gz"}})
+    with pytest.raises(InputError, match=r"dataset, case 'first', is .*write it as"):
+        find_cases("nnunet", root)
+
+
+def test_two_images_of_a_case_and_a_channel_nobody_names_are_refused(root):
     (root / "imagesTr" / "001.nii.gz").touch()
-    with pytest.raises(InputError, match=r"001.nii.gz: is one file for 2 channels .*split it"):
+    with pytest.raises(InputError, match=r"001.nii.gz: .* and so is 001_0000.nii.gz; remove one"):
         find_cases("nnunet", root)
     (root / "imagesTr" / "001.nii.gz").unlink()
     (root / "imagesTr" / "002_0002.nii.gz").touch()

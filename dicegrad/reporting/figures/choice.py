@@ -81,6 +81,7 @@ def choose_examples(
                         if share_missing(about, trained["labeling"].iloc[0], group, each) == 1
                     ),
                     batch_size=int(batch_size),
+                    channels=files[name].images.count(files[name].images[0]),
                 )
             )
     return examples

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from dicegrad.data.checks import geometry_problem
 from dicegrad.data.geometry import Grid
-from dicegrad.data.volumes import geometry_problem, read_volume
+from dicegrad.data.volumes import read_channels, read_volume
 from dicegrad.errors import InputError
 from dicegrad.reporting.figures.style import blank, save, theme
 from dicegrad.reporting.looks import look, sort_setups
@@ -42,6 +43,7 @@ class Example:
         predictions: Setup -> NIfTI prediction on the same grid.
         emptied: Classes that were empty maps in its training truth.
         batch_size: Of the experiments; each gets a row.
+        channels: How many the file of the image holds; the first is drawn.
     """
 
     case: str
@@ -51,6 +53,7 @@ class Example:
     predictions: Mapping[str, Path]
     emptied: tuple[str, ...] = ()
     batch_size: int = 2
+    channels: int = 1
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,7 @@ def view_case(case: Example, class_values: Mapping[str, tuple[int, ...]]) -> Vie
     Raises:
         InputError: The files are not on one grid.
     """
-    reference = read_volume(case.image)
+    reference = read_channels([case.image] * case.channels)[0]
     image = _canonical(reference.voxels.astype(float), reference.grid)
     labels = {}
     for name, path in {"truth": case.truth, **case.predictions}.items():
