@@ -99,14 +99,14 @@ def _name(options: argparse.Namespace) -> str:
 def _look(options: argparse.Namespace) -> "Fingerprint":
     """Find the cases, see that they can be used, and take the fingerprint."""
     from dicegrad.cli.check import bar
-    from dicegrad.data.adapters import get_adapter
+    from dicegrad.data.adapters import detect, get_adapter
     from dicegrad.data.annotated import find_table, read_annotated, with_annotated
     from dicegrad.data.checks import find_problems
     from dicegrad.planning.budget import cores
     from dicegrad.planning.fingerprint import take_fingerprint
 
     root = options.root
-    adapter = get_adapter(_layout(root), root)
+    adapter = get_adapter(detect(root), root)
     found = adapter.scan(root)
     if problems := [*found.problems, *find_problems(found.cases, adapter)]:
         raise InputError("\n".join(problems))
@@ -118,15 +118,6 @@ def _look(options: argparse.Namespace) -> "Fingerprint":
     classes = _classes(options.classes, tuple(adapter.class_values))
     with bar("reading", len(cases)) as done:
         return take_fingerprint(root, adapter, cases, classes, cores(), done)
-
-
-def _layout(root: Path) -> str:
-    """The layout of a folder."""
-    if (root / "dataset.json").is_file():
-        return "nnunet"
-    if (root / "HGG").is_dir() or (root / "LGG").is_dir():
-        return "brats"
-    return "acdc"
 
 
 def _classes(given: str | None, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
-from dicegrad.data.volumes import read_volume
+from dicegrad.data.volumes import read_channels, read_volume
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.grids import bounding_box
 from dicegrad.preprocessing.prepare import map_cases
@@ -200,8 +200,7 @@ def _sample(case: Case, values: dict[str, tuple[int, ...]]) -> list[tuple[np.nda
     chosen = np.flatnonzero(np.isin(label, [v for group in values.values() for v in group]))
     chosen = chosen[:: max(len(chosen) // _MOST_VOXELS, 1)]
     samples = []
-    for path in case.images:
-        voxels = read_volume(path).voxels
+    for voxels in (image.voxels for image in read_channels(case.images)):
         samples.append((voxels.ravel()[chosen].astype(np.float64), float(voxels.min())))
     return samples
 
