@@ -65,7 +65,7 @@ def test_channels_subjects_groups_and_what_was_annotated_have_columns(root):
         (["case image label"], "no case in it"),
         (["case label", "x s"], "has no image; write one column image"),
         (["case image image_t1 label", "x a a s"], "has image and image_t1; write one"),
-        (["case image label annotate", "x a s all"], "'anotated'; .*did you mean 'annotated'"),
+        (["case image label annotate", "x a s all"], "'annotate'; .*did you mean 'annotated'"),
         (["case image label annotated", "x a s cor"], "annotated is 'cor'; .*did you mean 'core'"),
     ],
 )
