@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-slurm test-interop coverage wheel lint format clean
+.PHONY: help setup demo test test-slow test-slurm test-interop coverage docs wheel lint format clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +39,10 @@ test-slow: setup ## Run the slow tests too
 
 coverage: setup ## Say which lines the tests reach
 	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow' --cov dicegrad --cov-report term-missing
+
+docs: setup ## Build the documentation as a site in build/site, with every link checked
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open build/site/index.html (its search needs a server: $(BIN)/mkdocs serve)"
 
 SLURM ?= $(or $(TMPDIR),/tmp)/dicegrad-slurm
 SLURM_PACKAGES := slurm-wlm slurmdbd munge mariadb-server
