@@ -5,7 +5,7 @@ from pathlib import Path
 from dicegrad.data.adapters import get_adapter
 from dicegrad.data.annotated import find_table, read_annotated, with_annotated
 from dicegrad.data.cases import summary, write_cases
-from dicegrad.data.checks import find_problems
+from dicegrad.data.checks import find_problems, orientation_line
 from dicegrad.errors import InputError
 from dicegrad.logs import job
 
@@ -19,6 +19,8 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
     if problems:
         raise InputError(summary(problems, snakemake.log[0]))
     cases = list(found.cases)
+    if line := orientation_line(cases):
+        report(line)
     if table := find_table(root, snakemake.params.annotated):
         known = read_annotated(table, tuple(adapter.class_values))
         cases, line = with_annotated(cases, known, table)

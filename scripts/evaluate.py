@@ -5,7 +5,7 @@ from pathlib import Path
 from dicegrad.data.cases import read_cases
 from dicegrad.evaluation.scores import score_folds, write_scores
 from dicegrad.logs import job
-from dicegrad.preprocessing.prepare import read_about
+from dicegrad.preprocessing.about import read_about
 from dicegrad.study import Experiment
 
 with job(snakemake.log[0], inputs=snakemake.input) as report:

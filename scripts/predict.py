@@ -11,8 +11,8 @@ from dicegrad.data.cases import read_cases
 from dicegrad.files import write_table
 from dicegrad.logs import job
 from dicegrad.prediction.inference import build_network, check_prepared, predict_cases
+from dicegrad.preprocessing.about import read_about
 from dicegrad.preprocessing.folds import held_out
-from dicegrad.preprocessing.prepare import read_about
 from dicegrad.provenance import PREDICTION
 from dicegrad.training.cards import card
 from dicegrad.training.checkpoint import load_weights, remove_checkpoint

@@ -14,6 +14,7 @@ from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.cases import repeated, summary
 from dicegrad.data.geometry import difference, numbers, same_grid, same_spacing
 from dicegrad.data.names import look_alikes, name_problem
+from dicegrad.data.orientation import mixed_orientations
 from dicegrad.data.volumes import Header, Volume, read_header
 from dicegrad.errors import InputError
 
@@ -148,6 +149,13 @@ def geometry_problem(path: Path, header: Header, other: Path, came: Header) -> s
     if same_grid(one, two):
         return None
     return f"{other}: does not lie where {path} lies: {difference(one, two)}; {fix}"
+
+
+def orientation_line(cases: Iterable[Case]) -> str | None:
+    """A line on images whose axes run in different directions; None where all run alike."""
+    return mixed_orientations(
+        [read_header(case.images[0], case.images.count(case.images[0])) for case in cases]
+    )
 
 
 def check_geometry(

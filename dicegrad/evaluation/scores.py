@@ -16,8 +16,8 @@ from dicegrad.data.volumes import Header, read_volume
 from dicegrad.errors import InputError
 from dicegrad.evaluation.metrics import dice, hd95_of, surface_dice_of, surface_distances
 from dicegrad.files import Columns, read_table, write_table
+from dicegrad.preprocessing.about import About
 from dicegrad.preprocessing.folds import held_out
-from dicegrad.preprocessing.prepare import About
 from dicegrad.study.experiment import COLUMNS, DEFAULTS, Experiment
 
 # Of each case and class, beside the columns of its experiment.

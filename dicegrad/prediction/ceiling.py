@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
+from dicegrad.data.orientation import turn_of
 from dicegrad.data.volumes import Volume, read_channels, read_header, read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.restoration import restore
@@ -78,8 +79,10 @@ def case_ceiling(
         InputError: A file cannot be read, or there is nothing to centre the crop on.
     """
     raw = read_volume(case.label)
+    header = read_header(case.images[0], case.images.count(case.images[0]))
     if settings.align:
-        raw = onto(case.label, raw, read_header(case.images[0], case.images.count(case.images[0])))
+        raw = onto(case.label, raw, header)
+    raw = turn_of((header, raw.header), settings.orientation).volume(raw)
     label, original = encode_label(raw.voxels, adapter, classes), raw.grid
     try:
         grid = network_grid(_seen_by_crop(case, raw, settings), settings, raw)
@@ -90,7 +93,10 @@ def case_ceiling(
 
 def _seen_by_crop(case: Case, raw: Volume, settings: Preprocessing) -> Volume:
     """The image, where the crop looks at its voxels; else the label map, which lies on its grid."""
-    return read_channels(case.images)[0] if settings.crop == "foreground" else raw
+    if settings.crop != "foreground":
+        return raw
+    image = read_channels(case.images)[0]
+    return turn_of((image.header, raw.header), settings.orientation).volume(image)
 
 
 def dataset_ceiling(

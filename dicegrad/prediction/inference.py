@@ -10,7 +10,7 @@ from torch import nn
 
 from dicegrad.errors import InputError, first_line
 from dicegrad.prediction.restoration import restore, soft_volumes, write_prediction
-from dicegrad.preprocessing.prepare import About
+from dicegrad.preprocessing.about import About
 from dicegrad.training.checkpoint import Weights, load_weights
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import memory_format, numerics

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dicegrad.data.orientation import Turn
 from dicegrad.data.volumes import Header, write_volume
 from dicegrad.preprocessing.grids import TOLERANCE, Grid
 from dicegrad.preprocessing.resampling import apply_matrices, sampling_matrix
@@ -23,7 +24,8 @@ def restore(
         prediction: (K + 1, X, Y, Z) probabilities, background first; or (X, Y, Z) whole numbers, a
             label map, which is taken as probabilities 0 and 1.
         grid: The case's network grid.
-        original: The grid of the case's original image.
+        original: The grid of the case's original image, which may have its axes in another order
+            or reversed.
         method: ``linear``: probabilities are interpolated; ``nearest``: those of the nearest voxel.
 
     Returns:
@@ -55,9 +57,10 @@ def restored(
     Yields:
         K times (X', Y', Z') float32 on the original grid; 0 where the network's does not reach.
     """
-    matrices = _matrices(grid, original, method)
+    turn = Turn.between(original, grid)
+    matrices = _matrices(grid, turn.grid(original), method)
     for each in maps:
-        yield apply_matrices(each, matrices)
+        yield turn.back(apply_matrices(each, matrices))
 
 
 def soft_volumes(
@@ -74,7 +77,8 @@ def soft_volumes(
     Returns:
         (K,) float64, in ml: the sum over the original grid times its voxel volume.
     """
-    weights = [m.sum(axis=0, dtype=np.float64) for m in _matrices(grid, original, method)]
+    turned = Turn.between(original, grid).grid(original)
+    weights = [m.sum(axis=0, dtype=np.float64) for m in _matrices(grid, turned, method)]
     sums = np.einsum("kxyz,x,y,z->k", prediction[1:], *weights, optimize=True)
     return sums * np.prod(original.spacing) / 1000
 

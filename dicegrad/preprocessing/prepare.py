@@ -1,8 +1,7 @@
 """Cases as the network wants them: resampled, normalised, and stacked in a few large files."""
 
-import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,9 +15,10 @@ from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.annotated import contradictions
 from dicegrad.data.cases import check_originals
 from dicegrad.data.checks import check_geometry, check_voxels
+from dicegrad.data.orientation import Turn, turn_of
 from dicegrad.data.volumes import Header, Volume, read_channels, read_volume
 from dicegrad.errors import InputError
-from dicegrad.files import read_text
+from dicegrad.preprocessing.about import About, write_about
 from dicegrad.preprocessing.align import onto
 from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
 from dicegrad.preprocessing.kept import (
@@ -32,7 +32,6 @@ from dicegrad.preprocessing.labeling import IGNORE
 from dicegrad.preprocessing.normalisation import normalise
 from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image, resample_label
 from dicegrad.preprocessing.settings import Preprocessing
-from dicegrad.whole import whole_file
 
 Result = TypeVar("Result")
 
@@ -54,68 +53,6 @@ class Prepared:
     original: Header
     label: np.ndarray | None = None
     kept: tuple[Kept, ...] = ()
-
-
-@dataclass(frozen=True)
-class About:
-    """What later stages need to know of prepared cases, so that they read no original file.
-
-    Attributes:
-        channels: Names of the image channels, in order.
-        classes: Names of the classes, in network order.
-        class_values: The dataset's own label values of each class; the first is written.
-        ignore: The label value of voxels of which no label is known, if there is one.
-        grids: Case -> its grid on the network.
-        originals: Case -> the header of its first image.
-    """
-
-    channels: tuple[str, ...]
-    classes: tuple[str, ...]
-    class_values: Mapping[str, tuple[int, ...]]
-    ignore: int | None
-    grids: Mapping[str, Grid]
-    originals: Mapping[str, Header]
-
-
-def write_about(path: Path, about: About) -> None:
-    """Write `prepared.json`, which lies beside the arrays."""
-    content = {
-        "channels": about.channels,
-        "classes": about.classes,
-        "class_values": about.class_values,
-        "ignore": about.ignore,
-        "cases": {
-            case: {"grid": grid.to_json(), "original": about.originals[case].to_json()}
-            for case, grid in about.grids.items()
-        },
-    }
-    with whole_file(path) as file:
-        file.write((json.dumps(content, indent=1) + "\n").encode())
-
-
-def read_about(path: Path) -> About:
-    """Read what `write_about` wrote.
-
-    Raises:
-        InputError: The file is missing or damaged.
-    """
-    try:
-        content = json.loads(read_text(path))
-        cases = content["cases"]
-        return About(
-            tuple(content["channels"]),
-            tuple(content["classes"]),
-            {name: tuple(values) for name, values in content["class_values"].items()},
-            content["ignore"],
-            {case: Grid.from_json(grids["grid"]) for case, grids in cases.items()},
-            {case: Header.from_json(grids["original"]) for case, grids in cases.items()},
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path}: is damaged ({type(error).__name__}); delete it to prepare the cases again"
-        ) from error
 
 
 def encode_label(raw: np.ndarray, adapter: Adapter, classes: Sequence[str]) -> np.ndarray:
@@ -172,11 +109,11 @@ def prepare_case(
     if settings.align:
         raw = onto(case.label, raw, images[0].header)
     _check(case, images, raw, adapter)
-    label = encode_label(raw.voxels, adapter, classes)
-    original = images[0].grid
     try:
         prepared = prepare_images(images, settings, raw)
         grid = prepared.grid
+        turned = _turn(images, settings).volume(raw)
+        label, original = encode_label(turned.voxels, adapter, classes), turned.grid
         # Ignored voxels are resampled as a class of their own.
         count = len(classes) + (adapter.ignore is not None)
         resampled = resample_label(
@@ -206,10 +143,18 @@ def prepare_images(
     Raises:
         InputError: There is nothing to centre the crop on, or the grid sees none of the image.
     """
-    grid, original = network_grid(images[0], settings, label), images[0].grid
+    turn = _turn(images, settings)
+    turned = [turn.volume(image) for image in images]
+    original = turned[0].grid
+    grid = network_grid(turned[0], settings, label and turn.volume(label))
     refuse_blind(original, grid, settings)
-    channels = [_prepare_channel(i.voxels, original, grid, settings) for i in images]
+    channels = [_prepare_channel(i.voxels, original, grid, settings) for i in turned]
     return Prepared(np.stack(channels), grid, images[0].header)
+
+
+def _turn(images: Sequence[Volume], settings: Preprocessing) -> Turn:
+    """How the axes of a case are turned before anything else."""
+    return turn_of((image.header for image in images), settings.orientation)
 
 
 def _check(case: Case, images: Sequence[Volume], raw: Volume, adapter: Adapter) -> None:

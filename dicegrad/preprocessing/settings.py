@@ -9,6 +9,7 @@ from dicegrad.errors import InputError
 
 CROPS = ("center", "snap", "label", "foreground")
 TIES = ("background", "shared")
+ORIENTATIONS = ("as-is", "RAS")
 LABEL_METHODS = ("distance", "linear", "nearest")
 NORMALISE_OVER = ("whole", "nonzero")
 WINDOW = "window"  # of what is known of the data set, over no voxels of the image
@@ -140,9 +141,12 @@ class Preprocessing:
     """From the original image to the network's grid, and back.
 
     Attributes:
-        spacing: Voxel size of the network grid in mm, along the image's own axes (x, y, z). The
-            word ``native`` keeps the image's own along that axis, each case its own.
+        spacing: Voxel size of the network grid in mm, along the axes (x, y, z) that `orientation`
+            leaves. The word ``native`` keeps the image's own along that axis, each case its own.
         size: Number of voxels of the network grid along (x, y, z).
+        orientation: ``as-is``: the axes are the image's own, whatever they are. ``RAS``: they are
+            put in the order, and reversed, so that they run to the patient's right, front and head
+            in every case; predictions come out on the image's own voxels all the same.
         crop: Where the network grid lies: on the ``center`` of the volume (the paper's), there but
             with its voxels on those of the image (``snap``), on the centre of mass of the true
             ``label`` (an oracle), or on that of the non-zero ``foreground``; see `network_grid`.
@@ -169,6 +173,7 @@ class Preprocessing:
     allow_lost: bool = False
     normalisation: Normalisation = Normalisation()
     restoration: str = "linear"
+    orientation: str = "as-is"
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -183,6 +188,7 @@ class Preprocessing:
             if key not in values:
                 raise InputError(f"{block}: {key} is missing; give three numbers, as [x, y, z]")
         crop = _choice(block, "crop", values.get("crop", cls.crop), CROPS)
+        orientation = values.get("orientation", cls.orientation)
         ties = values.get("ties", "shared" if crop == "snap" else "background")
         return cls(
             spacing=_spacing(block, values["spacing"]),
@@ -197,4 +203,5 @@ class Preprocessing:
             restoration=_choice(
                 block, "restoration", values.get("restoration", cls.restoration), RESTORATIONS
             ),
+            orientation=_choice(block, "orientation", orientation, ORIENTATIONS),
         )

@@ -119,7 +119,7 @@ def _cases(paths: Sequence[str]) -> list[Any]:
 
 
 def _prepared(paths: Sequence[str]) -> Any:  # noqa: ANN401
-    from dicegrad.preprocessing.prepare import read_about
+    from dicegrad.preprocessing.about import read_about
 
     return read_about(Path(paths[0]))
 

@@ -8,8 +8,8 @@ from dicegrad.data.acdc import ACDC
 from dicegrad.data.volumes import Header, read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import load_network, predict_cases, probabilities
+from dicegrad.preprocessing.about import About
 from dicegrad.preprocessing.grids import Grid, network_grid
-from dicegrad.preprocessing.prepare import About
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings, UNet
 from tests.volumes import grid_of

@@ -15,7 +15,7 @@ from dicegrad.prediction.inference import (
     mean_probabilities,
 )
 from dicegrad.prediction.model import Given, Model, read_weights, settings_of
-from dicegrad.preprocessing.prepare import About
+from dicegrad.preprocessing.about import About
 from dicegrad.training.checkpoint import load_weights, save_weights
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.trained import Source, Trained

@@ -16,7 +16,8 @@ from dicegrad.prediction.inference import load_network, mean_probabilities, pred
 from dicegrad.prediction.model import Model, place_grid
 from dicegrad.prediction.new_cases import predict_all, predict_images, read_images
 from dicegrad.prediction.restoration import restore
-from dicegrad.preprocessing.prepare import prepare_dataset, read_about
+from dicegrad.preprocessing.about import read_about
+from dicegrad.preprocessing.prepare import prepare_dataset
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings, UNet
 from tests.conftest import find_cases

@@ -11,7 +11,8 @@ from torch import nn
 
 from dicegrad.data.brats import BRATS, CHANNELS
 from dicegrad.prediction.inference import predict_cases
-from dicegrad.preprocessing.prepare import About, prepare_case
+from dicegrad.preprocessing.about import About
+from dicegrad.preprocessing.prepare import prepare_case
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.study.schemas import read_yaml
 from tests.conftest import find_cases

@@ -9,7 +9,7 @@ import pandas as pd
 from dicegrad.data.adapter import Case
 from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.setups import share_missing, with_missing_labels
-from dicegrad.preprocessing.prepare import About
+from dicegrad.preprocessing.about import About
 from dicegrad.reporting.figures.examples import Example, plot_examples
 from dicegrad.study.experiment import COLUMNS, Experiment
 

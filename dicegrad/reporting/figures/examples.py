@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dicegrad.data.checks import geometry_problem
-from dicegrad.data.geometry import Grid
+from dicegrad.data.orientation import Turn
 from dicegrad.data.volumes import read_channels, read_volume
 from dicegrad.errors import InputError
 from dicegrad.reporting.figures.style import blank, save, theme
@@ -248,7 +248,8 @@ def view_case(case: Example, class_values: Mapping[str, tuple[int, ...]]) -> Vie
         InputError: The files are not on one grid.
     """
     reference = read_channels([case.image] * case.channels)[0]
-    image = _canonical(reference.voxels.astype(float), reference.grid)
+    turn = Turn.to_ras(reference.grid)
+    image = turn.voxels(reference.voxels.astype(float))
     labels = {}
     for name, path in {"truth": case.truth, **case.predictions}.items():
         volume = read_volume(path)
@@ -256,8 +257,8 @@ def view_case(case: Example, class_values: Mapping[str, tuple[int, ...]]) -> Vie
         if problem:
             raise InputError(problem)
         # The image's axes for all, so that what belongs together is turned together.
-        labels[name] = _canonical(volume.voxels, reference.grid)
-    spacing = _axis_order(reference.grid)[0] @ reference.grid.spacing
+        labels[name] = turn.voxels(volume.voxels)
+    spacing = np.array(turn.grid(reference.grid).spacing)
     through = 2 - int(np.argmax(np.round(spacing[::-1], 3)))
     every = sum(class_values.values(), ())
     wanted = sum((class_values[name] for name in case.emptied), ()) or every
@@ -277,29 +278,6 @@ def view_case(case: Example, class_values: Mapping[str, tuple[int, ...]]) -> Vie
     marks = ("R" if across[0] == 0 else "P", "A" if across[1] == 1 else "S")
     pixel = (float(spacing[across[1]]), float(spacing[across[0]]))
     return View(_grey(cut(image)), {k: cut(v) for k, v in labels.items()}, pixel, marks)
-
-
-def _axis_order(grid: Grid) -> tuple[Array, Array]:
-    """Which axis of the volume runs along which of the patient's, and with which sign.
-
-    Returns:
-        A (3, 3) permutation, patient's axis by volume's, and the same with signs: positive where it
-        runs to the left, the front or the head.
-    """
-    towards = np.diag([-1.0, -1.0, 1.0]) @ grid.axes
-    weights, order = np.abs(towards), np.zeros((3, 3))
-    for _ in range(3):  # the axis that is nearest to one of the patient's first
-        row, column = np.unravel_index(np.argmax(weights), (3, 3))
-        order[row, column] = 1
-        weights[row], weights[:, column] = -1, -1
-    return order, order * np.sign(towards)
-
-
-def _canonical(volume: npt.NDArray, grid: Grid) -> npt.NDArray:
-    """The volume turned so that its axes run to the patient's left, front and head."""
-    order, signs = _axis_order(grid)
-    turned = volume.transpose(order.argmax(axis=1))
-    return turned[tuple(slice(None, None, int(s)) for s in signs.sum(axis=1))]
 
 
 def _slice_index(mask: npt.NDArray[np.bool_], through: int) -> int:
