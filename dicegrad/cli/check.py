@@ -164,11 +164,21 @@ def _check_files(
             done()
     if problems:
         raise InputError("\n".join(problems))
+    _say_good(root, cases, dataset)
+    return cases, adapter
+
+
+def _say_good(root: Path, cases: "Sequence[Case]", dataset: "Dataset | None") -> None:
+    """What a sound dataset holds."""
+    from dicegrad.data.checks import orientation_line
+
     groups = [case.group for case in cases]
     counts = ", ".join(f"{groups.count(group)} {group}" for group in dict.fromkeys(groups))
     subjects = len({case.subject for case in cases})
     print(f"{root}: {len(cases)} cases of {subjects} subjects ({counts}); all good")
-    return cases, adapter
+    as_is = dataset is None or dataset.block("preprocessing").get("orientation") != "RAS"
+    if as_is and (line := orientation_line(cases)):
+        print(line)
 
 
 def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:

@@ -137,11 +137,31 @@ def mixed_orientations(headers: Sequence[Header]) -> str | None:
     Args:
         headers: Of one image of each case.
     """
-    counts = Counter(axis_codes(header.grid) for header in headers if header.placed)
-    if len(counts) < 2:
+    grids = [header.grid for header in headers if header.placed]
+    if _alike(grids):
         return None
+    counts = Counter(map(axis_codes, grids))
     said = ", ".join(f"{number} {codes}" for codes, number in counts.most_common())
     return (
         f"the axes of the images run in different directions ({said}); if these directions are "
         "right, set preprocessing.orientation: RAS, so that a network sees all of them alike"
     )
+
+
+def best_orientation(headers: Sequence[Header]) -> str:
+    """``RAS``, unless oblique images that lie alike would be turned in different ways.
+
+    Short-axis images of the heart lie about half-way between two of the patient's axes: which of
+    them is nearer differs from patient to patient by a few degrees.
+
+    Args:
+        headers: Of one image of each case.
+    """
+    grids = [header.grid for header in headers if header.placed]
+    turns = {Turn.to_ras(grid) for grid in grids}
+    return "as-is" if len(turns) > 1 and _alike(grids) else "RAS"
+
+
+def _alike(grids: Sequence[Grid]) -> bool:
+    """Whether each axis of every grid is nearest to the same axis of the first."""
+    return all(Turn.between(grid, grids[0]).is_none for grid in grids)

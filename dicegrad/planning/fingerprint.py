@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
-from dicegrad.data.volumes import read_channels, read_volume
+from dicegrad.data.orientation import best_orientation, turn_of
+from dicegrad.data.volumes import read_channels, read_header, read_volume
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.grids import bounding_box
 from dicegrad.preprocessing.prepare import map_cases
@@ -68,6 +69,7 @@ class Fingerprint:
         classes: Those to be segmented, in network order.
         facts: Of each case.
         intensities: Of the labelled voxels, by channel.
+        orientation: How the axes are best turned before spacings are compared; see `Preprocessing`.
     """
 
     root: Path
@@ -75,6 +77,7 @@ class Fingerprint:
     classes: tuple[str, ...]
     facts: tuple[Facts, ...]
     intensities: tuple[Intensities, ...]
+    orientation: str = "RAS"
 
     @cached_property
     def spacing(self) -> Triple:
@@ -145,7 +148,10 @@ def take_fingerprint(
         InputError: One line for each file that cannot be read; or no case has a class.
     """
     values = {name: adapter.class_values[name] for name in classes}
-    facts = _gather(partial(_try, partial(_facts, values=values)), cases, workers, done)
+    headers = [read_header(case.images[0], case.images.count(case.images[0])) for case in cases]
+    orientation = best_orientation(headers)
+    look = partial(_facts, values=values, orientation=orientation)
+    facts = _gather(partial(_try, look), cases, workers, done)
     step = -(-len(cases) // MOST_IMAGES)
     samples = _gather(partial(_try, partial(_sample, values=values)), cases[::step], workers, done)
     for k, name in enumerate(classes):
@@ -156,7 +162,7 @@ def take_fingerprint(
             )
     channels = range(len(adapter.channels))
     intensities = tuple(_pool([sample[channel] for sample in samples]) for channel in channels)
-    return Fingerprint(root, adapter, tuple(classes), tuple(facts), intensities)
+    return Fingerprint(root, adapter, tuple(classes), tuple(facts), intensities, orientation)
 
 
 def _gather(
@@ -181,8 +187,10 @@ def _try(work: Callable[[Case], object], case: Case) -> object:
         return error
 
 
-def _facts(case: Case, values: dict[str, tuple[int, ...]]) -> Facts:
+def _facts(case: Case, values: dict[str, tuple[int, ...]], orientation: str) -> Facts:
     label = read_volume(case.label)
+    image = read_header(case.images[0], case.images.count(case.images[0]))
+    label = turn_of((image, label.header), orientation).volume(label)
     size = label.grid.size
     box = bounding_box(np.isin(label.voxels, [v for group in values.values() for v in group]))
     counts = np.bincount(label.voxels[box].astype(np.int64).ravel(), minlength=256)

@@ -199,6 +199,7 @@ def preprocessing_block(known: Fingerprint, grid: GridPlan) -> dict[str, Any]:
     block: dict[str, Any] = {
         "spacing": grid.written,
         "size": list(grid.size),
+        "orientation": known.orientation,
         "crop": "snap",
         "label": "distance",
     }

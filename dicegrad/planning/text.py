@@ -89,7 +89,7 @@ def _about(plan: Plan) -> list[str]:
 
 
 def _preprocessing(plan: Plan) -> list[str]:
-    grid, block = plan.grid, plan.preprocessing
+    known, grid, block = plan.known, plan.grid, plan.preprocessing
     if grid.coarser > 1:
         why = f"mm; {grid.coarser:.2g} times coarser than the finest median, to fit the preset"
     else:
@@ -98,11 +98,14 @@ def _preprocessing(plan: Plan) -> list[str]:
         why += "; native: each image keeps its own slices"
     lines = ["preprocessing:", _line("  spacing", block["spacing"], why)]
     lines.append(_line("  size", block["size"], _size_words(plan)))
+    if known.orientation == "RAS":
+        why = "axes run to the patient's right, front and head in every case"
+    else:
+        why = "oblique images, alike as they are"
+    lines.append(_line("  orientation", block["orientation"], why))
     lines.append(_line("  crop", block["crop"], "the grid lies in the middle of the volume"))
     lines.append(_line("  label", block["label"], "resampled by signed distance: smooth borders"))
-    lines.append(
-        _line("  normalisation", block["normalisation"], _normalisation_words(plan.known.ct))
-    )
+    lines.append(_line("  normalisation", block["normalisation"], _normalisation_words(known.ct)))
     if block.get("allow_lost"):
         lost = sorted({e.case for e in plan.ceilings if e.kept.lost})
         few = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")

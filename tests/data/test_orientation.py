@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from dicegrad.data.geometry import Grid
-from dicegrad.data.orientation import Turn, axis_codes, mixed_orientations, turn_of
+from dicegrad.data.orientation import (
+    Turn,
+    axis_codes,
+    best_orientation,
+    mixed_orientations,
+    turn_of,
+)
 from dicegrad.data.volumes import Header, Volume
 
 VOXELS = np.arange(4 * 3 * 2).reshape(4, 3, 2)
@@ -70,3 +76,14 @@ def test_images_in_different_orientations_are_counted():
     assert "(2 LPS, 1 RAS)" in mixed_orientations([*same, other])
     flat = Grid((2, 2, 1), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1, 0, 0, 0, 1))
     assert mixed_orientations([other, Header(flat, placed=False)]) is None
+
+
+def test_oblique_images_that_lie_alike_are_left_as_they_are():
+    """A few degrees around 45 decide which axis is nearer: no reason to turn some of them."""
+    hearts = [volume_of(oriented("RAS", tilt)).header for tilt in (0.7, 0.87)]
+    assert axis_codes(hearts[0].grid) != axis_codes(hearts[1].grid)
+    assert mixed_orientations(hearts) is None
+    assert best_orientation(hearts) == "as-is"
+    assert best_orientation(hearts[:1]) == "RAS"
+    heads = [volume_of(oriented(codes)).header for codes in ("RAS", "LPS")]
+    assert best_orientation(heads) == "RAS"
