@@ -9,6 +9,7 @@ from typing import Any
 from dicegrad.errors import InputError, Interrupted
 from dicegrad.locks import locked
 from dicegrad.logs import Report
+from dicegrad.losses.push_meter import warnings
 from dicegrad.training.checkpoint import (
     load_checkpoint,
     remove_checkpoint,
@@ -127,6 +128,8 @@ def train(
                 progress = _progress(row, run, watch)
                 write_history(run.history, out / "history.tsv")
                 report(progress)
+                for line in warnings(run.history, data.classes):
+                    report(line)
                 write_scalars(progress)
                 figure.update(run.history, watch.epochs, progress)
             if keep_checkpoint:

@@ -73,8 +73,10 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(11, 6.5), layout="constrained")
-    (losses, dice), (rate, duration) = figure.subplots(2, 2, sharex=True)
+    metered = _metered(history)
+    figure = Figure(figsize=(15.5 if metered else 11, 6.5), layout="constrained")
+    panels = figure.subplots(2, 3 if metered else 2, sharex=True)
+    (losses, dice), (rate, duration) = panels[:, :2]
     epochs = [row["epoch"] for row in history]
 
     for key, name, colour in (
@@ -99,12 +101,14 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
     duration.set_ylim(bottom=0)
     duration.set_ylabel("Seconds an epoch")
 
-    for axes in (losses, dice, rate, duration):
+    if metered:
+        _draw_push(panels[0, 2], panels[1, 2], history, metered)
+    for axes in panels.flat:
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(0, 1.02 * max(2, epochs[-1]))
-    for axes in (rate, duration):
+    for axes in panels[1]:
         axes.set_xlabel("Epoch")
     losses.legend(frameon=False)
     # With a window of one epoch the average is the value itself.
@@ -116,6 +120,35 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
         fontsize=11,
     )
     return figure
+
+
+def _metered(history: Sequence[Row]) -> list[str]:
+    """Classes with a map without a true voxel, as the push meter saw it."""
+    start = "predicted_empty_"
+    names = [key.removeprefix(start) for key in history[0] if key.startswith(start)]
+    return [name for name in names if any(not math.isnan(row[f"{start}{name}"]) for row in history)]
+
+
+def _draw_push(
+    share: "Axes", volume: "Axes", history: Sequence[Row], classes: Sequence[str]
+) -> None:
+    """Whence the push on a class comes, and what is predicted in maps without a true voxel."""
+    epochs = [row["epoch"] for row in history]
+    for number, name in enumerate(classes):
+        colour = _COLOURS[number % len(_COLOURS)]
+        empty, missing, predicted = (
+            [100 * row[f"{column}_{name}"] for row in history]
+            for column in ("push_empty", "push_missing", "predicted_empty")
+        )
+        _curve(share, epochs, empty, name, colour)
+        if any(value > 0 for value in missing):
+            share.plot(epochs, missing, color=colour, linestyle="--", linewidth=1.5)
+        _curve(volume, epochs, predicted, name, colour)
+    share.set_ylim(-2, 102)
+    share.set_ylabel("Push from maps without a true voxel (%)")
+    share.legend(frameon=False, title="dashed: not annotated")
+    volume.set_ylim(bottom=0)
+    volume.set_ylabel("Predicted there (% of filled maps)")
 
 
 def _draw_rate(axes: "Axes", epochs: Sequence[float], rates: Sequence[float]) -> None:

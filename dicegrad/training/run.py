@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dicegrad.errors import InputError
+from dicegrad.losses.push_meter import make_meter
 from dicegrad.training.adam import Adam
 from dicegrad.training.augmentation import augment
 from dicegrad.training.dataset import PreparedData
@@ -25,7 +26,7 @@ from dicegrad.training.schedule import Schedule
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.validation import validate
 
-FORMAT = 2  # of `Run.state`: to be raised when it changes, so that older ones are refused
+FORMAT = 3  # of `Run.state`: to be raised when it changes, so that older ones are refused
 _WORDS = {"train": "training", "validation": "validation"}
 _DIVERGED = 100.0  # penalty; 0.03 to 0.05 at the start of the paper's networks
 
@@ -81,6 +82,7 @@ class Run:
         self.history: list[Row] = []
         self.kept: dict[str, Tensor] = {}
         self.losses: list[Tensor] = []  # of the batches of this epoch, left on the device
+        self.meter = make_meter(objective, data.classes)  # it watches, and changes nothing
         self.epoch = self.step = 0
         order_length = len(split.train) * settings.passes
         self.steps_per_epoch = -(-order_length // batch_size)
@@ -104,6 +106,8 @@ class Run:
                 logits = self.predict(image)
             loss = self.objective(logits.float(), label, annotated)
             loss.backward()
+            if self.meter:
+                self.meter.add(logits.float(), label, annotated)
             self.optimizer.step()
             self.losses.append(loss.detach())
             self.step += 1
@@ -144,6 +148,8 @@ class Run:
         row = {"epoch": self.epoch, "step": self.step, "learning_rate": rate}
         row |= {"train_loss": float(losses.mean()), "val_loss": val_loss}
         row |= {f"dsc_{name}": value for name, value in zip(self.data.classes, dice, strict=True)}
+        if self.meter:
+            row |= self.meter.take()
         self.history.append(row)
         return row
 
@@ -162,6 +168,7 @@ class Run:
             "history": self.history,
             "kept": self.kept,
             "losses": [float(loss) for loss in self.losses],
+            "pushes": self.meter.state() if self.meter else [],
             "epoch": self.epoch,
             "step": self.step,
         }
@@ -173,6 +180,8 @@ class Run:
         self.schedule = Schedule(**state["schedule"])
         self.history, self.kept = state["history"], state["kept"]
         self.losses = [torch.tensor(loss, device=self.data.device) for loss in state["losses"]]
+        if self.meter:
+            self.meter.restore(state["pushes"], self.data.device)
         self.epoch, self.step = state["epoch"], state["step"]
 
     def _order(self) -> list[int]:

@@ -48,5 +48,8 @@ def _scalars(progress: Progress) -> dict[str, float]:
     row = progress.row
     values = {name: row[key] for key, name in _NAMES.items()}
     values |= {f"dsc/{key[4:]}": value for key, value in row.items() if key.startswith("dsc_")}
+    for start in ("push_empty", "push_missing", "predicted_empty"):
+        found = [key for key in row if key.startswith(f"{start}_")]
+        values |= {f"{start}/{key.removeprefix(f'{start}_')}": row[key] for key in found}
     values |= {"speed/cases_per_second": progress.speed, "speed/epoch_seconds": progress.seconds}
     return values | {"memory/gigabytes": progress.memory / 1e9}

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dicegrad.errors import InputError
+from dicegrad.losses import DiceLoss
 from dicegrad.training import run
 from dicegrad.training.augmentation import augment
 from dicegrad.training.checkpoint import load_weights
@@ -66,7 +67,9 @@ def test_a_training_leaves_weights_and_history_alone(fit, tmp_path):
 def test_the_history_counts_epochs_and_steps(fit, history, tmp_path):
     fit({"epochs": 3, "schedule": "plateau", "patience": 1, "min_delta": 10})
     rows = history(tmp_path / "out")
-    assert list(rows) == ["epoch", "step", "learning_rate", "train_loss", "val_loss", "dsc_box"]
+    always = ["epoch", "step", "learning_rate", "train_loss", "val_loss", "dsc_box"]
+    metered = ["push_empty_box", "push_missing_box", "predicted_empty_box"]
+    assert list(rows) == always + metered
     assert rows["epoch"] == [1, 2, 3]
     assert rows["step"] == [3, 6, 9]
     assert rows["learning_rate"] == pytest.approx([0.01, 0.01, 0.002])
@@ -231,3 +234,21 @@ def test_a_disk_that_is_full_at_the_end_is_said_in_one_line(fit, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "weights.pt" not in files_in(tmp_path / "out")
+
+
+def test_the_push_meter_changes_no_bit_of_the_weights(fit, toy, tmp_path, monkeypatch):
+    data = toy()
+    data.labels[::2] = 0  # half of the maps have no true voxel
+    with_meter = fit({"epochs": 2}, data=data, objective=DiceLoss("BI", activation="sigmoid"))
+    rows = (tmp_path / "out" / "history.tsv").read_text()
+    assert "push_empty_box" in rows
+    monkeypatch.setattr("dicegrad.training.run.make_meter", lambda *given: None)
+    without = fit(
+        {"epochs": 2}, "without", data=data, objective=DiceLoss("BI", activation="sigmoid")
+    )
+    assert "push_empty_box" not in (tmp_path / "without" / "history.tsv").read_text()
+    assert state_of(with_meter) == state_of(without)
+
+
+def state_of(network):
+    return {name: value.tolist() for name, value in network.state_dict().items()}

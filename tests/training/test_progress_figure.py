@@ -49,6 +49,20 @@ def test_losses_dsc_learning_rate_and_duration_are_drawn_over_epochs():
     assert "at most 0:01:00" in figure.get_suptitle()
 
 
+def test_where_maps_without_a_true_voxel_were_seen_their_push_is_drawn():
+    history = [
+        row
+        | {f"push_empty_{name}": share, f"push_missing_{name}": 0, f"predicted_empty_{name}": there}
+        for row in rows(3)
+        for name, share, there in [("MYO", 0.25, 0.5)]
+    ]
+    _, _, share, _, _, volume = draw_curves(history, [1.0] * 3, now(3)).axes
+    assert [list(line.get_ydata()) for line in share.lines] == [[25] * 3]
+    assert [list(line.get_ydata()) for line in volume.lines] == [[50] * 3]
+    none = [row | {"predicted_empty_MYO": math.nan} for row in history]
+    assert len(draw_curves(none, [1.0] * 3, now(3)).axes) == 4
+
+
 def test_a_moving_average_smooths_and_leaves_out_what_is_no_number():
     assert moving_average([math.nan, 1, math.nan, 0], 10)[1:] == [1, 1, 0.9]
     assert moving_average([1, 0, 3], 1) == [1, 0, 3]

@@ -99,17 +99,17 @@ from dicegrad.training.loop import train
 
 torch.set_num_threads(1)
 arguments, wait = pickle.load(open(sys.argv[1], "rb")), int(sys.argv[2])
-loss, calls = arguments.pop("objective"), 0
+calls = 0
 
-def objective(logits, label, annotated):
+def called(loss, given):
     global calls
     calls += 1
     if calls == wait:
         print("ready", flush=True)
         sys.stdin.readline()
-    return loss(logits, label)
 
-train(**arguments, objective=objective)
+arguments["objective"].register_forward_pre_hook(called)
+train(**arguments)
 """
 
 

@@ -1,0 +1,137 @@
+"""The push meter: which maps the gradient of a class comes from, while a network trains."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dicegrad.losses.push import can_be_measured, map_push
+
+STEPS = 40  # over which the predicted volume is compared
+NOTABLE = 0.1  # share of the push from maps without a true voxel that is worth a warning
+_COLUMNS = ("push_empty", "push_missing", "predicted_empty")
+
+
+class PushMeter:
+    """Adds up over steps what `push.map_push` says of every map.
+
+    Args:
+        loss: A loss that `push.can_be_measured`.
+        classes: Names of the classes; channel 0 is background unless there is a single channel.
+
+    Example:
+        >>> import torch
+        >>> from dicegrad import DiceLoss
+        >>> meter = PushMeter(DiceLoss("BI", activation="sigmoid"), ["tumor"])
+        >>> y = torch.zeros(2, 8, 8, 4, dtype=torch.uint8)
+        >>> y[0, :4] = 1  # the second map has no true voxel
+        >>> meter.add(torch.zeros(2, 1, 8, 8, 4), y)
+        >>> row = meter.take()
+        >>> round(row["push_empty_tumor"], 3), row["predicted_empty_tumor"]
+        (0.25, 1.0)
+    """
+
+    def __init__(self, loss: nn.Module, classes: Sequence[str]) -> None:
+        self.loss, self.classes = loss, tuple(classes)
+        self.steps: list[Tensor] = []  # (K, 7) each, left on the device
+
+    def add(
+        self, y_pred: Tensor, y: Tensor, annotated: Tensor | None = None, mask: Tensor | None = None
+    ) -> None:
+        """Measure one step; arguments as for the loss."""
+        found = map_push(self.loss, y_pred.detach(), y, annotated, mask)
+        first = found.push.shape[1] - len(self.classes)
+        push, predicted = found.push[:, first:], found.predicted[:, first:]
+        known, there = found.annotated[:, first:], found.true[:, first:] > 0
+        filled, empty = known & there, known & ~there
+        sums = [(push * kind).sum(0) for kind in (filled, empty, ~known)]
+        for kind in (filled, ~filled):
+            sums += [(predicted * kind).sum(0), kind.sum(0).to(push.dtype)]
+        self.steps.append(torch.stack(sums, 1))
+
+    def take(self) -> dict[str, float]:
+        """What the steps since the last call were, by column.
+
+        Returns:
+            For every class ``push_empty_<class>`` and ``push_missing_<class>``: the share of the
+            push on all its maps that fell on annotated maps without a true voxel, and on maps that
+            are not annotated; and ``predicted_empty_<class>``: the mean predicted volume of a map
+            without a true voxel, annotated or not, by that of a filled one. NaN where there was
+            nothing to divide by.
+        """
+        if not self.steps:
+            return {}
+        total = torch.stack(self.steps).sum(0).cpu().tolist()
+        self.steps = []
+        row: dict[str, float] = {}
+        for name, (filled, empty, missing, inside, maps, outside, others) in zip(
+            self.classes, total, strict=True
+        ):
+            push = filled + empty + missing
+            mean = _ratio(outside, others), _ratio(inside, maps)
+            values = (_ratio(empty, push), _ratio(missing, push), _ratio(*mean))
+            row |= {f"{c}_{name}": value for c, value in zip(_COLUMNS, values, strict=True)}
+        return row
+
+    def state(self) -> list[list[list[float]]]:
+        """What a checkpoint keeps of the steps since `take`."""
+        return [step.tolist() for step in self.steps]
+
+    def restore(self, state: Sequence[Sequence[Sequence[float]]], device: torch.device) -> None:
+        """Continue from a saved state."""
+        kind = torch.float32 if device.type == "mps" else torch.float64
+        self.steps = [torch.tensor(step, dtype=kind, device=device) for step in state]
+
+
+def make_meter(loss: object, classes: Sequence[str]) -> PushMeter | None:
+    """A meter of a loss, or None if it cannot be measured."""
+    if isinstance(loss, nn.Module) and can_be_measured(loss):
+        return PushMeter(loss, classes)
+    return None
+
+
+def warnings(rows: Sequence[Mapping[str, float]], classes: Sequence[str]) -> list[str]:
+    """A line for every class that the last row shows to be unlearnt, and the one before did not.
+
+    A class is being unlearnt in maps without a true voxel if a notable share of its push comes from
+    them, and within some steps the volume that is predicted there fell by half against that in
+    filled maps.
+
+    Args:
+        rows: History, oldest first: ``step`` and the columns of `PushMeter.take`.
+        classes: Names of the classes.
+    """
+    lines = []
+    for name in classes:
+        told = _unlearnt(rows, name)
+        if told and not _unlearnt(rows[:-1], name):
+            lines.append(told)
+    return lines
+
+
+def _unlearnt(rows: Sequence[Mapping[str, float]], name: str) -> str:
+    if not rows:
+        return ""
+    last = rows[-1]
+    before = [row for row in rows if row["step"] <= last["step"] - STEPS]
+    if not before:
+        return ""
+    share = sum(_number(last.get(f"{column}_{name}")) for column in _COLUMNS[:2])
+    then, now = (_number(row.get(f"predicted_empty_{name}")) for row in (before[-1], last))
+    if share < NOTABLE or not now <= then / 2 or then <= 0:
+        return ""
+    steps = last["step"] - before[-1]["step"]
+    return (
+        f"{name}: {100 * share:.0f} % of the push comes from maps without a true voxel; predicted "
+        f"volume there fell from {100 * then:.0f} % to {100 * now:.0f} % of that in filled maps "
+        f"in {steps:.0f} steps"
+    )
+
+
+def _number(value: float | None) -> float:
+    return 0.0 if value is None or math.isnan(value) else value
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else math.nan
