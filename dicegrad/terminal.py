@@ -34,16 +34,20 @@ def shown() -> Iterator[Report]:
 
 
 @contextmanager
-def counted(total: int) -> Iterator[Callable[[str], None]]:
+def counted(total: int, silent: bool = False) -> Iterator[Callable[[str], None]]:
     """Show work done piece by piece on standard output.
 
     Args:
         total: How many pieces.
+        silent: Print nothing, since standard output is for a program to read.
 
     Yields:
         A function that takes a line on each piece that is done. It is printed after its number; on
         a terminal above a bar with the time left.
     """
+    if silent:
+        yield lambda line: None
+        return
     from rich.console import Console
     from rich.progress import Progress as Bar
 

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Self, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
 from dicegrad.data.geometry import Grid
-from dicegrad.data.volumes import Header, Volume
+
+if TYPE_CHECKING:  # a machine that only trains has no package that reads images
+    from dicegrad.data.volumes import Header, Volume
 
 Voxels = TypeVar("Voxels", bound=np.ndarray)
 
@@ -95,15 +97,15 @@ class Turn:
             tuple(axes.ravel().tolist()),
         )
 
-    def volume(self, volume: Volume) -> Volume:
+    def volume(self, volume: "Volume") -> "Volume":
         """A volume turned, in its place; its header no longer says how its file put it."""
         if self.is_none:
             return volume
-        header = Header(self.grid(volume.grid), placed=volume.header.placed)
-        return Volume(self.voxels(volume.voxels), header)
+        header = replace(volume.header, grid=self.grid(volume.grid), forms=None)
+        return replace(volume, voxels=self.voxels(volume.voxels), header=header)
 
 
-def turn_of(headers: Iterable[Header], orientation: str) -> Turn:
+def turn_of(headers: "Iterable[Header]", orientation: str) -> Turn:
     """The turn of all volumes of a case, which lie on the same voxels.
 
     Args:
@@ -131,7 +133,7 @@ def axis_codes(grid: Grid) -> str:
     return "".join(letters)
 
 
-def mixed_orientations(headers: Sequence[Header]) -> str | None:
+def mixed_orientations(headers: "Sequence[Header]") -> str | None:
     """A line on images that lie in different orientations; None where all lie alike.
 
     Args:
@@ -148,7 +150,7 @@ def mixed_orientations(headers: Sequence[Header]) -> str | None:
     )
 
 
-def best_orientation(headers: Sequence[Header]) -> str:
+def best_orientation(headers: "Sequence[Header]") -> str:
     """``RAS``, unless oblique images that lie alike would be turned in different ways.
 
     Short-axis images of the heart lie about half-way between two of the patient's axes: which of

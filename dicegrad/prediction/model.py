@@ -13,6 +13,7 @@ from dicegrad.prediction.inference import build_network
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.checkpoint import Weights, load_weights
 from dicegrad.training.network import NetworkSettings
+from dicegrad.training.seen import Seen
 from dicegrad.training.trained import Source, check_same, differing
 
 # Where the workflow puts weights: experiment and, in it, dataset.
@@ -29,6 +30,8 @@ class Model:
         classes: In network order.
         class_values: The dataset's own label values of each class.
         channels: Names of the image channels, in order.
+        seen: What the training images were like, if the weights say it.
+        slide: Whether the networks' grid is moved over an image that is larger.
     """
 
     networks: tuple[nn.Module, ...]
@@ -36,6 +39,8 @@ class Model:
     classes: tuple[str, ...]
     class_values: Mapping[str, Sequence[int]]
     channels: tuple[str, ...] = ()
+    seen: Seen | None = None
+    slide: bool = False
 
     @classmethod
     def from_weights(
@@ -44,6 +49,7 @@ class Model:
         given: "Given | None" = None,
         crop: str | None = None,
         device: str = "cpu",
+        slide: bool = False,
     ) -> "Model":
         """The model that some weights are of; all that it needs stands in them.
 
@@ -53,15 +59,24 @@ class Model:
                 for those that weights of an earlier version do not hold.
             crop: See `place_grid`.
             device: Where to run the networks.
+            slide: Whether their grid is moved over an image that is larger.
 
         Raises:
             InputError: The settings are others than those of the weights, or are needed.
         """
         given = settings_of(weights, given)
-        preprocessing = place_grid(given.source.preprocessing, crop, given.where)
+        preprocessing = place_grid(given.source.preprocessing, crop, given.where, slide)
         networks = tuple(build_network(given.network, each, device) for each in weights)
         source = given.source
-        return cls(networks, preprocessing, source.classes, source.class_values, source.channels)
+        return cls(
+            networks,
+            preprocessing,
+            source.classes,
+            source.class_values,
+            source.channels,
+            seen_by(weights),
+            slide,
+        )
 
 
 @dataclass(frozen=True)
@@ -124,6 +139,15 @@ def settings_of(weights: Sequence[Weights], given: Given | None = None) -> Given
     return given
 
 
+def seen_by(weights: Sequence[Weights]) -> Seen | None:
+    """What the training images of some weights were like, as far as all of them say it."""
+    found = [each.trained.seen for each in weights if each.trained and each.trained.seen]
+    if len(found) < len(weights):
+        return None
+    axes = dict.fromkeys(way for each in found for way in each.axes)
+    return Seen(tuple(axes), max(each.outside for each in found))
+
+
 def network_settings(settings: Mapping, adapter: Adapter, where: object) -> NetworkSettings:
     """The network that a dataset's settings describe; its grid must fit.
 
@@ -163,18 +187,23 @@ def check_origin(dataset: Path, weights: Sequence[Path]) -> None:
             )
 
 
-def place_grid(preprocessing: Preprocessing, crop: str | None, where: object) -> Preprocessing:
+def place_grid(
+    preprocessing: Preprocessing, crop: str | None, where: object, slide: bool = False
+) -> Preprocessing:
     """Preprocessing that needs no label.
 
     Args:
         preprocessing: Of the dataset.
         crop: Where to place the network's grid if `preprocessing.crop` is `label`, since a new
             image has no label; else None.
-        where: Dataset file, for the message.
+        where: Dataset file or weights, for the message.
+        slide: Whether the grid is moved over the whole image, so that its place is of no matter.
 
     Raises:
         InputError: A crop is needed and not given, or given and not needed.
     """
+    if slide and preprocessing.crop == "label" and crop is None:
+        return replace(preprocessing, crop="center")
     if preprocessing.crop == "label":
         if crop is None:
             raise InputError(

@@ -1,20 +1,20 @@
 """Segment new images, which have no labels, as a study segments its held-out cases."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from dicegrad.data.checks import check_geometry, image_problems
 from dicegrad.data.images import Images
-from dicegrad.data.volumes import read_channels, write_volume
+from dicegrad.data.volumes import write_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import mean_probabilities
 from dicegrad.prediction.model import Model
+from dicegrad.prediction.new_images import NewCase, read_images
 from dicegrad.prediction.restoration import restore, restored, write_prediction
-from dicegrad.preprocessing.prepare import Prepared, prepare_images
-from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.prediction.window import sliding_probabilities
 
 
 def remaining(images: Images, out: Path, resume: bool) -> Images:
@@ -48,13 +48,51 @@ def remaining(images: Images, out: Path, resume: bool) -> Images:
     return {name: paths for name, paths in images.items() if name not in there}
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """What became of one new case.
+
+    Attributes:
+        case: Its name.
+        file: Of the label map; None where the images cannot be used.
+        volumes_ml: Of each class.
+        outside: Share of the image that the networks did not see.
+        notes: Lines on what was done to the images.
+        doubts: Lines on why the prediction may be wrong, or on why there is none.
+    """
+
+    case: str
+    file: Path | None
+    volumes_ml: Mapping[str, float] = field(default_factory=dict)
+    outside: float = 0.0
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """The case in a line: its name, the volume of each class, and notes."""
+        if self.file is None:
+            return f"{self.case}  cannot be used"
+        volumes = (f"{name} {in_ml(value)}" for name, value in self.volumes_ml.items())
+        return "  ".join([self.case, *volumes, *self.notes, *(f"! {each}" for each in self.doubts)])
+
+
+def in_ml(volume: float) -> str:
+    """A volume in words, with three digits that count.
+
+    Example:
+        >>> in_ml(1.7234), in_ml(112.46), in_ml(0.0), in_ml(0.000412)
+        ('1.72 ml', '112 ml', '0 ml', '0.000412 ml')
+    """
+    return f"{volume:.0f} ml" if volume >= 100 else f"{volume:.3g} ml"
+
+
 def predict_all(
     model: Model,
     images: Images,
     out: Path,
     probabilities: bool,
     report: Callable[[str], None],
-) -> None:
+) -> list[Predicted]:
     """Segment the images of several cases; one that cannot be used does not stop the others.
 
     Args:
@@ -64,43 +102,29 @@ def predict_all(
         probabilities: See `predict_images`.
         report: Takes a line after each case: its name and the volume of each class.
 
+    Returns:
+        One for each case, in order; one that cannot be used has no file.
+
     Raises:
-        InputError: At the end, one line for each image that cannot be used; at once if a disk or
-            the memory of a GPU is full.
+        InputError: A disk or the memory of a GPU is full.
     """
-    problems = []
+    done = []
     for name, paths in images.items():
         try:
-            case = read_images(paths, model.preprocessing)
+            case = read_images(paths, model)
         except InputError as error:
-            problems.append(str(error))
-            report(f"{name}  cannot be used")
-            continue
-        volumes = predict_images(model, name, case, out, probabilities)
-        found = (f"{each} {volume:.1f} ml" for each, volume in volumes.items())
-        report("  ".join([name, *found]))
-    if problems:
-        raise InputError("\n".join(problems))
-
-
-def read_images(paths: Sequence[Path], preprocessing: Preprocessing) -> Prepared:
-    """Read and prepare the images of one case, one file a channel.
-
-    Raises:
-        InputError: An image cannot be used.
-    """
-    images = read_channels(paths)
-    check_geometry(paths, images)
-    if problems := image_problems(paths, (image.voxels for image in images)):
-        raise InputError("\n".join(problems))
-    try:
-        return prepare_images(images, preprocessing)
-    except InputError as error:
-        raise InputError(f"{paths[0]}: {error}") from error
+            done.append(Predicted(name, None, doubts=tuple(str(error).splitlines())))
+        else:
+            volumes = predict_images(model, name, case, out, probabilities)
+            path = _label_map(out, name)
+            told = case.notes, case.doubts
+            done.append(Predicted(name, path, volumes, case.outside, *told))
+        report(done[-1].line())
+    return done
 
 
 def predict_images(
-    model: Model, name: str, case: Prepared, out: Path, probabilities: bool = False
+    model: Model, name: str, case: NewCase, out: Path, probabilities: bool = False
 ) -> dict[str, float]:
     """Segment the images of one case.
 
@@ -118,16 +142,21 @@ def predict_images(
     Raises:
         InputError: A disk or the memory of a GPU is full.
     """
-    header, original, way_back = case.original, case.original.grid, model.preprocessing.restoration
-    prediction = mean_probabilities(model.networks, case.image)
+    prepared, way_back = case.prepared, model.preprocessing.restoration
+    grid, original = prepared.grid, case.header.grid
+    if model.slide:
+        size = model.preprocessing.size
+        prediction = sliding_probabilities(model.networks, prepared.image, size)
+    else:
+        prediction = mean_probabilities(model.networks, prepared.image)
     if probabilities:
-        maps = restored(prediction[1:], case.grid, original, way_back)
+        maps = restored(prediction[1:], grid, original, way_back)
         for each, volume in zip(model.classes, maps, strict=True):
             file = f"{name}_{re.sub('[^A-Za-z0-9.-]', '_', each)}.nii.gz"
-            write_volume(out / "probabilities" / file, volume, header)
-    label = restore(prediction, case.grid, original, way_back)
+            write_volume(out / "probabilities" / file, volume, case.header)
+    label = restore(prediction, grid, original, way_back)
     # Last, since --resume goes by it.
-    write_prediction(_label_map(out, name), label, model.classes, model.class_values, header)
+    write_prediction(_label_map(out, name), label, model.classes, model.class_values, case.header)
     counts = np.bincount(label.ravel(), minlength=len(model.classes) + 1)[1:]
     volumes = counts * np.prod(original.spacing) / 1000
     return dict(zip(model.classes, volumes.tolist(), strict=True))

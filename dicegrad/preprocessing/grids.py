@@ -136,3 +136,15 @@ def covering_grid(original: Grid, grid: Grid) -> tuple[Grid, tuple[int, int, int
     covering = Grid((x, y, z), grid.spacing, grid.point(starts), grid.direction)
     x, y, z = starts
     return covering, (x, y, z)
+
+
+def whole_grid(original: Grid, grid: Grid) -> Grid:
+    """The smallest grid in step with ``grid`` that has all of its voxels and all of the image's.
+
+    Where the image lies within ``grid``, that is the same one.
+    """
+    covering, starts = covering_grid(original, grid)
+    first = [min(start, 0) for start in starts]
+    ends = (max(s + n, m) for s, n, m in zip(starts, covering.size, grid.size, strict=True))
+    x, y, z = (end - start for end, start in zip(ends, first, strict=True))
+    return Grid((x, y, z), grid.spacing, grid.point(first), grid.direction)

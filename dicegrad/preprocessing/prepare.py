@@ -20,7 +20,13 @@ from dicegrad.data.volumes import Header, Volume, read_channels, read_volume
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.about import About, write_about
 from dicegrad.preprocessing.align import onto
-from dicegrad.preprocessing.grids import Grid, bounding_box, covering_grid, network_grid
+from dicegrad.preprocessing.grids import (
+    Grid,
+    bounding_box,
+    covering_grid,
+    network_grid,
+    whole_grid,
+)
 from dicegrad.preprocessing.kept import (
     Kept,
     describe_kept,
@@ -128,7 +134,10 @@ def prepare_case(
 
 
 def prepare_images(
-    images: Sequence[Volume], settings: Preprocessing, label: Volume | None = None
+    images: Sequence[Volume],
+    settings: Preprocessing,
+    label: Volume | None = None,
+    whole: bool = False,
 ) -> Prepared:
     """Resample and normalise the images of one case.
 
@@ -136,6 +145,7 @@ def prepare_images(
         images: Its C channels, on one grid.
         settings: Grid, crop, resampling and normalisation.
         label: Its label map; only ``crop: label`` looks at it.
+        whole: Resample to a larger grid, in step with the network's, that has all of the image.
 
     Returns:
         The case without a label.
@@ -147,6 +157,8 @@ def prepare_images(
     turned = [turn.volume(image) for image in images]
     original = turned[0].grid
     grid = network_grid(turned[0], settings, label and turn.volume(label))
+    if whole:
+        grid = whole_grid(original, grid)
     refuse_blind(original, grid, settings)
     channels = [_prepare_channel(i.voxels, original, grid, settings) for i in turned]
     return Prepared(np.stack(channels), grid, images[0].header)

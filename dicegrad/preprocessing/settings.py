@@ -9,7 +9,8 @@ from dicegrad.errors import InputError
 
 CROPS = ("center", "snap", "label", "foreground")
 TIES = ("background", "shared")
-ORIENTATIONS = ("as-is", "RAS")
+AS_IS = "as-is"
+ORIENTATIONS = (AS_IS, "RAS")
 LABEL_METHODS = ("distance", "linear", "nearest")
 NORMALISE_OVER = ("whole", "nonzero")
 WINDOW = "window"  # of what is known of the data set, over no voxels of the image
@@ -173,7 +174,7 @@ class Preprocessing:
     allow_lost: bool = False
     normalisation: Normalisation = Normalisation()
     restoration: str = "linear"
-    orientation: str = "as-is"
+    orientation: str = AS_IS
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -24,6 +24,7 @@ from dicegrad.training.loop import train
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.objective import Wanted, make_objective
 from dicegrad.training.run import Split, derive_seed
+from dicegrad.training.seen import seen_in
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.trained import Source, Trained
 
@@ -140,6 +141,7 @@ def train_experiment(
     identity = {**row, "epsilon_value": str(epsilon), "fold": fold}
     if released:
         identity["released"] = ", ".join(released)
+    training_cases = tuple(data.cases[number] for number in sorted(set(split.train)))
     trained = Trained(
         dataset=experiment.dataset,
         experiment=vars(experiment),
@@ -151,9 +153,10 @@ def train_experiment(
         epsilon=epsilon,
         sampling=dict(settings["sampling"]),
         released=tuple(released),
-        training_cases=tuple(data.cases[number] for number in sorted(set(split.train))),
+        training_cases=training_cases,
         source=Source.from_dict(settings["source"]) if settings.get("source") else None,
         made={**made_by(TRAINING), "torch": str(torch.__version__), "device": str(device)},
+        seen=seen_in(files.images, training_cases),
     )
     report(f"{experiment.title}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
     return train(

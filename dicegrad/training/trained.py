@@ -11,6 +11,7 @@ from dicegrad.errors import InputError
 from dicegrad.files import read_text
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.study.schemas import shown
+from dicegrad.training.seen import Seen
 
 if TYPE_CHECKING:
     from dicegrad.data.adapter import Adapter
@@ -122,6 +123,7 @@ class Trained:
         source: Where its images come from; None where the training run was not told.
         data: Fingerprint of the prepared arrays.
         made: Version, commit and code of dicegrad, version of torch, and the device.
+        seen: What its images were like; None where an earlier version wrote the weights.
     """
 
     dataset: str
@@ -138,6 +140,7 @@ class Trained:
     source: Source | None = None
     data: str = ""
     made: Mapping[str, str] = field(default_factory=dict)
+    seen: Seen | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -150,6 +153,8 @@ class Trained:
         found = {key: value for key, value in values.items() if key in known}
         if found.get("source") is not None:
             found["source"] = Source.from_dict(found["source"])
+        if found.get("seen") is not None:
+            found["seen"] = Seen.from_dict(found["seen"])
         return cls(**found)
 
 

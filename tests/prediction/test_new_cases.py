@@ -1,5 +1,6 @@
 """Cases of phantoms, prepared as the workflow does it and predicted as if they were new."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -14,7 +15,8 @@ from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import load_network, mean_probabilities, predict_cases
 from dicegrad.prediction.model import Model, place_grid
-from dicegrad.prediction.new_cases import predict_all, predict_images, read_images
+from dicegrad.prediction.new_cases import predict_all, predict_images
+from dicegrad.prediction.new_images import read_images
 from dicegrad.prediction.restoration import restore
 from dicegrad.preprocessing.about import read_about
 from dicegrad.preprocessing.prepare import prepare_dataset
@@ -101,9 +103,7 @@ def test_a_new_image_is_segmented_as_the_workflow_segments_the_same_case(study, 
     new = study.new()
     shutil.rmtree(tmp_path / "data")
     predict_cases(network, [case], [image], about, way_back, tmp_path / "workflow")
-    volumes = predict_images(
-        study.model(), "x", read_images(new, study.preprocessing), tmp_path / "out"
-    )
+    volumes = predict_images(study.model(), "x", read_images(new, study.model()), tmp_path / "out")
     path = tmp_path / "out" / "x.nii.gz"
     assert path.read_bytes() == (tmp_path / "workflow" / f"{case}.nii.gz").read_bytes()
     label = nib.load(path)
@@ -118,7 +118,7 @@ def test_several_networks_vote_with_their_probabilities(study, tmp_path):
     image, about = study.prepared()
     grid = about.grids[study.cases[0].case]
     model = study.model(2)
-    prepared = read_images(study.images, study.preprocessing)
+    prepared = read_images(study.images, study.model())
     predict_images(model, "x", prepared, tmp_path / "both")
     original = read_volume(study.images[0]).grid
     mean = mean_probabilities(model.networks, image)
@@ -133,7 +133,7 @@ def test_several_networks_vote_with_their_probabilities(study, tmp_path):
 
 
 def test_written_probabilities_are_those_that_the_label_map_is_chosen_by(study, tmp_path):
-    prepared = read_images(study.images, study.preprocessing)
+    prepared = read_images(study.images, study.model())
     predict_images(study.model(2), "x", prepared, tmp_path, probabilities=True)
     label = nib.load(tmp_path / "x.nii.gz")
     maps = [nib.load(tmp_path / "probabilities" / f"x_{name}.nii.gz") for name in study.classes]
@@ -157,8 +157,10 @@ def test_an_image_that_cannot_be_used_does_not_stop_the_others(study, tmp_path):
     nib.save(nib.Nifti1Image(voxels, image.affine), new[0])
     lines = []
     images = {"bad": new, "good": study.images}
-    with pytest.raises(InputError, match=r"x_0000.nii.gz: 1 of \d+ voxels are NaN"):
-        predict_all(study.model(), images, tmp_path / "out", False, lines.append)
+    bad, good = predict_all(study.model(), images, tmp_path / "out", False, lines.append)
+    assert bad.file is None
+    assert re.search(r"x_0000.nii.gz: 1 of \d+ voxels are NaN", bad.doubts[0])
+    assert good.file == tmp_path / "out" / "good.nii.gz"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.nii.gz"]
     assert lines[0] == "bad  cannot be used"
     assert lines[1].startswith(f"good  {study.classes[0]} ")
