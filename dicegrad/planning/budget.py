@@ -1,25 +1,17 @@
 """How wide a network and how long a training run this machine affords, from timed steps."""
 
+import math
 import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from dicegrad.planning.grids import GridPlan
-from dicegrad.study.experiment import Experiment
-from dicegrad.training.dataset import PreparedData
+from dicegrad.planning.fingerprint import Fingerprint
+from dicegrad.planning.grids import WIDEST, GridPlan, network_block
+from dicegrad.planning.pace import Pace, time_step
 from dicegrad.training.network import NetworkSettings
-from dicegrad.training.numerics import numerics, settle
-from dicegrad.training.objective import Wanted, make_objective
-from dicegrad.training.run import Run, Split
-from dicegrad.training.settings import TrainingSettings
-from dicegrad.training.validation import validate
 
 WIDTHS = (8, 12, 16, 24, 32)
-_WIDEST = 256  # features at the bottom
 _BYTES = 4
 # Copies of a level's maps that wait for the backward pass, for each convolution: its input, and
 # what normalisation and activation leave; measured with peak memory, and a half on top.
@@ -33,41 +25,32 @@ class Preset:
     Attributes:
         minutes: Of the whole study, from raw files to report; 0 is as long as it takes.
         most_voxels: Of the grid.
-        steps: Optimiser steps that a training run should at least have; a narrower network is
-            taken rather than fewer.
+        steps: Optimiser steps that a training run should have; a narrower network, and then a
+            coarser grid, is taken rather than fewer.
+        least_steps: Fewer are of no use, however long they take.
+        most_steps: More are of no use.
         folds: How many of the folds are run.
         fold_count: How many there are.
-        rates: Highest learning rate.
-        most_steps: More are of no use.
+        rate: Highest learning rate.
+        brief: Whether the table keeps to the rows that matter most.
     """
 
     minutes: float
     most_voxels: int
     steps: int
+    least_steps: int
+    most_steps: int
     folds: int
     fold_count: int
     rate: float
-    most_steps: int
+    brief: bool = False
 
 
 PRESETS: Mapping[str, Preset] = {
-    "minutes": Preset(9, 150_000, 400, 1, 5, 2e-3, 4_000),
-    "hour": Preset(55, 500_000, 1_500, 1, 5, 1e-3, 12_000),
-    "full": Preset(0, 4_000_000, 20_000, 5, 5, 1e-3, 20_000),
+    "minutes": Preset(7, 150_000, 400, 150, 4_000, 1, 5, 2e-3, brief=True),
+    "hour": Preset(50, 500_000, 2_500, 500, 12_000, 1, 5, 1e-3),
+    "full": Preset(0, 4_000_000, 20_000, 20_000, 20_000, 5, 5, 1e-3),
 }
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Seconds that one case takes on this machine, on one thread or on the GPU.
-
-    Attributes:
-        train: In a training step.
-        validate: In a validation.
-    """
-
-    train: float
-    validate: float
 
 
 @dataclass(frozen=True)
@@ -79,6 +62,7 @@ class Training:
         batch_size: Cases in a batch.
         epochs: Of all training cases.
         steps: Optimiser steps in all.
+        affordable: Steps that fit the time.
         pace: As timed.
         seconds: Of one training run.
         memory: Bytes that a step needs, about.
@@ -88,27 +72,17 @@ class Training:
     batch_size: int
     epochs: int
     steps: int
+    affordable: float
     pace: Pace
     seconds: float
     memory: float
-
-
-def network_block(grid: GridPlan, width: int) -> dict[str, Any]:
-    """The block `network` of a dataset file: features double from level to level."""
-    encoder = [[min(width * 2**level, _WIDEST)] * 2 for level in range(len(grid.pools) + 1)]
-    return {
-        "encoder": encoder,
-        "decoder": [list(block) for block in encoder[:-1]],
-        "kernels": [list(kernel) for kernel in grid.kernels],
-        "pools": [list(pool) for pool in grid.pools],
-    }
 
 
 def memory_of(grid: GridPlan, width: int, channels: int, classes: int, batch_size: int) -> float:
     """Bytes that a training step needs, about."""
     voxels, total = float(grid.voxels), 0.0
     for level in range(len(grid.pools) + 1):
-        features = min(width * 2**level, _WIDEST)
+        features = min(width * 2**level, WIDEST)
         blocks = 1 if level == len(grid.pools) else 2
         # The second block of a level takes skip and upsampled maps, three times the features.
         total += voxels * features * (2 * blocks + (3 if blocks == 2 else 0))
@@ -126,92 +100,53 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def time_step(
-    grid: GridPlan,
-    width: int,
-    channels: int,
-    classes: Sequence[str],
-    augmentation: Mapping[str, Any],
-    batch_size: int,
-    device: str,
-    repeats: int = 2,
-) -> Pace:
-    """Time real training steps and a real validation of random cases.
+@dataclass(frozen=True)
+class Means:
+    """What a training run has to do with.
 
-    On the CPU the time of the process on one thread is taken, which does not depend on what else
-    the machine does.
+    Attributes:
+        known: The data set.
+        grid: Of the network.
+        preset: What the user is willing to wait for.
+        seconds: For one training run; 0 is as long as its steps take.
+        fold_count: How many folds there are.
+        memory: Bytes that one training run may take.
+        augmentation: Block of the settings.
     """
-    generator = torch.Generator().manual_seed(0)
-    shape = (batch_size, channels, *grid.size)
-    images = torch.randn(shape, generator=generator).half().to(device)
-    labels = torch.zeros((batch_size, *grid.size), dtype=torch.uint8)
-    x, y, z = (max(length // 2, 1) for length in grid.size)
-    for k in range(len(classes)):
-        labels[:, k::3, :y, :z][:, : max(x // 3, 1)] = k + 1
-    names = tuple(map(str, range(batch_size)))
-    data = PreparedData(images, labels.to(device), names, tuple(classes))
-    every = tuple(range(batch_size))
-    settings = TrainingSettings.from_dict(
-        {"epochs": 1, "passes": repeats + 1, "augmentation": augmentation}
-    )
-    settings = settle(settings, data.device)
-    network = NetworkSettings.from_dict(network_block(grid, width), channels, len(classes))
-    experiment = Experiment("benchmark", "full", "dice_ce", "I", "1e-7", batch_size)
-    objective = make_objective(Wanted(experiment, 1e-7, tuple(classes), (), grid.voxels))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with numerics(settings, data.device):
-            run = Run(data, Split(every, every), network, settings, objective, batch_size, 0)
-            steps, clock = run.steps(), _clock(device)
-            next(steps)  # memory is fetched and kernels are chosen
-            start = clock()
-            for _ in range(repeats):
-                next(steps)
-            trained = clock()
-            validate(run.predict, data, every, objective, batch_size, settings.precision)
-            validated = clock()
-    finally:
-        torch.set_num_threads(threads)
-    return Pace((trained - start) / repeats / batch_size, (validated - trained) / batch_size)
 
+    known: Fingerprint
+    grid: GridPlan
+    preset: Preset
+    seconds: float
+    fold_count: int
+    memory: float
+    augmentation: Mapping[str, Any]
 
-def _clock(device: str) -> Callable[[], float]:
-    if device == "cpu":
-        return time.process_time
+    @property
+    def validation_cases(self) -> int:
+        """Cases of a fold."""
+        return max(len(self.known.facts) // self.fold_count, 1)
 
-    def finished() -> float:
-        torch.cuda.synchronize()
-        return time.monotonic()
+    @property
+    def training_cases(self) -> int:
+        """Those of the other folds."""
+        return max(len(self.known.facts) - self.validation_cases, 1)
 
-    return finished
+    def batch_size(self, width: int) -> int:
+        """Two cases in a batch, or one, if that is all that fits the memory; 0 if that does not."""
+        channels, classes = len(self.known.adapter.channels), len(self.known.classes)
+        sizes = (2, 1)
+        fits = (b for b in sizes if memory_of(self.grid, width, channels, classes, b) < self.memory)
+        return next(fits, 0)
 
 
 def plan_training(
-    grid: GridPlan,
-    preset: Preset,
-    seconds: float,
-    training_cases: int,
-    validation_cases: int,
-    memory: float,
-    channels: int,
-    classes: Sequence[str],
-    augmentation: Mapping[str, Any],
-    device: str,
-    report: Callable[[str], None] = lambda line: None,
+    means: Means, device: str = "cpu", report: Callable[[str], None] = lambda line: None
 ) -> Training | None:
     """The widest network that gets the preset's steps in the time, and how many epochs then fit.
 
     Args:
-        grid: Of the network.
-        preset: What the user is willing to wait for.
-        seconds: For one training run; 0 is as long as its steps take.
-        training_cases: Of a fold.
-        validation_cases: Of a fold.
-        memory: Bytes that one training run may take.
-        channels: Of the images.
-        classes: Names.
-        augmentation: Block of the settings.
+        means: What it has to do with.
         device: `cpu` or `cuda`.
         report: Takes a line on each width that was timed.
 
@@ -220,22 +155,40 @@ def plan_training(
     """
     best = None
     for width in WIDTHS:
-        sizes = [b for b in (2, 1) if memory_of(grid, width, channels, len(classes), b) <= memory]
-        if not sizes:
+        if not means.batch_size(width):
             break
-        batch = sizes[0]
-        pace = time_step(grid, width, channels, classes, augmentation, batch, device)
-        steps = -(-training_cases // batch)
-        epoch = pace.train * training_cases + pace.validate * validation_cases
-        wanted = -(-preset.steps // steps)
-        most = max(-(-preset.most_steps // steps), 1)
-        epochs = min(int(seconds / epoch), most) if seconds else wanted
-        report(f"width {width}: {pace.train:.2f} s a case, {epochs} epochs of {steps} steps")
-        if best is not None and epochs < wanted:
-            break
-        epochs = max(epochs, 1)
-        needs = memory_of(grid, width, channels, len(classes), batch)
-        best = Training(width, batch, epochs, epochs * steps, pace, epochs * epoch, needs)
-        if epochs < wanted:
+        training = _of_width(means, width, device)
+        report(
+            f"width {width}: {training.pace.train:.2f} s a case, {training.epochs} epochs, "
+            f"{training.steps} steps"
+        )
+        enough = training.affordable >= means.preset.steps
+        if enough or best is None:
+            best = training
+        if not enough:
             break
     return best
+
+
+def _of_width(means: Means, width: int, device: str) -> Training:
+    """The training run of a network of that width, as steps on this machine tell."""
+    grid, preset, batch_size = means.grid, means.preset, means.batch_size(width)
+    channels, classes = len(means.known.adapter.channels), means.known.classes
+    network = NetworkSettings.from_dict(network_block(grid, width), channels, len(classes))
+    pace = time_step(grid.size, network, classes, means.augmentation, batch_size, device)
+    steps = -(-means.training_cases // batch_size)
+    seconds = pace.train * means.training_cases + pace.validate * means.validation_cases
+    fit = int(means.seconds / seconds) if means.seconds else -(-preset.steps // steps)
+    most, least = (-(-count // steps) for count in (preset.most_steps, preset.least_steps))
+    epochs = max(min(fit, most), least)
+    memory = memory_of(grid, width, channels, len(classes), batch_size)
+    return Training(
+        width=width,
+        batch_size=batch_size,
+        epochs=epochs,
+        steps=epochs * steps,
+        affordable=steps * means.seconds / seconds if means.seconds else math.inf,
+        pace=pace,
+        seconds=epochs * seconds,
+        memory=memory,
+    )

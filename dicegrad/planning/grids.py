@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ _APART = 2.0  # axes whose voxel sizes differ by less than this factor are poole
 _MOST_POOLS = 5
 _SMALLEST = 4  # voxels along an axis that is left after pooling
 _STEP = 1.02  # by which voxels grow until the grid is small enough
+
+WIDEST = 256  # features at the bottom
 
 Size = tuple[int, int, int]
 
@@ -138,6 +141,17 @@ def _kernels(spacing: Triple) -> tuple[Size, Size]:
     finest = min(spacing)
     x, y, z = (1 if mm >= _APART * finest else 3 for mm in spacing)
     return (3, 3, 3), (x, y, z)
+
+
+def network_block(grid: GridPlan, width: int) -> dict[str, Any]:
+    """The block `network` of a dataset file: features double from level to level."""
+    encoder = [[min(width * 2**level, WIDEST)] * 2 for level in range(len(grid.pools) + 1)]
+    return {
+        "encoder": encoder,
+        "decoder": [list(block) for block in encoder[:-1]],
+        "kernels": [list(kernel) for kernel in grid.kernels],
+        "pools": [list(pool) for pool in grid.pools],
+    }
 
 
 def background_share(known: Fingerprint, grid: GridPlan) -> float:

@@ -1,26 +1,23 @@
 """From a folder to a plan: everything that the three files of a study say, and why."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
-from dicegrad.planning.budget import PRESETS, Preset, Training, cores, plan_training
+from dicegrad.planning.budget import PRESETS, Means, Preset, Training, cores, plan_training
 from dicegrad.planning.fingerprint import Fingerprint
-from dicegrad.planning.grids import THICK, GridPlan, plan_grid
+from dicegrad.planning.grids import THICK, GridPlan
+from dicegrad.planning.on_grid import OnGrid, settle_grid
 from dicegrad.planning.rows import Rows, propose_rows
-from dicegrad.prediction.ceiling import Ceiling, dataset_ceiling
-from dicegrad.preprocessing.settings import Preprocessing
 
 SPLITS = "splits_final.json"
-_MOST_CHECKED = 60  # cases that are brought to the grid and back
-_KEPT = 0.85  # mean DSC of a class that a grid should keep, if it may have more voxels
-_FINER = 8.0  # times the voxels of the preset that it may have for that
+_GOOD = 0.9  # mean DSC that a grid keeps of every class, from where on it may be coarser
+_FEWEST = 20_000  # voxels of a grid
 _JOB = 6.0  # seconds until a job has started
 _REPORT = 45.0  # seconds for tables and figures
 _SHARE = 0.7  # of the memory that is free
@@ -33,10 +30,7 @@ class Plan:
     Attributes:
         known: The data set.
         preset: Its name.
-        grid: Of the network.
-        preprocessing: Block of the dataset file.
-        ceilings: What the grid keeps of the labels.
-        checked: Cases that were brought to the grid and back.
+        on_grid: The grid of the network, and what it keeps of the labels.
         augmentation: Block of the dataset file.
         training: Widths, epochs, batch size and the time they take.
         rows: Of the table.
@@ -48,10 +42,7 @@ class Plan:
 
     known: Fingerprint
     preset: str
-    grid: GridPlan
-    preprocessing: dict[str, Any]
-    ceilings: Sequence[Ceiling]
-    checked: int
+    on_grid: OnGrid
     augmentation: dict[str, Any]
     training: Training
     rows: Rows
@@ -81,41 +72,46 @@ def propose(
         InputError: There are too few subjects for two folds, or the memory is too small.
     """
     wanted = PRESETS[preset]
-    rows, folds = propose_rows(known), _folds(known, wanted)
+    rows, folds = propose_rows(known, wanted.brief), _folds(known, wanted)
     run = list(range(min(wanted.folds, folds["count"])))
     runs = rows.count * len(run)
     parallel = min(cores(), runs) if device == "cpu" else 1
-    share = (memory or _SHARE * free_memory(device)) / parallel
-    grid, preprocessing, ceilings, checked, seconds = _settle_grid(known, wanted, report)
-    augmentation = _augmentation(grid)
-    overhead = _overhead(known, runs, folds["count"], seconds, parallel)
     in_turn = -(-runs // parallel)
-    budget = (60 * wanted.minutes - overhead) / in_turn if wanted.minutes else 0.0
-    held_out = max(len(known.facts) // folds["count"], 1)
-    training = plan_training(
-        grid,
-        wanted,
-        max(budget, 30.0) if wanted.minutes else 0.0,
-        max(len(known.facts) - held_out, 1),
-        held_out,
-        share,
-        len(known.adapter.channels),
-        known.classes,
-        augmentation,
-        device,
-        report,
-    )
+    share = (memory or _SHARE * free_memory(device)) / parallel
+    most = float(wanted.most_voxels)
+    while most:
+        on_grid = settle_grid(known, most, report)
+        augmentation = _augmentation(on_grid.grid)
+        overhead = _overhead(known, runs, folds["count"], on_grid.seconds, parallel)
+        seconds = max((60 * wanted.minutes - overhead) / in_turn, 30) if wanted.minutes else 0.0
+        means = Means(known, on_grid.grid, wanted, seconds, folds["count"], share, augmentation)
+        training = plan_training(means, device, report)
+        most = _smaller(on_grid, training, wanted)
     if training is None:
+        size = " x ".join(map(str, on_grid.grid.size))
         raise InputError(
-            f"--memory: {share * parallel / 1e9:.1f} GB for {parallel} training runs are not "
-            f"enough for a grid of {' x '.join(map(str, grid.size))} voxels; give more, or take "
-            "--preset minutes"
+            f"--memory: {share * parallel / 1e9:.1g} GB for {parallel} training runs are not "
+            f"enough for a grid of {size} voxels; give more"
         )
     minutes = (in_turn * training.seconds + overhead) / 60
-    return Plan(
-        known, preset, grid, preprocessing, ceilings, checked, augmentation, training, rows, folds,
-        run, parallel, minutes,
-    )  # fmt: skip
+    return Plan(known, preset, on_grid, augmentation, training, rows, folds, run, parallel, minutes)
+
+
+def _smaller(on_grid: OnGrid, training: Training | None, preset: Preset) -> float:
+    """How many voxels a grid should have for the memory, and for the steps in the time.
+
+    Returns:
+        0 where the grid is to stay: it is good, or a coarser one would lose too much of the labels.
+    """
+    voxels = on_grid.grid.voxels
+    if voxels <= _FEWEST:
+        return 0.0
+    if training is None:
+        return voxels / 2
+    if not preset.minutes or training.affordable >= preset.steps:
+        return 0.0
+    finest = min(on_grid.keeps.values())
+    return voxels * max(training.affordable / preset.steps, 0.6) if finest >= _GOOD else 0.0
 
 
 def free_memory(device: str) -> float:
@@ -145,71 +141,6 @@ def _folds(known: Fingerprint, preset: Preset) -> dict[str, Any]:
             f"root {known.root}: has {len(known.subjects)} subject; a study needs two at least"
         )
     return {"count": min(preset.fold_count, len(known.subjects)), "method": "balanced"}
-
-
-def _settle_grid(
-    known: Fingerprint, preset: Preset, report: Callable[[str], None]
-) -> tuple[GridPlan, dict[str, Any], list[Ceiling], int, float]:
-    """A grid that keeps the labels, with more voxels than the preset has if it must be."""
-    import time
-
-    most, cases = float(preset.most_voxels), _hardest(known)
-    while True:
-        grid = plan_grid(known, int(most))
-        preprocessing = preprocessing_block(known, grid)
-        settings = Preprocessing.from_dict(preprocessing)
-        start = time.process_time()
-        found = dataset_ceiling(cases, known.adapter, known.classes, settings)
-        seconds = (time.process_time() - start) / len(cases)
-        lost = any(each.kept.lost for each in found)
-        means = [
-            np.mean([each.dsc for each in found if each.kept.name == name])
-            for name in known.classes
-        ]
-        size = " x ".join(map(str, grid.size))
-        report(f"grid {size}: the labels keep a DSC of {min(means):.3f} at least")
-        enough = min(means) >= _KEPT and not lost
-        if enough or grid.coarser <= 1 or most >= _FINER * preset.most_voxels:
-            break
-        most *= 2
-    if lost:
-        preprocessing["allow_lost"] = True
-    return grid, preprocessing, found, len(cases), seconds
-
-
-def _hardest(known: Fingerprint) -> list[Case]:
-    """The cases that reach furthest, those with the smallest structures, and some others."""
-    if len(known.facts) <= _MOST_CHECKED:
-        return [each.case for each in known.facts]
-    chosen: dict[int, None] = {}
-    reach = np.array([np.multiply(each.reach, each.spacing) for each in known.facts])
-    for axis in range(3):
-        chosen |= dict.fromkeys(np.argsort(-reach[:, axis])[:5].tolist())
-    for k in range(len(known.classes)):
-        volumes = np.where(known.filled[:, k], known.volumes[:, k], np.inf)
-        chosen |= dict.fromkeys(np.argsort(volumes)[:3].tolist())
-    left = [n for n in range(len(known.facts)) if n not in chosen]
-    step = max(len(left) // max(_MOST_CHECKED - len(chosen), 1), 1)
-    chosen |= dict.fromkeys(left[::step])
-    return [known.facts[n].case for n in sorted(chosen)[: 2 * _MOST_CHECKED]]
-
-
-def preprocessing_block(known: Fingerprint, grid: GridPlan) -> dict[str, Any]:
-    """The block `preprocessing` of the dataset file."""
-    block: dict[str, Any] = {
-        "spacing": grid.written,
-        "size": list(grid.size),
-        "orientation": known.orientation,
-        "crop": "snap",
-        "label": "distance",
-    }
-    if known.ct and len(known.adapter.channels) == 1:
-        (of,) = known.intensities
-        low, high, mean, std = (float(f"{v:.4g}") for v in (of.low, of.high, of.mean, of.std))
-        block["normalisation"] = {"window": [low, high], "mean": mean, "std": std}
-    else:
-        block["normalisation"] = {"over": "nonzero"}
-    return block
 
 
 def _augmentation(grid: GridPlan) -> dict[str, Any]:

@@ -59,8 +59,12 @@ class Rows:
         ]
 
 
-def propose_rows(known: Fingerprint) -> Rows:
+def propose_rows(known: Fingerprint, brief: bool = False) -> Rows:
     """The questions that the labels raise.
+
+    Args:
+        known: The data set.
+        brief: Only the rows that matter most.
 
     With maps that nobody annotated: the same loss with `as_empty`, `ignored` and `marginal`, on
     the labels as they are and on a labeling that hides as much again, which can be scored. With
@@ -71,7 +75,7 @@ def propose_rows(known: Fingerprint) -> Rows:
     if gaps.any():
         return _of_gaps(known, gaps)
     if len(known.groups) > 1:
-        return _of_groups(known)
+        return _of_groups(known, brief)
     return _of_full_labels(known)
 
 
@@ -120,20 +124,21 @@ def _like_gaps(known: Fingerprint, gaps: np.ndarray) -> list[dict[str, Any]]:
     return entries
 
 
-def _of_groups(known: Fingerprint) -> Rows:
+def _of_groups(known: Fingerprint, brief: bool) -> Rows:
     group, name = _rarest_group(known), _smallest_class(known)
     why = (
         f"labeling `partial` takes {name}, the smallest class, from group {group}; name the group "
         "that is most like your unlabelled cases"
     )
     words = _treatments(known)
-    rows = [(PARTIAL, "dice", "I", AS_EMPTY), (PARTIAL, "dice", "BI", AS_EMPTY)]
-    rows += [(PARTIAL, "dice_ce", "I", word) for word in words]
+    rows = [(PARTIAL, "dice_ce", "I", word) for word in words]
+    if not brief:
+        rows += [(PARTIAL, "dice", phi, AS_EMPTY) for phi in ("I", "BI")]
     questions = (
         Question("Full labels: what the losses reach.", ((FULL, "dice_ce", "I", AS_EMPTY),)),
         Question(
-            f"{name} is missing in {group}: who loses it there? Dice over one image (I) ignores an "
-            "empty map, over the batch (BI) learns it, as cross-entropy does, unless it is told.",
+            f"{name} is missing in {group}: who loses it there? Cross-entropy learns an empty map, "
+            "unless it is told; Dice over one image (I) ignores it, over the batch (BI) learns it.",
             tuple(rows),
         ),
     )

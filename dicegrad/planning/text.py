@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dicegrad.planning.budget import PRESETS, network_block
-from dicegrad.planning.grids import background_share
+from dicegrad.planning.budget import PRESETS
+from dicegrad.planning.grids import background_share, network_block
 from dicegrad.planning.propose import Plan
 from dicegrad.planning.rows import gap_words
 from dicegrad.study.experiment import COLUMNS
@@ -89,7 +89,7 @@ def _about(plan: Plan) -> list[str]:
 
 
 def _preprocessing(plan: Plan) -> list[str]:
-    known, grid, block = plan.known, plan.grid, plan.preprocessing
+    known, grid, block = plan.known, plan.on_grid.grid, plan.on_grid.preprocessing
     if grid.coarser > 1:
         why = f"mm; {grid.coarser:.2g} times coarser than the finest median, to fit the preset"
     else:
@@ -107,7 +107,7 @@ def _preprocessing(plan: Plan) -> list[str]:
     lines.append(_line("  label", block["label"], "resampled by signed distance: smooth borders"))
     lines.append(_line("  normalisation", block["normalisation"], _normalisation_words(known.ct)))
     if block.get("allow_lost"):
-        lost = sorted({e.case for e in plan.ceilings if e.kept.lost})
+        lost = plan.on_grid.lost
         few = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
         lines.append(
             _line("  allow_lost", True, f"too small for this grid, trained as empty: {few}")
@@ -123,15 +123,11 @@ def _normalisation_words(ct: bool) -> str:
 
 def _size_words(plan: Plan) -> str:
     """What the grid keeps: the best that a network can score, and what lies outside."""
-    parts = []
-    for name in plan.known.classes:
-        of_class = [each for each in plan.ceilings if each.kept.name == name]
-        if of_class:
-            mean = sum(each.dsc for each in of_class) / len(of_class)
-            parts.append(f"{name} {mean:.3f}")
-    outside = max((each.kept.outside for each in plan.ceilings), default=0.0)
+    on_grid = plan.on_grid
+    parts = ", ".join(f"{name} {dsc:.3f}" for name, dsc in on_grid.keeps.items())
+    outside = max((each.kept.outside for each in on_grid.ceilings), default=0.0)
     held = "holds every label" if outside == 0 else f"up to {outside:.1%} of a label is outside"
-    return f"voxels; {held}; highest DSC on it: {', '.join(parts)} ({plan.checked} cases)"
+    return f"voxels; {held}; highest DSC on it: {parts} ({on_grid.checked} cases)"
 
 
 def _folds(plan: Plan) -> list[str]:
@@ -143,7 +139,7 @@ def _folds(plan: Plan) -> list[str]:
 
 
 def _network(plan: Plan) -> list[str]:
-    block, grid = network_block(plan.grid, plan.training.width), plan.grid
+    block, grid = network_block(plan.on_grid.grid, plan.training.width), plan.on_grid.grid
     block["background"] = background_share(plan.known, grid)
     bottom = [
         length // pooled

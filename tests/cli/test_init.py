@@ -123,7 +123,7 @@ def test_classes_can_be_chosen(here, capsys):
         (("--classes", "boks"), "--classes has 'boks'; the classes of the data are ball, box"),
         (("--study", "../mine"), "--study is '../mine'; a name begins with a letter or digit"),
         (("--memory", "0"), "--memory is 0.0; it must be above 0, in GB"),
-        (("--memory", "0.0001"), "--memory: 0.0 GB for"),
+        (("--memory", "0.0001"), "--memory: 0.0001 GB for"),
     ],
 )
 def test_what_cannot_be_planned_is_one_line(here, capsys, words, line):

@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicegrad.data.adapter import Case
-from dicegrad.planning.budget import network_block
 from dicegrad.planning.fingerprint import Facts, Fingerprint
-from dicegrad.planning.grids import plan_grid
+from dicegrad.planning.grids import network_block, plan_grid
 from dicegrad.training.network import NetworkSettings
 
 
