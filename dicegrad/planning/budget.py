@@ -25,9 +25,9 @@ class Preset:
     Attributes:
         minutes: Of the whole study, from raw files to report; 0 is as long as it takes.
         most_voxels: Of the grid.
-        steps: Optimiser steps that a training run should have; a narrower network, and then a
-            coarser grid, is taken rather than fewer.
-        least_steps: Fewer are of no use, however long they take.
+        steps: Optimiser steps that a training run should have; a narrower network is taken rather
+            than fewer.
+        least_steps: A coarser grid is taken rather than fewer, and more time if that is not enough.
         most_steps: More are of no use.
         folds: How many of the folds are run.
         fold_count: How many there are.

@@ -108,10 +108,10 @@ def _smaller(on_grid: OnGrid, training: Training | None, preset: Preset) -> floa
         return 0.0
     if training is None:
         return voxels / 2
-    if not preset.minutes or training.affordable >= preset.steps:
+    if not preset.minutes or training.affordable >= preset.least_steps:
         return 0.0
-    finest = min(on_grid.keeps.values())
-    return voxels * max(training.affordable / preset.steps, 0.6) if finest >= _GOOD else 0.0
+    good = min(on_grid.keeps.values()) >= _GOOD
+    return voxels * max(training.affordable / preset.least_steps, 0.6) if good else 0.0
 
 
 def free_memory(device: str) -> float:

@@ -147,7 +147,7 @@ def _network(plan: Plan) -> list[str]:
             grid.size, [_product(axis) for axis in zip(*grid.pools, strict=True)], strict=True
         )
     ]
-    memory = f"about {plan.training.memory / 1e9:.1f} GB a training run"
+    memory = f"about {max(plan.training.memory / 1e9, 0.1):.1f} GB a training run"
     reasons = {
         "encoder": f"features by level, finest first: the widest in the time; {memory}",
         "decoder": "the same on the way up",
