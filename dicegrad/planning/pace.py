@@ -1,7 +1,8 @@
 """How fast this machine trains: real steps of a network on random cases."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,24 +60,30 @@ def time_step(
     settings = settle(TrainingSettings.from_dict(passes), data.device)
     experiment = Experiment("benchmark", "full", "dice_ce", "I", "1e-7", batch_size)
     objective = make_objective(Wanted(experiment, 1e-7, tuple(classes)))
-    every, clock, threads = tuple(range(batch_size)), _clock(device), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with numerics(settings, data.device):
-            run = Run(data, Split(every, every), network, settings, objective, batch_size, 0)
-            times = [clock()]
-            for _ in run.steps():
-                times.append(clock())
-                if times[-1] - times[0] > _LONG:
-                    break
-            validate(run.predict, data, every, objective, batch_size, settings.precision)
-            validated = clock() - times[-1]
-    finally:
-        torch.set_num_threads(threads)
+    every, clock = tuple(range(batch_size)), _clock(device)
+    with numerics(settings, data.device), _one_thread():
+        run = Run(data, Split(every, every), network, settings, objective, batch_size, 0)
+        times = [clock()]
+        for _ in run.steps():
+            times.append(clock())
+            if times[-1] - times[0] > _LONG:
+                break
+        validate(run.predict, data, every, objective, batch_size, settings.precision)
+        validated = clock() - times[-1]
     # In the first step memory is fetched and kernels are chosen.
     first = 1 if len(times) > 2 else 0
     cases = batch_size * (len(times) - 1 - first)
     return Pace((times[-1] - times[first]) / cases, validated / batch_size)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _random_cases(shape: Sequence[int], classes: Sequence[str], device: str) -> PreparedData:

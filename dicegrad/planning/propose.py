@@ -88,13 +88,18 @@ def propose(
         training = plan_training(means, device, report)
         most = _smaller(on_grid, training, wanted)
     if training is None:
-        size = " x ".join(map(str, on_grid.grid.size))
-        raise InputError(
-            f"--memory: {share * parallel / 1e9:.1g} GB for {parallel} training runs are not "
-            f"enough for a grid of {size} voxels; give more"
-        )
+        raise _too_little(share, parallel, on_grid)
     minutes = (in_turn * training.seconds + overhead) / 60
     return Plan(known, preset, on_grid, augmentation, training, rows, folds, run, parallel, minutes)
+
+
+def _too_little(share: float, parallel: int, on_grid: OnGrid) -> InputError:
+    """What to say where not even the smallest grid fits the memory."""
+    size = " x ".join(map(str, on_grid.grid.size))
+    return InputError(
+        f"--memory: {share * parallel / 1e9:.1g} GB for {parallel} training runs are not enough "
+        f"for a grid of {size} voxels; give more"
+    )
 
 
 def _smaller(on_grid: OnGrid, training: Training | None, preset: Preset) -> float:
