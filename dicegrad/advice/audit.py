@@ -25,6 +25,7 @@ class Audit:
         source: What was read.
         cases: How many label maps there are.
         without_map: Cases of the table that have none.
+        size: Median voxels of a label map, background included.
         classes: By class.
         groups: By group and class; empty where there are no groups.
         flags: Suspicious absences.
@@ -35,6 +36,7 @@ class Audit:
     source: str
     cases: int
     without_map: int
+    size: float
     classes: Mapping[str, Counts]
     groups: Mapping[str, Mapping[str, Counts]]
     flags: tuple[Flag, ...]
@@ -47,6 +49,7 @@ class Audit:
             "source": self.source,
             "cases": self.cases,
             "without_map": self.without_map,
+            "size": self.size,
             "classes": {name: each.to_dict() for name, each in self.classes.items()},
             "groups": {
                 group: {name: each.to_dict() for name, each in classes.items()}
@@ -107,6 +110,7 @@ def audit(
         str(source),
         len(counts),
         len({each.case for each in maps} - set(counts)),
+        median(each.size for each in counts.values()),
         totals,
         {
             group: {

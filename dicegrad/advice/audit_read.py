@@ -29,10 +29,11 @@ class LabelFile:
 
 @dataclass(frozen=True)
 class Counted:
-    """Voxels of each value but 0, and the volume of a voxel in ml."""
+    """Voxels of each value but 0, the volume of a voxel in ml, and voxels of the whole map."""
 
     voxels: Mapping[int, int]
     ml: float
+    size: int
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def count(path: Path) -> Counted:
         odd = numbers[numbers != np.round(numbers)][0]
         raise InputError(f"{path}: holds {odd:g}; a label map has whole numbers only")
     ml = float(np.prod([abs(s) for s in spacing])) / 1000
-    return Counted(dict(zip(numbers.astype(int).tolist(), voxels.tolist(), strict=True)), ml)
+    found = dict(zip(numbers.astype(int).tolist(), voxels.tolist(), strict=True))
+    return Counted(found, ml, values.size)
 
 
 def _read_label(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:

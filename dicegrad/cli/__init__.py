@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dicegrad import __version__
 from dicegrad.cli.audit import add_audit
 from dicegrad.cli.check import add_check
+from dicegrad.cli.forecast import add_forecast
 from dicegrad.cli.identify import add_identify
 from dicegrad.cli.init import add_init
 from dicegrad.cli.nnunet_trainers import add_nnunet_trainers
@@ -25,6 +26,7 @@ COMMANDS = (
     add_plan,
     add_check,
     add_audit,
+    add_forecast,
     add_identify,
     add_phantom,
     add_train,

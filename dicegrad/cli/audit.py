@@ -2,6 +2,10 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicegrad.advice.audit import Audit
 
 _ABOUT = """\
 Count filled, empty and not annotated maps per class and group, and test for labels that nobody
@@ -21,49 +25,61 @@ def add_audit(commands: "argparse._SubParsersAction") -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    audit.add_argument(
-        "labels",
-        type=Path,
-        help="folder of label maps, nnU-Net, MSD or ACDC root, or table with case and label",
-    )
-    audit.add_argument(
-        "--classes",
-        nargs="+",
-        metavar="NAME=VALUES",
-        help="classes and their values in the label map, e.g. csPCa=2,3,4,5",
-    )
-    audit.add_argument(
-        "--annotated",
-        type=Path,
-        metavar="TABLE",
-        help="table of cases that says what was looked for (columns case and annotated); a case of "
-        "it without a label map counts as not annotated",
-    )
-    audit.add_argument("--annotated-column", metavar="NAME", help="its column (default: annotated)")
-    audit.add_argument(
-        "--groups",
-        metavar="COLUMN|TABLE",
-        help="column of that table, or a table with columns case and group",
-    )
+    add_labels(audit)
     audit.add_argument("--plans", type=Path, metavar="JSON", help="nnUNetPlans.json")
     audit.add_argument("--figure", type=Path, metavar="PNG", help="draw it as well")
     audit.add_argument("--json", action="store_true", help="print JSON")
     audit.set_defaults(run=_audit)
 
 
-def _audit(options: argparse.Namespace) -> None:
-    import json
+def add_labels(command: argparse.ArgumentParser) -> None:
+    """Add what says which labels are read, and what was annotated."""
+    command.add_argument(
+        "labels",
+        type=Path,
+        help="folder of label maps, nnU-Net, MSD or ACDC root, or table with case and label",
+    )
+    command.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME=VALUES",
+        help="classes and their values in the label map, e.g. csPCa=2,3,4,5",
+    )
+    command.add_argument(
+        "--annotated",
+        type=Path,
+        metavar="TABLE",
+        help="table of cases that says what was looked for (columns case and annotated); a case of "
+        "it without a label map counts as not annotated",
+    )
+    command.add_argument(
+        "--annotated-column", metavar="NAME", help="its column (default: annotated)"
+    )
+    command.add_argument(
+        "--groups",
+        metavar="COLUMN|TABLE",
+        help="column of that table, or a table with columns case and group",
+    )
 
+
+def read_audit(options: argparse.Namespace) -> "Audit":
+    """The audit of the labels that `add_labels` names."""
     from dicegrad.advice.audit import audit, parse_classes
 
-    found = audit(
+    return audit(
         options.labels,
         classes=parse_classes(options.classes) if options.classes else None,
         annotated=options.annotated,
         annotated_column=options.annotated_column,
         groups=options.groups,
-        plans=options.plans,
+        plans=getattr(options, "plans", None),
     )
+
+
+def _audit(options: argparse.Namespace) -> None:
+    import json
+
+    found = read_audit(options)
     if options.figure:
         from dicegrad.advice.audit_figure import draw
 

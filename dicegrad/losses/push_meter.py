@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dicegrad.losses.push import can_be_measured, map_push
 
 STEPS = 40  # over which the predicted volume is compared
-NOTABLE = 0.1  # share of the push from maps without a true voxel that is worth a warning
+NOTABLE = 0.05  # share of the push from maps without a true voxel that is worth a warning
 _COLUMNS = ("push_empty", "push_missing", "predicted_empty")
 
 
@@ -92,11 +92,11 @@ def make_meter(loss: object, classes: Sequence[str]) -> PushMeter | None:
 
 
 def warnings(rows: Sequence[Mapping[str, float]], classes: Sequence[str]) -> list[str]:
-    """A line for every class that the last row shows to be unlearnt, and the one before did not.
+    """What the last row shows and the one before did not, a line for every class.
 
-    A class is being unlearnt in maps without a true voxel if a notable share of its push comes from
-    them, and within some steps the volume that is predicted there fell by half against that in
-    filled maps.
+    There are two lines. The first says that a notable share of the push on a class came from maps
+    without a true voxel over `STEPS` steps: such a loss learns them as empty. The second says that
+    this has begun: the volume that is predicted there fell by half against that in filled maps.
 
     Args:
         rows: History, oldest first: ``step`` and the columns of `PushMeter.take`.
@@ -104,29 +104,51 @@ def warnings(rows: Sequence[Mapping[str, float]], classes: Sequence[str]) -> lis
     """
     lines = []
     for name in classes:
-        told = _unlearnt(rows, name)
-        if told and not _unlearnt(rows[:-1], name):
+        if told := _begun(rows, name):
+            if not _begun(rows[:-1], name):
+                lines.append(told)
+        elif (told := _pushed(rows, name)) and not any(
+            _pushed(rows[:count], name) for count in range(1, len(rows))
+        ):
             lines.append(told)
     return lines
 
 
-def _unlearnt(rows: Sequence[Mapping[str, float]], name: str) -> str:
-    if not rows:
+def _pushed(rows: Sequence[Mapping[str, float]], name: str) -> str:
+    before, share = _window(rows, name)
+    if before is None or share < NOTABLE:
+        return ""
+    return (
+        f"{name}: {100 * share:.0f} % of the push comes from maps without a true voxel, which this "
+        "loss learns as empty"
+    )
+
+
+def _begun(rows: Sequence[Mapping[str, float]], name: str) -> str:
+    before, share = _window(rows, name)
+    if before is None or share < NOTABLE:
         return ""
     last = rows[-1]
-    before = [row for row in rows if row["step"] <= last["step"] - STEPS]
-    if not before:
+    then, now = (_number(row.get(f"predicted_empty_{name}")) for row in (before, last))
+    if then <= 0 or now > then / 2:
         return ""
-    share = sum(_number(last.get(f"{column}_{name}")) for column in _COLUMNS[:2])
-    then, now = (_number(row.get(f"predicted_empty_{name}")) for row in (before[-1], last))
-    if share < NOTABLE or not now <= then / 2 or then <= 0:
-        return ""
-    steps = last["step"] - before[-1]["step"]
     return (
         f"{name}: {100 * share:.0f} % of the push comes from maps without a true voxel; predicted "
         f"volume there fell from {100 * then:.0f} % to {100 * now:.0f} % of that in filled maps "
-        f"in {steps:.0f} steps"
+        f"in {last['step'] - before['step']:.0f} steps"
     )
+
+
+def _window(
+    rows: Sequence[Mapping[str, float]], name: str
+) -> tuple[Mapping[str, float] | None, float]:
+    """The last row that is `STEPS` steps old, and the mean share of the push since then."""
+    old = [i for i, row in enumerate(rows) if row["step"] <= rows[-1]["step"] - STEPS]
+    if not old:
+        return None, 0.0
+    since = rows[old[-1] + 1 :]
+    shares = [_number(row.get(f"{column}_{name}")) for row in since for column in _COLUMNS[:2]]
+    return rows[old[-1]], sum(shares) / len(since)
 
 
 def _number(value: float | None) -> float:
