@@ -29,15 +29,17 @@ class Facts:
         size: Voxels along x, y, z.
         spacing: Of the image, mm.
         volumes: Voxels of each class.
-        reach: Along each axis, how far the labelled voxels go from the middle of the volume, in
-            voxels; 0 where nothing is labelled.
+        low: Along each axis, where the labelled voxels begin, in voxels from the middle of the
+            volume; 0 where nothing is labelled.
+        high: Where they end.
     """
 
     case: Case
     size: tuple[int, int, int]
     spacing: Triple
     volumes: tuple[int, ...]
-    reach: Triple
+    low: Triple
+    high: Triple
 
 
 @dataclass(frozen=True)
@@ -194,12 +196,12 @@ def _facts(case: Case, values: dict[str, tuple[int, ...]], orientation: str) -> 
     size = label.grid.size
     box = bounding_box(np.isin(label.voxels, [v for group in values.values() for v in group]))
     counts = np.bincount(label.voxels[box].astype(np.int64).ravel(), minlength=256)
-    x, y, z = (
-        max(side.stop - length / 2, length / 2 - side.start) if side.stop else 0.0
-        for side, length in zip(box, size, strict=True)
-    )
+    sides = list(zip(box, size, strict=True))
+    x, y, z = (side.start - length / 2 if side.stop else 0.0 for side, length in sides)
+    low = x, y, z
+    x, y, z = (side.stop - length / 2 if side.stop else 0.0 for side, length in sides)
     volumes = tuple(int(counts[list(group)].sum()) for group in values.values())
-    return Facts(case, size, label.grid.spacing, volumes, (x, y, z))
+    return Facts(case, size, label.grid.spacing, volumes, low, (x, y, z))
 
 
 def _sample(case: Case, values: dict[str, tuple[int, ...]]) -> list[tuple[np.ndarray, float]]:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dicegrad.planning.fingerprint import Fingerprint, Triple
+from dicegrad.planning.fingerprint import Facts, Fingerprint, Triple
 
 THICK = 3.0  # slices this many times as far apart as voxels in plane are kept as they are
 _APART = 2.0  # axes whose voxel sizes differ by less than this factor are pooled together
 _MOST_POOLS = 5
 _SMALLEST = 4  # voxels along an axis that is left after pooling
+_WORTH = 0.8  # of its length: what a grid should save by lying off the middle
 _STEP = 1.02  # by which voxels grow until the grid is small enough
 
 WIDEST = 256  # features at the bottom
@@ -28,6 +29,7 @@ class GridPlan:
         spacing: mm along x, y, z.
         native: Which axes keep each image's own slices.
         size: Voxels along x, y, z.
+        offset: mm from the middle of a volume to that of the grid.
         pools: Between one level and the next.
         kernels: Of the first and second convolution of a block.
         coarser: Factor by which the finest axis is coarser than the median image.
@@ -36,6 +38,7 @@ class GridPlan:
     spacing: Triple
     native: tuple[bool, bool, bool]
     size: Size
+    offset: Triple
     pools: tuple[Size, ...]
     kernels: tuple[Size, Size]
     coarser: float
@@ -62,7 +65,8 @@ def plan_grid(known: Fingerprint, most_voxels: int) -> GridPlan:
         most_voxels: What the grid may have; more where the labels cannot be held otherwise.
 
     Returns:
-        A grid in the middle of each volume, as `crop: snap` lays it. As nnU-Net does, it begins at
+        A grid in the middle of each volume, as `crop: snap` lays it, or so far off it as the labels
+        lie in all of them, if it is smaller thereby. As nnU-Net does, it begins at
         the median voxel size and pools axes together whose voxel sizes are alike. Slices at least
         `THICK` times as far apart as voxels in plane are kept as they are. Where it is too large,
         the finest axes become coarser first.
@@ -88,7 +92,7 @@ def _coarse(spacing: Triple, native: Sequence[bool], least: float) -> Triple:
 
 
 def _lay(known: Fingerprint, spacing: Triple, native: Sequence[bool], coarser: float) -> GridPlan:
-    needed, wanted = _sides(known, spacing, native)
+    needed, wanted, offset = _sides(known, spacing, native)
     if max(wanted) < 2 * _SMALLEST:  # a network has two levels at least
         wanted[int(np.argmax(wanted))] = 2 * _SMALLEST
     pools = _pools(wanted, spacing)
@@ -98,26 +102,43 @@ def _lay(known: Fingerprint, spacing: Triple, native: Sequence[bool], coarser: f
         for need, want, divisor in zip(needed, wanted, divisors, strict=True)
     )
     flags = (bool(native[0]), bool(native[1]), bool(native[2]))
-    return GridPlan(spacing, flags, (x, y, z), pools, _kernels(spacing), coarser)
+    return GridPlan(spacing, flags, (x, y, z), offset, pools, _kernels(spacing), coarser)
 
 
 def _sides(
     known: Fingerprint, spacing: Triple, native: Sequence[bool]
-) -> tuple[list[int], list[int]]:
-    """Along each axis the voxels that all labels need, and those with some context around."""
-    needed, wanted = [], []
+) -> tuple[list[int], list[int], Triple]:
+    """Along each axis the voxels that all labels need, those with some context, and the offset."""
+    labelled = [each for each in known.facts if any(each.volumes)]
+    needed, wanted, offsets = [], [], []
     for axis, mm in enumerate(spacing):
-        old = np.array([each.spacing[axis] for each in known.facts])
-        scale = 1.0 if native[axis] else old / mm
-        reach = float((2 * np.array([each.reach[axis] for each in known.facts]) * scale).max())
-        image = float((np.array([each.size[axis] for each in known.facts]) * scale).max())
+        low, high = (
+            _extreme([end[axis] for end in ends], labelled, axis, mm, native[axis])
+            for ends in ([each.low for each in labelled], [each.high for each in labelled])
+        )
+        image = _extreme([each.size[axis] for each in labelled], labelled, axis, mm, native[axis])[
+            1
+        ]
+        reach, span = 2 * max(-low[0], high[1], 0.0), high[1] - low[0]
+        moved = not native[axis] and span < _WORTH * min(reach, image)
+        reach, most = (span, math.inf) if moved else (reach, image)
         # A grid that snaps to the image may lie half a voxel off at either end, and the labels of
         # new images may reach a little further.
-        need = math.ceil(min(reach + max(0.05 * reach, 2) + 1, image) - 1e-6)
-        margin = max(0.1 * reach, 4.0)
+        need = math.ceil(min(reach + max(0.05 * reach, 2) + 1, most) - 1e-6)
         needed.append(need)
-        wanted.append(max(need, math.ceil(min(reach + margin, image) - 1e-6)))
-    return needed, wanted
+        wanted.append(max(need, math.ceil(min(reach + max(0.1 * reach, 4), most) - 1e-6)))
+        offsets.append(round(mm * (low[0] + high[1]) / 2, 1) if moved else 0.0)
+    x, y, z = offsets
+    return needed, wanted, (x, y, z)
+
+
+def _extreme(
+    values: Sequence[float], facts: Sequence[Facts], axis: int, mm: float, native: bool
+) -> tuple[float, float]:
+    """The lowest and the highest of some lengths in voxels of each image, in voxels of the grid."""
+    scale = [1.0 if native else each.spacing[axis] / mm for each in facts]
+    lengths = np.multiply(values, scale)
+    return float(lengths.min()), float(lengths.max())
 
 
 def _pools(size: Sequence[int], spacing: Sequence[float]) -> tuple[Size, ...]:

@@ -90,7 +90,8 @@ def _hardest(known: Fingerprint) -> list[Case]:
     if len(known.facts) <= _MOST_CHECKED:
         return [each.case for each in known.facts]
     chosen: dict[int, None] = {}
-    reach = np.array([np.multiply(each.reach, each.spacing) for each in known.facts])
+    ends = ((np.abs(each.low), np.abs(each.high), each.spacing) for each in known.facts)
+    reach = np.array([np.maximum(low, high) * spacing for low, high, spacing in ends])
     for axis in range(3):
         chosen |= dict.fromkeys(np.argsort(-reach[:, axis])[:3].tolist())
     for k in range(len(known.classes)):
@@ -108,6 +109,7 @@ def preprocessing_block(known: Fingerprint, grid: GridPlan) -> dict[str, Any]:
         "size": list(grid.size),
         "orientation": known.orientation,
         "crop": "snap",
+        **({"offset": list(grid.offset)} if any(grid.offset) else {}),
         "label": "distance",
     }
     if known.ct and len(known.adapter.channels) == 1:

@@ -104,6 +104,9 @@ def _preprocessing(plan: Plan) -> list[str]:
         why = "oblique images, alike as they are"
     lines.append(_line("  orientation", block["orientation"], why))
     lines.append(_line("  crop", block["crop"], "the grid lies in the middle of the volume"))
+    if "offset" in block:
+        why = "mm; or rather so far off it, as the labels do in every case"
+        lines.append(_line("  offset", block["offset"], why))
     lines.append(_line("  label", block["label"], "resampled by signed distance: smooth borders"))
     lines.append(_line("  normalisation", block["normalisation"], _normalisation_words(known.ct)))
     if block.get("allow_lost"):

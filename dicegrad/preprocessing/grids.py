@@ -62,6 +62,8 @@ def network_grid(image: Volume, settings: Preprocessing, label: Volume | None = 
     - ``crop: label`` and ``foreground``: voxel ``size // 2`` lies on the voxel that is the centre
       of mass of what is cropped to.
 
+    Under the first two, an offset in mm moves the grid along its axes.
+
     An axis whose spacing is ``native`` has the image's own voxels, whatever the crop.
 
     Args:
@@ -103,19 +105,19 @@ def _around(
 
 
 def _centred(original: Grid, settings: Preprocessing) -> Iterator[tuple[float, float]]:
-    """As `_around`, for a grid in the middle of the image."""
-    sides = zip(original.size, original.spacing, settings.spacing, settings.size, strict=True)
-    for length, old, wanted, size in sides:
+    """As `_around`, for a grid in the middle of the image, or so many mm off it."""
+    axes = (original.size, original.spacing, settings.spacing, settings.size, settings.offset)
+    for length, old, wanted, size, offset in zip(*axes, strict=True):
         snap = settings.crop == "snap" or wanted == "native"
         new = old if wanted == "native" else wanted
         steps = round(old / new)  # of the grid, from one image voxel to the next
         if snap and steps >= 1 and abs(steps * new / old - 1) < SAME_SPACING:
-            exact = ((length - 1) * steps - (size - 1)) / 2
+            exact = ((length - 1) * steps - (size - 1)) / 2 + offset / old * steps
             yield old / steps, math.ceil(exact - 0.5) / steps
         elif snap and length == 1:  # the only slice is seen, wherever the centre is
             yield new, -(size // 2) * new / old
         else:
-            yield new, (length - 1) / 2 - (size - 1) / 2 * new / old
+            yield new, (length - 1) / 2 + offset / old - (size - 1) / 2 * new / old
 
 
 def covering_grid(original: Grid, grid: Grid) -> tuple[Grid, tuple[int, int, int]]:

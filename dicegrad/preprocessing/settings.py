@@ -1,5 +1,6 @@
 """What a user sets about preprocessing, checked once and frozen."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -65,6 +66,17 @@ def _native_or_positive(value: Any) -> Spacing:  # noqa: ANN401
     if not 0 < number < float("inf"):
         raise ValueError
     return number
+
+
+def _offset(block: str, value: Any) -> tuple[float, float, float]:  # noqa: ANN401
+    try:
+        x, y, z = map(float, value)
+        known = all(map(math.isfinite, (x, y, z)))
+    except (TypeError, ValueError):
+        known = False
+    if not known:
+        raise InputError(f"{block}: offset is {value!r}; give three numbers of mm, as [x, y, z]")
+    return x, y, z
 
 
 def _flag(block: str, key: str, value: Any) -> bool:  # noqa: ANN401
@@ -162,6 +174,8 @@ class Preprocessing:
             preparation stops and names the case.
         normalisation: See `Normalisation`.
         restoration: How probabilities return to the original grid: ``linear`` or ``nearest``.
+        offset: For the crops ``center`` and ``snap``, how many mm along (x, y, z) the middle of the
+            grid lies off that of the volume.
     """
 
     spacing: tuple[Spacing, Spacing, Spacing]
@@ -175,6 +189,7 @@ class Preprocessing:
     normalisation: Normalisation = Normalisation()
     restoration: str = "linear"
     orientation: str = AS_IS
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -205,4 +220,5 @@ class Preprocessing:
                 block, "restoration", values.get("restoration", cls.restoration), RESTORATIONS
             ),
             orientation=_choice(block, "orientation", orientation, ORIENTATIONS),
+            offset=_offset(block, values.get("offset", cls.offset)),
         )

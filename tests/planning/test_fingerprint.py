@@ -23,7 +23,8 @@ def test_it_holds_spacing_volumes_and_how_far_labels_reach(root):
     assert np.all((known.volumes > 0.04) & (known.volumes < 0.5))  # ml
     for facts in known.facts:
         assert facts.size == (20, 18, 12)
-        assert all(1 < far <= n / 2 for far, n in zip(facts.reach, facts.size, strict=True))
+        for low, high, length in zip(facts.low, facts.high, facts.size, strict=True):
+            assert -length / 2 <= low < high <= length / 2
     assert known.filled.all()
     assert known.annotated.all()
 
@@ -32,7 +33,9 @@ def test_reach_is_that_of_the_chosen_classes(root):
     every, box = taken(root), taken(root, ("box",))
     assert box.volumes.shape == (4, 1)
     for one, both in zip(box.facts, every.facts, strict=True):
-        assert all(a <= b for a, b in zip(one.reach, both.reach, strict=True))
+        assert all(a >= b for a, b in zip(one.low, both.low, strict=True))
+        assert all(a <= b for a, b in zip(one.high, both.high, strict=True))
+        assert one.low[0] > both.low[0]  # the ball lies before the box
 
 
 @pytest.mark.parametrize(("modality", "ct"), [("CT", True), ("MRI", False), ("T1 CT mix", True)])

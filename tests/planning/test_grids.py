@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,13 +11,18 @@ from dicegrad.planning.grids import network_block, plan_grid
 from dicegrad.training.network import NetworkSettings
 
 
-def known(*images, reach=0.4, adapter=None):
-    """A fingerprint of images of a (size, spacing), with the share of it that labels reach."""
+def known(*images, reach=0.4, side=0.0, adapter=None):
+    """A fingerprint of images of a (size, spacing).
+
+    Labels reach a share of it to both sides of a point that lies another share off the middle of x.
+    """
     facts = []
     for number, (size, spacing) in enumerate(images):
         case = Case(f"c{number}", f"c{number}", "all", (Path("i"),), Path("l"))
-        far = tuple(reach * length for length in size)
-        facts.append(Facts(case, size, spacing, (100,), far))
+        middle = (side * size[0], 0.0, 0.0)
+        low = tuple(m - reach * n for m, n in zip(middle, size, strict=True))
+        high = tuple(m + reach * n for m, n in zip(middle, size, strict=True))
+        facts.append(Facts(case, size, spacing, (100,), low, high))
     return Fingerprint(Path("root"), adapter, ("organ",), tuple(facts), ())
 
 
@@ -56,18 +62,31 @@ def test_a_picture_of_one_slice_is_never_pooled_along_it():
     assert all(pool[2] == 1 for pool in grid.pools)
 
 
+def test_an_organ_on_one_side_gets_a_grid_on_that_side():
+    images = [((512, 512, 100), (0.8, 0.8, 5.0))]
+    aside = plan_grid(known(*images, reach=0.1, side=0.3), 10**6)
+    assert aside.offset == pytest.approx((0.3 * 512 * 0.8, 0, 0), abs=0.1)
+    assert aside.size[0] * aside.spacing[0] < 0.4 * 512 * 0.8
+    assert plan_grid(known(*images, reach=0.4, side=0.02), 10**6).offset == (0, 0, 0)
+
+
 @given(
     st.tuples(*[st.integers(8, 200)] * 3),
     st.tuples(*[st.floats(0.3, 8)] * 3),
-    st.floats(0.05, 0.5),
+    st.floats(0.05, 0.3),
+    st.floats(-0.2, 0.2),
     st.sampled_from([50_000, 400_000]),
 )
 def test_every_grid_holds_the_labels_can_be_pooled_and_is_as_small_as_asked(
-    size, spacing, reach, most
+    size, spacing, reach, side, most
 ):
-    grid = plan_grid(known((size, spacing), reach=reach), most)
+    grid = plan_grid(known((size, spacing), reach=reach, side=side), most)
     for axis in range(3):
-        assert grid.size[axis] * grid.spacing[axis] >= 2 * reach * size[axis] * spacing[axis] - 1e-6
+        half = grid.size[axis] * grid.spacing[axis] / 2
+        middle = side * size[0] * spacing[0] if axis == 0 else 0.0
+        far = reach * size[axis] * spacing[axis]
+        assert grid.offset[axis] - half <= middle - far + 0.1
+        assert grid.offset[axis] + half >= middle + far - 0.1
     settings = NetworkSettings.from_dict(network_block(grid, 8), 1, 1)
     settings.check_size(grid.size, "grid")
     assert math.prod(grid.size) <= most or max(grid.size) <= 8

@@ -15,7 +15,7 @@ def known(volumes, classes=("LV", "RV"), groups=None, annotated=None):
     for number, each in enumerate(volumes):
         drawn = annotated[number] if annotated else None
         case = Case(f"c{number}", f"c{number}", groups[number], (), Path("l"), drawn)
-        facts.append(Facts(case, (8, 8, 8), (1.0, 1.0, 1.0), tuple(each), (2.0, 2.0, 2.0)))
+        facts.append(Facts(case, (8, 8, 8), (1.0, 1.0, 1.0), tuple(each), (-2.0,) * 3, (2.0,) * 3))
     values = {name: (k,) for k, name in enumerate(classes, start=1)}
     adapter = Adapter(
         "nnunet",

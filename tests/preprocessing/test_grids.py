@@ -41,6 +41,23 @@ def test_a_centred_grid_shares_its_centre_and_its_axes_with_the_image():
     np.testing.assert_allclose(centre(grid), middle)
 
 
+def test_an_offset_moves_the_grid_along_its_axes():
+    image = image_of(np.ones((11, 14, 7), np.int16))
+    here = network_grid(image, settings())
+    there = network_grid(image, settings(offset=[6, 0, -4]))
+    np.testing.assert_allclose(there.origin, here.point([6 / 3, 0, -4 / 4]))
+    assert there.direction == here.direction
+
+
+def test_a_grid_that_snaps_is_moved_by_whole_voxels():
+    image = image_of(np.ones((12, 14, 7), np.int16), spacing=(1.0, 1.0, 1.0))
+    same = {"spacing": [1, 1, 1], "size": [6, 8, 5], "crop": "snap"}
+    grid = network_grid(image, settings(**same, offset=[2.3, 0, 0]))
+    first = image.grid.index(np.array(grid.origin))
+    np.testing.assert_allclose(first, first.round(), atol=1e-9)
+    assert first[0] == pytest.approx(3 + 2)
+
+
 @pytest.mark.parametrize("crop", ["label", "foreground"])
 def test_a_crop_puts_its_middle_voxel_on_the_centre_of_mass(crop):
     array = np.zeros((20, 20, 9), np.int16)

@@ -39,6 +39,7 @@ def test_defaults_and_fractions():
         (Normalisation, {"over": "mask"}, "over is 'mask'; choose one of whole, nonzero"),
         (Normalisation, {"clip": [0.9, 0.1]}, "clip is"),
         (Normalisation, {"clip": "all"}, "clip is 'all'"),
+        (Preprocessing, GRID | {"offset": [1, 2]}, "give three numbers of mm"),
         (Normalisation, {"mean": 3}, "mean needs a window"),
         (Normalisation, {"window": [1, 2], "mean": 3}, "window needs numbers"),
         (Normalisation, {"window": [2, 1], "mean": 3, "std": 1}, "window needs numbers"),
