@@ -27,6 +27,11 @@ include: "rules/reporting.smk"
 include: "rules/record.smk"
 
 
+if NNUNETS:
+
+    include: "rules/nnunet.smk"
+
+
 rule all:
     default_target: True
     input:
@@ -42,6 +47,7 @@ rule epsilon:
 
 # On a cluster these are worth a job; everything else takes seconds and runs where snakemake runs.
 DEAR = {"resample", "train", "predict", "evaluate"}
+DEAR |= {"nnunet_plan", "nnunet_preprocess", "nnunet_train", "nnunet_predict"}
 workflow.localrules(*({each.name for each in workflow.rules} - DEAR))
 
 

@@ -7,16 +7,19 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 from dicegrad.data import download
 from dicegrad.data.adapters import adapter_of
 from dicegrad.data.annotated import find_table
+from dicegrad.engines.nnunet import check_installed
 from dicegrad.errors import InputError
 from dicegrad.logs import errors_in
 from dicegrad.provenance import code_of
 from dicegrad.reporting.outputs import OUTPUTS, files_of, wanted_files
 from dicegrad.reporting.record import add_command
 from dicegrad.study import Experiment, Study, paths
+from dicegrad.study.dataset import NNUNET
 from dicegrad.study.labeling import FULL
 from dicegrad.training.trained import Source
 
@@ -39,6 +42,9 @@ try:
         # through that table runs again when a file changes.
         ORIGINALS[name] = download.originals(dataset, adapter)
     WANTED = wanted_files(STUDY)
+    NNUNETS = [name for name, dataset in STUDY.datasets.items() if dataset.engine == NNUNET]
+    if NNUNETS and DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+        check_installed(NNUNETS[0])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

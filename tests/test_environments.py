@@ -21,12 +21,19 @@ def locked() -> dict[str, str]:
     return {name.lower(): version for name, version in pairs}
 
 
+def dependencies(path: Path) -> dict[str, str]:
+    """Package -> version of an environment, from conda and, below it, from PyPI."""
+    listed = yaml.safe_load(path.read_text())["dependencies"]
+    pip = [line for each in listed if isinstance(each, dict) for line in each["pip"]]
+    pairs = [each.partition(" =") for each in listed if isinstance(each, str)]
+    return {name: version for name, _, version in [*pairs, *(p.partition("==") for p in pip)]}
+
+
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda p: p.name)
 def test_conda_environments_agree_with_the_lock(path):
     lock = locked()
-    for dependency in yaml.safe_load(path.read_text())["dependencies"]:
-        name, version = dependency.split(" =")
-        if name != "python":
+    for name, version in dependencies(path).items():
+        if name not in ("python", "pip"):
             assert version == lock[CONDA_NAMES.get(name, name)], name
 
 
@@ -51,7 +58,7 @@ sys.meta_path.insert(0, Hidden())
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda p: p.name)
 def test_conda_environments_hold_what_their_scripts_import(path):
-    held = [each.split(" =")[0] for each in yaml.safe_load(path.read_text())["dependencies"]]
+    held = list(dependencies(path))
     wanted = re.findall(r'"([A-Za-z][\w-]*)>=', (REPOSITORY / "pyproject.toml").read_text())
     absent = {MODULES.get(each, each) for each in wanted} - {
         MODULES.get(each, each) for each in held

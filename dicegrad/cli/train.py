@@ -54,6 +54,11 @@ def _train(options: argparse.Namespace) -> None:
     from dicegrad.training.trained import Source
 
     dataset = Dataset.read(options.dataset)
+    if dataset.engine != "unet":
+        raise InputError(
+            f"{options.dataset}: engine is {dataset.engine}, which snakemake runs; this command "
+            "trains the engine unet"
+        )
     experiment = _experiment(options, dataset.classes)
     dataset.labeling(experiment.labeling)
     dataset.folds_to_run([options.fold])

@@ -19,7 +19,6 @@ from torch import Tensor
 from dicegrad.errors import InputError
 from dicegrad.interop.nnunet_masks import (
     EPSILON,
-    MaskedLoss,
     Table,
     annotated_maps,
     class_names,
@@ -77,8 +76,8 @@ class nnUNetTrainerDicegrad(nnUNetTrainer):
         theirs.loss = own
         return theirs
 
-    def make_loss(self) -> MaskedLoss:
-        """The loss of one resolution."""
+    def make_loss(self) -> torch.nn.Module:
+        """The loss of one resolution; its attribute `annotated` is set before each step."""
         phi = self.phi or ("BI" if self.configuration_manager.batch_dice else "I")
         regions = len(self.class_names) if self.label_manager.has_regions else 0
         return make_loss(phi, self.epsilon, regions, self.label_manager.ignore_label, self.is_ddp)

@@ -30,6 +30,7 @@ RELEASED = {
     "masked_scores": lambda experiment, sampled: experiment.labeling == PARTIAL,
     "soft_volumes": lambda experiment, sampled: True,
 }
+UNET, NNUNET = "unet", "nnunet"
 OF_TRAINING = ("loss_scale", "epsilon_broadcast", "patience")
 
 
@@ -65,6 +66,7 @@ class Dataset:
         folds: How subjects are assigned to folds.
         sampling: Labeling -> group -> how often its cases are listed under a heuristic epsilon.
         released: Switches of the authors' code.
+        engine: What trains and predicts: `unet` or `nnunet`.
         settings: All blocks as they were written, for the jobs that read one.
     """
 
@@ -77,6 +79,7 @@ class Dataset:
     folds: Folds
     sampling: Mapping[str, Mapping[str, int]]
     released: tuple[str, ...]
+    engine: str
     settings: Settings
 
     @classmethod
@@ -119,6 +122,7 @@ class Dataset:
             folds=Folds(**settings["folds"]),
             sampling=settings.get("sampling", {}),
             released=tuple(settings.get("released", ())),
+            engine=settings.get("engine", UNET),
             settings={**settings, "root": str(root)},
         )
 
@@ -136,6 +140,19 @@ class Dataset:
             InputError: The dataset has none.
         """
         return find_labeling(name, self.labelings)
+
+    def check_engine(self, experiment: Experiment) -> None:
+        """See that the engine can train an experiment.
+
+        Raises:
+            InputError: It cannot.
+        """
+        flat = self.block("nnunet", "configuration") == "2d"
+        if self.engine == NNUNET and flat and experiment.multiple is not None:
+            raise InputError(
+                f"epsilon {experiment.epsilon} is the volume of a case, and nnU-Net's 2d "
+                "configuration sees slices; write a number, or nnunet.configuration: 3d_fullres"
+            )
 
     def sampling_of(self, experiment: Experiment) -> dict[str, int]:
         """Group -> how often its cases are listed in an epoch, where the epsilon is heuristic."""
@@ -315,6 +332,10 @@ def check_sense(settings: Settings, where: str) -> None:
         raise InputError(
             f"{where}: download is for the adapters acdc and brats, not {settings['adapter']}; "
             "remove it, and put the data at `root`"
+        )
+    if settings.get("engine") == NNUNET and settings.get("released"):
+        raise InputError(
+            f"{where}: released is of the engine {UNET}, and engine is {NNUNET}; remove released"
         )
     listed = settings["folds"]["method"] == "listed"
     if listed != ("file" in settings["folds"]):

@@ -69,6 +69,7 @@ class Study:
             try:
                 dataset = datasets[experiment.dataset]
                 experiment.check(dataset.classes)
+                dataset.check_engine(experiment)
                 dataset.labeling(experiment.labeling)
             except InputError as error:
                 row = " ".join(map(str, experiment.row.values()))

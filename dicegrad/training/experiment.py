@@ -125,7 +125,7 @@ def train_experiment(
     annotated = read_annotated(files.annotated, names, classes) if files.annotated else None
     data = load_prepared(files.images, files.labels, names, classes, device, annotated)
     split = _split(cases, out_of_fold, settings["sampling"])
-    epsilon = _epsilon(experiment, files, fold, classes)
+    epsilon = epsilon_of(experiment, files.epsilon, fold, classes)
     released = sorted(settings.get("released", ()))
     training = TrainingSettings.from_dict(settings["training"])
     if "patience" in released:
@@ -212,17 +212,28 @@ def scaled_patience(settings: TrainingSettings, split: Split) -> TrainingSetting
     )
 
 
-def _epsilon(
-    experiment: Experiment, files: PreparedFiles, fold: int, classes: Sequence[str]
+def epsilon_of(
+    experiment: Experiment, table: Path | None, fold: int, classes: Sequence[str]
 ) -> float | list[float] | None:
-    """One epsilon, the heuristic one of each class or a multiple of it, or none."""
+    """The epsilon of an experiment in one fold.
+
+    Args:
+        experiment: The row.
+        table: Heuristic epsilons of its labeling, if it asks for them.
+        fold: 0-based.
+        classes: Foreground classes, in network order.
+
+    Returns:
+        One epsilon, the heuristic one of each class or a multiple of it, or None of a loss without.
+
+    Raises:
+        InputError: The table is needed and does not exist.
+    """
     multiple = experiment.multiple
     if experiment.epsilon == NONE:
         return None
     if multiple is None:
         return epsilon_number(experiment.epsilon)
-    if files.epsilon is None or not files.epsilon.is_file():
-        raise InputError(
-            f"epsilon is {experiment.epsilon}, but {files.epsilon} does not exist; prepare it"
-        )
-    return [multiple * value for value in read_epsilon(files.epsilon, fold, classes)]
+    if table is None or not table.is_file():
+        raise InputError(f"epsilon is {experiment.epsilon}, but {table} does not exist; prepare it")
+    return [multiple * value for value in read_epsilon(table, fold, classes)]

@@ -202,3 +202,18 @@ def test_the_folds_to_run_are_all_or_those_named():
     assert heart.folds_to_run([2, 0]) == [2, 0]
     text = refusal(heart.folds_to_run, [1, 3])
     assert text == "folds: 3 is not a fold of heart; it has 0 to 2"
+
+
+def test_the_engine_is_ours_unless_the_file_says_so():
+    assert read_one().engine == "unet"
+    assert read_one(engine="nnunet").engine == "nnunet"
+    said = refusal(lambda: read_one(engine="nnunet", released=["soft_volumes"]))
+    assert said.endswith("released is of the engine unet, and engine is nnunet; remove released")
+
+
+def test_the_volume_of_a_case_is_no_epsilon_for_slices():
+    flat = read_one(engine="nnunet", nnunet={"configuration": "2d"})
+    flat.check_engine(row())
+    said = refusal(flat.check_engine, row(epsilon="heuristic"))
+    assert said.startswith("epsilon heuristic is the volume of a case")
+    read_one(engine="nnunet").check_engine(row(epsilon="heuristic"))
