@@ -40,6 +40,7 @@ rule nnunet_plan:
         root=setting("root"),
         classes=setting("classes"),
         align=setting("preprocessing", "align", default=False),
+        orientation=setting("preprocessing", "orientation", default="as-is"),
         configuration=setting("nnunet", "configuration", default="3d_fullres"),
         planner=setting("nnunet", "planner", default="ExperimentPlanner"),
         memory=setting("nnunet", "memory"),

@@ -13,7 +13,7 @@ with job(snakemake.log[0], ["dicegrad.engines.nnunet"], snakemake.input) as repo
         read_cases(Path(snakemake.input.cases)),
         get_adapter(params.adapter, Path(params.root)),
         params.classes,
-        params.align,
+        {"align": params.align, "orientation": params.orientation},
         NnunetSettings(
             configuration=params.configuration, planner=params.planner, memory=params.memory
         ),

@@ -10,8 +10,8 @@ from dicegrad.data.cases import read_cases
 from dicegrad.engines.nnunet import NAME, environment
 from dicegrad.engines.nnunet_predict import predict_cases
 from dicegrad.logs import job
+from dicegrad.preprocessing.about import read_about
 from dicegrad.preprocessing.folds import held_out
-from dicegrad.preprocessing.prepare import read_about
 from dicegrad.training.cards import card
 
 cuda = snakemake.resources.gpu and torch.cuda.is_available()

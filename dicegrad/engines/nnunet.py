@@ -129,7 +129,7 @@ def plan_dataset(
     cases: Sequence[Case],
     adapter: Adapter,
     classes: Sequence[str],
-    align: bool,
+    preprocessing: Mapping[str, Any],
     settings: NnunetSettings,
     raw: Path,
     plans: Path,
@@ -142,7 +142,7 @@ def plan_dataset(
         cases: Of the case table.
         adapter: Channels and label values of the data.
         classes: Foreground classes, in network order; class k becomes label k.
-        align: Whether a label map on another grid is brought to that of its image.
+        preprocessing: `align` and `orientation`, as of `preprocessing.settings.Preprocessing`.
         settings: Planner and memory.
         raw: Folder to make, nnU-Net's raw folder.
         plans: Its plans; the fingerprint is written beside it.
@@ -152,7 +152,7 @@ def plan_dataset(
     Raises:
         InputError: A file cannot be used, or nnU-Net cannot plan.
     """
-    write_raw(cases, adapter, classes, align, raw / NAME, report)
+    write_raw(cases, adapter, classes, raw / NAME, report, **preprocessing)
     work = plans.with_name("planning")
     shutil.rmtree(work, ignore_errors=True)
     (work / "preprocessed").mkdir(parents=True)

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from dicegrad.checksums import verify
+from dicegrad.data.orientation import Turn
 from dicegrad.engines.nnunet_raw import image_files
 from dicegrad.engines.nnunet_train import FORMAT
 from dicegrad.errors import InputError, one_line
 from dicegrad.logs import Report
 from dicegrad.prediction.restoration import write_prediction
-from dicegrad.preprocessing.prepare import About
+from dicegrad.preprocessing.about import About
 
 
 def load_weights(path: Path) -> dict[str, Any]:
@@ -91,8 +92,9 @@ def predict_cases(
         files = [str(path) for path in image_files(raw, case, len(about.channels))]
         with redirect_stdout(StringIO()):
             (found,) = predictor.predict_from_files_sequential([files], None)
-        label = np.ascontiguousarray(found.transpose(2, 1, 0)).astype(np.uint8)  # from (z, y, x)
-        path = out / f"{case}.nii.gz"
         header = about.originals[case]
+        turn = Turn.between(header.grid, about.grids[case])
+        label = turn.back(found.transpose(2, 1, 0)).astype(np.uint8, order="F")  # from (z, y, x)
+        path = out / f"{case}.nii.gz"
         write_prediction(path, label, about.classes, about.class_values, header, checked=True)
         report(case)

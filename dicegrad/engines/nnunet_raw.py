@@ -1,8 +1,8 @@
 """A dataset in nnU-Net's raw layout, whatever its own layout is.
 
 nnU-Net needs voxels and their spacing, not where they lie: files are written without an orientation
-so that readers that are strict about affines take them, and predictions are laid back on the
-original grid by our own code.
+so that readers that are strict about affines take them. Axes are turned as `orientation` says, and
+predictions are laid back on the original grid by our own code.
 """
 
 import json
@@ -15,7 +15,8 @@ from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.cases import check_originals
 from dicegrad.data.checks import check_geometry
 from dicegrad.data.geometry import Grid
-from dicegrad.data.volumes import Header, read_volume, write_volume
+from dicegrad.data.orientation import turn_of
+from dicegrad.data.volumes import Header, read_channels, read_volume, write_volume
 from dicegrad.errors import InputError
 from dicegrad.logs import Report
 from dicegrad.preprocessing.align import onto
@@ -35,9 +36,10 @@ def write_raw(
     cases: Sequence[Case],
     adapter: Adapter,
     classes: Sequence[str],
-    align: bool,
     folder: Path,
     report: Report,
+    align: bool = False,
+    orientation: str = "as-is",
 ) -> None:
     """Write images and full labels: k for the k-th class, one more for ignored voxels.
 
@@ -45,9 +47,10 @@ def write_raw(
         cases: Of the case table.
         adapter: Channels and label values of the data.
         classes: Foreground classes, in network order.
-        align: Whether a label map on another grid is brought to that of its image.
         folder: nnUNet_raw/DatasetXXX_Name.
         report: Takes a line for each case.
+        align: Whether a label map on another grid is brought to that of its image.
+        orientation: As of `preprocessing.settings.Preprocessing`.
 
     Raises:
         InputError: One line for each case that cannot be used.
@@ -55,7 +58,7 @@ def write_raw(
     problems = []
     for number, case in enumerate(cases, start=1):
         try:
-            _write_case(case, adapter, classes, align, folder)
+            _write_case(case, adapter, classes, folder, align, orientation)
         except InputError as error:
             problems.append(f"case {case.case}: {error}")
         report(f"{number}/{len(cases)} {case.case}")
@@ -65,23 +68,28 @@ def write_raw(
 
 
 def _write_case(
-    case: Case, adapter: Adapter, classes: Sequence[str], align: bool, folder: Path
+    case: Case,
+    adapter: Adapter,
+    classes: Sequence[str],
+    folder: Path,
+    align: bool,
+    orientation: str,
 ) -> None:
     check_originals(case)
-    images, raw = [read_volume(path) for path in case.images], read_volume(case.label)
+    images, raw = read_channels(case.images), read_volume(case.label)
     check_geometry(case.images, images, (case.label, raw), align)
     if align:
         raw = onto(case.label, raw, images[0].header)
-    label = encode_label(raw.voxels, adapter, classes)
-    header = _plain(images[0].header)
+    turn = turn_of((image.header for image in images), orientation)
+    label = encode_label(turn.voxels(raw.voxels), adapter, classes)
+    header = _plain(turn.grid(images[0].grid))
     for path, image in zip(image_files(folder, case.case, len(images)), images, strict=True):
-        write_volume(path, image.voxels, header)
+        write_volume(path, turn.voxels(image.voxels), header)
     write_volume(folder / "labelsTr" / f"{case.case}{ENDING}", label, header)
 
 
-def _plain(header: Header) -> Header:
+def _plain(grid: Grid) -> Header:
     """Size and spacing alone."""
-    grid = header.grid
     return Header(Grid(grid.size, grid.spacing, (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)))
 
 

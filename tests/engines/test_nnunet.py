@@ -55,7 +55,7 @@ def mine(tmp_path):
 def raw(mine, tmp_path):
     folder = tmp_path / "raw"
     adapter = get_adapter("nnunet", mine)
-    write_raw(find_cases("nnunet", mine), adapter, CLASSES, False, folder, print)
+    write_raw(find_cases("nnunet", mine), adapter, CLASSES, folder, print)
     return folder
 
 
@@ -76,6 +76,13 @@ def test_labels_are_numbered_as_the_classes_and_images_keep_voxels_and_spacing(m
     assert about["labels"] == {"background": 0, "MYO": 1, "LV": 2, "ignore": 3}
 
 
+def test_images_of_any_orientation_may_be_brought_to_one(mine, tmp_path):
+    cases, adapter = find_cases("nnunet", mine), get_adapter("nnunet", mine)
+    write_raw(cases, adapter, CLASSES, tmp_path, print, orientation="RAS")
+    first, second = (read_volume(image_files(tmp_path, name, 1)[0]).voxels for name in ("c0", "c1"))
+    np.testing.assert_array_equal(first, second[::-1])
+
+
 def test_a_labeling_takes_maps_and_slices_away(raw, tmp_path):
     annotated = np.array([[True, False], [True, True]])
     labeling = Labeling("mine", (Removal(slices=2),))
@@ -91,7 +98,7 @@ def test_a_case_that_cannot_be_used_is_named(mine, tmp_path):
     (mine / "labelsTr" / "c1.nii.gz").write_bytes(b"no image")
     cases = find_cases("nnunet", mine)
     adapter = get_adapter("nnunet", mine)
-    said = refusal(write_raw, cases, adapter, CLASSES, False, tmp_path / "raw", print)
+    said = refusal(write_raw, cases, adapter, CLASSES, tmp_path / "raw", print)
     assert said.startswith(f"case c1: {mine / 'labelsTr' / 'c1.nii.gz'}")
 
 
