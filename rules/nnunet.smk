@@ -10,12 +10,6 @@ ruleorder: nnunet_predict > predict
 ruleorder: nnunet_count > count
 
 
-def nnunet_labels(wildcards):
-    """nnU-Net's preprocessed folder of an experiment's labeling."""
-    row = experiment_of(wildcards)
-    return f"resources/{row.dataset}/nnunet/preprocessed/{row.labeling}"
-
-
 rule nnunet_plan:
     input:
         cases="resources/{dataset}/cases.tsv",
@@ -115,7 +109,7 @@ rule nnunet_train:
         annotated=prepared(paths.annotated_file),
         cases=prepared("cases.tsv"),
         folds=prepared("folds.tsv"),
-        labels=nnunet_labels,
+        labels=prepared(lambda row: f"nnunet/preprocessed/{row.labeling}"),
     output:
         weights=f"{FOLD}/weights.pt",
         history=f"{FOLD}/history.tsv",

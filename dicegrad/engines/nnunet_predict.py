@@ -68,6 +68,21 @@ def make_predictor(weights: dict[str, Any], device: str) -> Any:  # noqa: ANN401
     return predictor
 
 
+def laid_back(found: np.ndarray, case: str, about: About) -> np.ndarray:
+    """What nnU-Net predicts of a file of `nnunet_raw`, on the case's original grid.
+
+    Args:
+        found: (Z, Y, X) classes, along the axes that the study has turned.
+        case: Its name.
+        about: Original and network grids; the latter has the turned axes.
+
+    Returns:
+        (X', Y', Z') uint8.
+    """
+    turn = Turn.between(about.originals[case].grid, about.grids[case])
+    return turn.back(found.transpose(2, 1, 0)).astype(np.uint8, order="F")
+
+
 def predict_cases(
     weights: Path, cases: Sequence[str], raw: Path, about: About, out: Path, device: str,
     report: Report,
@@ -92,9 +107,7 @@ def predict_cases(
         files = [str(path) for path in image_files(raw, case, len(about.channels))]
         with redirect_stdout(StringIO()):
             (found,) = predictor.predict_from_files_sequential([files], None)
-        header = about.originals[case]
-        turn = Turn.between(header.grid, about.grids[case])
-        label = turn.back(found.transpose(2, 1, 0)).astype(np.uint8, order="F")  # from (z, y, x)
+        label, header = laid_back(found, case, about), about.originals[case]
         path = out / f"{case}.nii.gz"
         write_prediction(path, label, about.classes, about.class_values, header, checked=True)
         report(case)

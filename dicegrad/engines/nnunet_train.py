@@ -134,12 +134,8 @@ def train(
     from nnunetv2.run.run_training import maybe_load_checkpoint
 
     settings = NnunetSettings.from_dict(task.settings)
-    plans = read_plans(preprocessed / NAME / f"{PLANS}.json")
-    chosen = configuration_of(plans, settings.configuration)
-    report(f"nnU-Net planned a batch size of {chosen['batch_size']}")
-    chosen["batch_size"] = task.experiment["batch_size"]
-    plans[BLOCK] = json.loads(json.dumps(asdict(task)))
     about = read_plans(preprocessed / NAME / "dataset.json")
+    plans = _plans_of(task, preprocessed, report)
     _set_others_aside(out / "nnunet", {"plans": plans, "dataset": about}, report)
     with (out / "nnunet" / "console.txt").open("a") as console, redirect_stdout(console):
         trainer = make_trainer(
@@ -157,6 +153,15 @@ def train(
             trainer.run_training()
     write_history(history_of(trainer, task), out / "history.tsv")
     save_atomically(_weights(trainer, plans, about, settings), out / "weights.pt", checked=True)
+
+
+def _plans_of(task: Task, preprocessed: Path, report: Report) -> dict[str, Any]:
+    """nnU-Net's plans with the batch size of the row, and with the task."""
+    plans = read_plans(preprocessed / NAME / f"{PLANS}.json")
+    chosen = configuration_of(plans, task.settings["configuration"])
+    report(f"nnU-Net planned a batch size of {chosen['batch_size']}")
+    chosen["batch_size"] = task.experiment["batch_size"]
+    return {**plans, BLOCK: json.loads(json.dumps(asdict(task)))}
 
 
 def _set_others_aside(folder: Path, identity: Mapping[str, Any], report: Report) -> None:

@@ -18,9 +18,12 @@ from dicegrad.engines.nnunet import (
     read_plans,
     run,
 )
-from dicegrad.engines.nnunet_predict import load_weights
+from dicegrad.engines.nnunet_predict import laid_back, load_weights
 from dicegrad.engines.nnunet_raw import image_files, write_labels, write_raw
 from dicegrad.engines.nnunet_train import Task, _set_others_aside
+from dicegrad.preprocessing.about import About
+from dicegrad.preprocessing.prepare import prepare_case
+from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.study import Experiment, Labeling, Removal
 from tests.conftest import find_cases, refusal
 
@@ -81,6 +84,24 @@ def test_images_of_any_orientation_may_be_brought_to_one(mine, tmp_path):
     write_raw(cases, adapter, CLASSES, tmp_path, print, orientation="RAS")
     first, second = (read_volume(image_files(tmp_path, name, 1)[0]).voxels for name in ("c0", "c1"))
     np.testing.assert_array_equal(first, second[::-1])
+
+
+@pytest.mark.parametrize("orientation", ["as-is", "RAS"])
+def test_what_is_predicted_lies_where_the_original_lies(mine, tmp_path, orientation):
+    """nnU-Net reads and writes (z, y, x) with SimpleITK; a perfect prediction is the label."""
+    cases, adapter = find_cases("nnunet", mine), get_adapter("nnunet", mine)
+    write_raw(cases, adapter, CLASSES, tmp_path, print, orientation=orientation)
+    settings = Preprocessing.from_dict(
+        {"spacing": [1, 2, 3], "size": [8, 6, 4], "orientation": orientation}
+    )
+    prepared = {each.case: prepare_case(each, adapter, CLASSES, settings) for each in cases}
+    grids = {name: each.grid for name, each in prepared.items()}
+    originals = {name: each.original for name, each in prepared.items()}
+    about = About(("MRI",), CLASSES, dict(adapter.class_values), 3, grids, originals)
+    for name in prepared:
+        found = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"labelsTr/{name}.nii.gz")))
+        theirs = read_volume(mine / "labelsTr" / f"{name}.nii.gz").voxels
+        np.testing.assert_array_equal(laid_back(found, name, about), np.array([0, 2, 1, 3])[theirs])
 
 
 def test_a_labeling_takes_maps_and_slices_away(raw, tmp_path):
