@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-slurm test-interop coverage docs wheel lint format clean
+.PHONY: help setup demo test test-slow test-slurm test-interop test-faults fuzz audit coverage docs wheel \
+	lint format clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -36,6 +37,23 @@ test: setup ## Run the tests, all but the slow ones (five minutes on two cores)
 test-slow: setup ## Run the slow tests too
 	$(BIN)/pytest -n $(CORES) --dist loadgroup --doctest-modules --ignore=dicegrad/losses/fused.py \
 		--ignore=dicegrad/losses/kernels.py tests dicegrad
+
+N ?= 200
+SEED ?= 0
+test-faults: setup ## Run a small study N times (200), each with a random fault of SEED (0); half a minute each
+	$(BIN)/python -m tests.faults $(N) --seed $(SEED)
+
+SECONDS ?= 600
+fuzz: setup ## Give every reader damaged and hostile files for SECONDS (600), changed at random by SEED (0)
+	$(BIN)/python -m tests.fuzz $(SECONDS) --seed $(SEED)
+
+audit: setup ## Look for known vulnerabilities in the locked versions of all packages
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	@build/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off \
+	    2> build/audit/said; status=$$?; cat build/audit/said; \
+	if grep -qE 'ConnectionError|Could not connect|Max retries|ServiceError|HTTPError' build/audit/said; then \
+	    echo "not audited: the database of vulnerabilities cannot be reached from here"; exit 2; fi; exit $$status
 
 coverage: setup ## Say which lines the tests reach
 	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow' --cov dicegrad --cov-report term-missing

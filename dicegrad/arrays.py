@@ -5,12 +5,16 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Literal
 
 import numpy as np
 
 from dicegrad.errors import InputError, one_line
 from dicegrad.whole import whole_path
+
+# What NumPy raises depends on where a file is damaged.
+_DAMAGED = (OSError, ValueError, EOFError, SyntaxError, OverflowError, MemoryError, TokenError)
 
 
 @contextmanager
@@ -59,7 +63,7 @@ def open_array(
         raise InputError(f"{path}: no such file; prepare the dataset with the workflow first")
     try:
         array = np.load(path, mmap_mode=mode, allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
+    except _DAMAGED as error:
         raise InputError(
             f"{path}: is no array of numbers, or is cut ({one_line(error)[:120]}); delete it to "
             "make it again"

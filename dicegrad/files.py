@@ -6,13 +6,14 @@ is read as it was written; only columns that `Columns` calls numbers become numb
 
 import csv
 import io
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, one_line
 from dicegrad.whole import whole_file
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["text", "number", "whole", "flag"]
 Cell = str | float | int | bool
+_LARGEST = 1 << 29  # bytes of a file that is read into memory as a whole
 
 
 @dataclass(frozen=True)
@@ -100,18 +102,22 @@ def read_rows(path: Path | str, columns: Columns) -> list[dict[str, Any]]:
 
 
 def read_cells(
-    path: Path | str, comments: bool = False
+    path: Path | str, comments: bool = False, delimiter: str | None = "\t"
 ) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Read the text of a table: its header, and the cells of each line with the line's number.
 
-    Empty lines are skipped, and with `comments` those that begin with `#`.
+    Empty lines are skipped, and with `comments` those that begin with `#`. A `delimiter` of None is
+    the tab, comma or semicolon that the header has most of.
 
     Raises:
         InputError: The file is missing, not UTF-8 or empty, a column comes twice, or a line has
             more or fewer cells than the header.
     """
     text = read_text(path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
+    if delimiter is None:
+        delimiter = max("\t,;", key=text.partition("\n")[0].count)
+    separated = {"\t": "tabs", ",": "commas"}.get(delimiter, "semicolons")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         lines = [
             (reader.line_num, cells)
@@ -121,7 +127,9 @@ def read_cells(
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num} cannot be read ({error})") from None
     if not lines:
-        raise InputError(f"{path}: is empty; it should hold a header and rows, separated by tabs")
+        raise InputError(
+            f"{path}: is empty; it should hold a header and rows, separated by {separated}"
+        )
     header = lines[0][1]
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise InputError(f"{path}: column {twice[0]!r} comes twice; remove one")
@@ -129,29 +137,68 @@ def read_cells(
         if len(cells) != len(header):
             raise InputError(
                 f"{path}: line {number} has {len(cells)} cells, the header {len(header)}; "
-                "separate the cells by tabs, or delete the table to make it again"
+                f"separate the cells by {separated}, or delete the table to make it again"
             )
     return header, lines[1:]
 
 
-def read_text(path: Path | str) -> str:
+def read_text(path: Path | str, lossy: bool = False, most: int = _LARGEST) -> str:
     """Read UTF-8 text, without a byte-order mark.
 
+    Args:
+        path: The file.
+        lossy: Take bytes that are not UTF-8 for unknown characters, instead of refusing them.
+        most: Bytes that such a file can have.
+
     Raises:
-        InputError: The file is missing, cannot be read, is no regular file, or is not UTF-8.
+        InputError: The file is missing, cannot be read, is no regular file, too large, or no UTF-8.
     """
     path = Path(path)
     if not path.is_file():
         what = "is not a regular file" if path.exists() else "no such file"
         raise InputError(f"{path}: {what}")
+    if (size := path.stat().st_size) > most:
+        raise InputError(f"{path}: has {size} bytes; such a file has at most {most}")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig", errors="replace" if lossy else "strict")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: is not UTF-8 text (byte {error.start + 1}); save it as UTF-8"
         ) from None
+    if "\0" in text:
+        raise InputError(
+            f"{path}: is not UTF-8 text (byte {text.index(chr(0)) + 1} is 0); save it as UTF-8"
+        )
+    return text
+
+
+def read_json(path: Path | str) -> Any:  # noqa: ANN401
+    """Read a JSON file.
+
+    Raises:
+        InputError: It cannot be read, is not JSON, or has a key twice.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not valid JSON (nested too deeply); correct it") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({one_line(error)[:200]}); correct it") from None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of which the last of two equal keys would win."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"key {twice!r} comes twice; remove one")
+    return found
 
 
 def read_table(path: Path | str, columns: Columns) -> "pd.DataFrame":

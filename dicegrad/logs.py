@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from dicegrad.errors import InputError, Interrupted
+from dicegrad.errors import InputError, Interrupted, first_line, is_memory, safe_line
 from dicegrad.inputs import check_inputs
 from dicegrad.provenance import made_by
 
@@ -19,6 +19,7 @@ Report = Callable[[object], None]  # takes a line, or what becomes one as text
 _MADE = re.compile(r"^made by dicegrad (\S+) ?(\S*) \(code ([0-9a-f]+)\)$", re.MULTILINE)
 # What a disk says that is full, or may not be written.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+_MORE_MEMORY = "end other programs, or use a machine or a limit with more, and start again"
 
 
 @contextmanager
@@ -28,8 +29,9 @@ def job(
     """Run a job with a log.
 
     An `InputError` ends the process with status 1 after one `error:` line, in the log and on
-    standard error, for each of its lines; so does a disk that is full. An `Interrupted` ends it
-    after a line in the log; any other exception goes into the log with its traceback.
+    standard error, for each of its lines; so does a disk that is full, or a lack of memory. An
+    `Interrupted` ends it after a line in the log; any other exception goes into the log with its
+    traceback.
 
     Args:
         log: File to write; its folder is made.
@@ -47,7 +49,8 @@ def job(
         if error.errno not in _NO_ROOM:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _end([f"{where}could not be written ({error.strerror}); free some space or allow writing"])
+        text = f"{where}could not be written ({error.strerror}); free some space or allow writing"
+        _end([safe_line(text)])
 
 
 def _opened(log: Path) -> FileIO:
@@ -61,24 +64,25 @@ def _in_log(file: FileIO, modules: Iterable[str], inputs: Iterable[str | Path]) 
             file.write(text.encode(errors="replace"))
 
     def report(line: object) -> None:
-        write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+        write(f"{time.strftime('%H:%M:%S')}  {safe_line(line)}\n")
 
     try:
         check_inputs(inputs)
         yield report
     except InputError as error:
-        lines = str(error).splitlines()
+        lines = list(error.args)
         write("".join(f"error: {line}\n" for line in lines))
         _end(lines)
     except Interrupted as stop:
         report(f"interrupted: {stop}; the same command resumes from there")
         sys.exit(1)
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
+    except Exception as error:
+        if is_memory(error):
+            lines = [f"there is not enough memory ({first_line(error)}); {_MORE_MEMORY}"]
+            write(f"error: {lines[0]}\n")
+            _end(lines)
+        if not (isinstance(error, OSError) and error.errno in _NO_ROOM):
             write(traceback.format_exc())
-        raise
-    except Exception:
-        write(traceback.format_exc())
         raise
     if modules:
         made = made_by(modules)

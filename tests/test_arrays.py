@@ -5,6 +5,7 @@ import pytest
 
 from dicegrad.arrays import new_array, open_array
 from dicegrad.errors import InputError
+from tests.conftest import refusal
 
 SHAPE = (2, None, None)
 
@@ -84,3 +85,8 @@ def test_an_array_whose_filling_fails_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), new_array(tmp_path / "a.npy", (4,), np.uint8):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_header_that_is_no_python_is_refused(path):
+    path.write_bytes(path.read_bytes().replace(b"{'descr'", b"{'de(((("))
+    assert "is no array of numbers, or is cut" in refusal(open_array, path, np.uint8, (None, None))

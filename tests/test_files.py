@@ -1,5 +1,7 @@
 """One reader and one writer of tables; files that appear whole or not at all."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicegrad.errors import InputError
-from dicegrad.files import Columns, read_rows, read_table, read_text, write_table
+from dicegrad.files import (
+    Columns,
+    read_cells,
+    read_json,
+    read_rows,
+    read_table,
+    read_text,
+    write_table,
+)
 from dicegrad.whole import whole_file, whole_path
 from tests.conftest import files_in, refusal
 
@@ -154,3 +164,53 @@ def test_a_missing_file_that_the_caller_reads_keeps_its_own_name(path, tmp_path)
 
     with pytest.raises(FileNotFoundError, match="source"):
         copy()
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ("case\tgroup\nä\tED\n".encode("latin-1"), "byte 12"),
+        ("case\tgroup\na\tED\n".encode("utf-16"), "byte 1"),
+        ("case\tgroup\na\tED\n".encode("utf-16-le"), "byte 2 is 0"),
+        (b"case\tgroup\na\xff\tED\n", "byte 13"),
+    ],
+    ids=["latin-1", "utf-16", "utf-16 without mark", "0xff"],
+)
+def test_text_in_another_encoding_is_named_with_the_byte(tmp_path, content, where):
+    (path := tmp_path / "groups.tsv").write_bytes(content)
+    line = refusal(read_cells, path)
+    assert line == f"{path}: is not UTF-8 text ({where}); save it as UTF-8"
+
+
+@pytest.mark.parametrize("read", [read_text, read_json, read_cells])
+def test_pipes_and_devices_are_refused_without_waiting(tmp_path, read):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    (device := tmp_path / "device").symlink_to("/dev/zero")
+    for path in (pipe, device):
+        assert refusal(read, path) == f"{path}: is not a regular file"
+
+
+def test_a_file_too_large_for_what_it_is_said_to_be_is_not_read(tmp_path):
+    with (path := tmp_path / "cases.tsv").open("wb") as file:
+        file.truncate(1 << 40)  # a hole, which takes no room
+    assert refusal(read_text, path).startswith(f"{path}: has {1 << 40} bytes; such a file has at")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"labels": {"a": 1, "b": 2, "a": 3}}', "key 'a' comes twice; remove one"),
+        ("[" * 100_000, "not valid JSON (nested too deeply); correct it"),
+        ('{"a": }', "not valid JSON (Expecting value: line 1 column 7 (char 6)); correct it"),
+        ("", "not valid JSON (Expecting value: line 1 column 1 (char 0)); correct it"),
+    ],
+    ids=["twice", "deep", "broken", "empty"],
+)
+def test_json_that_cannot_be_used_is_one_line(tmp_path, content, says):
+    (path := tmp_path / "dataset.json").write_text(content)
+    assert refusal(read_json, path) == f"{path}: {says}"
+
+
+def test_the_delimiter_of_a_foreign_table_is_that_of_its_header(tmp_path):
+    (path := tmp_path / "cases.csv").write_text("case;label\na,1;x\n")
+    assert read_cells(path, delimiter=None) == (["case", "label"], [(2, ["a,1", "x"])])

@@ -21,7 +21,7 @@ def test_a_fault_of_the_input_ends_with_lines_that_say_so_and_no_traceback(tmp_p
     def work():
         with job(tmp_path / "job.log") as report:
             report("begun")
-            raise InputError("a.nii: is empty; give voxels\nb.nii: is missing; add it")
+            raise InputError("a.nii: is empty; give voxels", "b.nii: is missing; add it")
 
     with pytest.raises(SystemExit) as ended:
         work()
@@ -64,3 +64,25 @@ def test_a_log_begins_anew_with_each_run(tmp_path):
         with job(str(tmp_path / "job.log")) as report:
             report(word)
     assert "first" not in (tmp_path / "job.log").read_text()
+
+
+def test_what_a_name_holds_forges_no_line_of_a_log(tmp_path):
+    with job(tmp_path / "job.log") as report:
+        report("case a\nerror: all is lost\x1b[31m")
+    text = (tmp_path / "job.log").read_text()
+    assert text.endswith("  case a\\nerror: all is lost\\x1b[31m\n")
+    assert len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 8 bytes")])
+def test_a_lack_of_memory_is_one_line(tmp_path, capsys, error):
+    def work():
+        with job(tmp_path / "job.log"):
+            raise error
+
+    with pytest.raises(SystemExit):
+        work()
+    said = capsys.readouterr().err
+    assert said.startswith("error: there is not enough memory (")
+    assert said.count("\n") == 1
+    assert "Traceback" not in (tmp_path / "job.log").read_text()

@@ -1,11 +1,11 @@
 """What nnU-Net's plans say, in words, about maps that nobody drew."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from dicegrad.advice.audit_types import Counts
 from dicegrad.errors import InputError
+from dicegrad.files import read_json
 
 
 def read_plans(path: Path, classes: Mapping[str, Counts]) -> list[str]:
@@ -18,12 +18,7 @@ def read_plans(path: Path, classes: Mapping[str, Counts]) -> list[str]:
     Raises:
         InputError: The file cannot be read or has no configuration with batch_dice.
     """
-    try:
-        plans = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); name the plans") from None
-    except ValueError as error:
-        raise InputError(f"{path}: no valid JSON ({error}); name nnUNetPlans.json") from None
+    plans = read_json(Path(path).expanduser())
     found = plans.get("configurations") if isinstance(plans, dict) else None
     if not isinstance(found, dict):
         raise InputError(f"{path}: no configurations; name nnUNetPlans.json of nnU-Net 2")

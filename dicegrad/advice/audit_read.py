@@ -1,9 +1,6 @@
 """Find label maps, and count the voxels of each value; nothing but labels is read."""
 
-import csv
-import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -11,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dicegrad.data import dataset_json
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
+from dicegrad.files import read_cells
 
 ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
 _FEW = 24  # so many maps are read sooner than processes start
@@ -139,21 +138,13 @@ def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows of a table with commas, semicolons or tabs; every field stays text.
 
     Raises:
-        InputError: The table is missing or has no line below its header.
+        InputError: The table cannot be read, a row is cut, or there is no line below its header.
     """
-    try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a table ({error}); name a text table"
-        ) from None
-    header = text.partition("\n")[0]
-    delimiter = max("\t,;", key=header.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
-    rows = [{str(k): (v or "").strip() for k, v in row.items()} for row in reader]
-    if not rows:
+    header, lines = read_cells(Path(path).expanduser(), delimiter=None)
+    if not lines:
         raise InputError(f"{path}: no line below its header; write one line per case")
-    return [str(name).strip() for name in reader.fieldnames or []], rows
+    columns = [name.strip() for name in header]
+    return columns, [dict(zip(columns, map(str.strip, cells), strict=True)) for _, cells in lines]
 
 
 def _of_table(path: Path) -> list[LabelFile]:
@@ -175,24 +166,11 @@ def _of_table(path: Path) -> list[LabelFile]:
 
 
 def _of_nnunet(root: Path) -> Labels:
-    about_path = root / "dataset.json"
-    try:
-        about = json.loads(about_path.read_text(encoding="utf-8"))
-        labels = about["labels"]
-        pairs = list(labels.items())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(
-            f'{about_path}: has no labels; write "labels": {{"background": 0, "tumor": 1}}'
-        ) from None
-    if pairs and all(re.fullmatch("[0-9]+", str(key)) for key, _ in pairs):
-        pairs = [(str(name), int(key)) for key, name in pairs]  # the Decathlon's way round
-    classes: dict[str, tuple[int, ...]] = {}
-    for name, given in pairs:
-        values = given if isinstance(given, list) else [given]
-        if name != "ignore" and values != [0]:
-            classes[str(name)] = tuple(int(value) for value in values)
+    about_path = root / dataset_json.NAME
+    about = dataset_json.read_dataset_json(about_path)
+    classes = dataset_json.class_values(about, about_path)
     folder = root / "labelsTr"
-    ending = str(about.get("file_ending", ".nii.gz"))
+    ending = dataset_json.file_ending(about, about_path)
     paths = [p for p in sorted(folder.glob(f"*{ending}")) if not p.name.startswith(".")]
     if not paths:
         raise InputError(f"{folder}: no label map *{ending} in it; put the labels there")

@@ -17,7 +17,7 @@ from dicegrad.cli.predict import add_predict
 from dicegrad.cli.summary import add_summary
 from dicegrad.cli.train import add_train
 from dicegrad.cli.verify import add_verify
-from dicegrad.errors import InputError, Interrupted
+from dicegrad.errors import InputError, Interrupted, first_line, is_memory, safe_line
 
 # In the order of `dicegrad --help`.
 COMMANDS = (
@@ -57,12 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except InputError as error:
-        for line in str(error).splitlines():
+        for line in error.args:
             print(f"error: {line}", file=sys.stderr)
         return 1
-    except OSError as error:  # a folder that may not be written, a full disk
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if is_memory(error):
+            text = f"there is not enough memory ({first_line(error)}); use a machine with more"
+        elif isinstance(error, OSError):  # a folder that may not be written, a full disk
+            where = f"{error.filename}: " if error.filename else ""
+            text = f"{where}{error.strerror or error}"
+        else:
+            raise
+        print(f"error: {safe_line(text)}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

@@ -163,7 +163,7 @@ def _check_files(
             problems += lines
             done()
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     _say_good(root, cases, dataset)
     return cases, adapter
 
@@ -190,7 +190,7 @@ def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
         images, label = read_channels(case.images), read_volume(case.label)
         check_voxels(case, [image.voxels for image in images], label.voxels, adapter)
     except InputError as error:
-        return [str(error)]
+        return list(error.args)
     return contradictions(case, label.voxels, adapter.class_values)
 
 

@@ -49,9 +49,9 @@ def add_init(commands: "argparse._SubParsersAction") -> None:
 
 def _init(options: argparse.Namespace) -> None:
     from dicegrad.cli.device import device_there
-    from dicegrad.files import whole_file
     from dicegrad.planning.propose import propose
     from dicegrad.planning.text import config_text, dataset_text, existing, table_text
+    from dicegrad.whole import whole_file
 
     if options.memory is not None and not options.memory > 0:
         raise InputError(f"--memory is {options.memory}; it must be above 0, in GB")
@@ -109,7 +109,7 @@ def _look(options: argparse.Namespace) -> "Fingerprint":
     adapter = get_adapter(detect(root), root)
     found = adapter.scan(root)
     if problems := [*found.problems, *find_problems(found.cases, adapter)]:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     cases = list(found.cases)
     if table := find_table(root):
         known = read_annotated(table, tuple(adapter.class_values))

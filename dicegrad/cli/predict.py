@@ -182,4 +182,4 @@ def _tell(done: "Sequence[Predicted]", out: Path, as_json: bool) -> None:
                 file=sys.stderr,
             )
     if problems := [line for each in done if not each.file for line in each.doubts]:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)

@@ -33,7 +33,7 @@ def _verify(options: argparse.Namespace) -> None:
         more = len(problems) - _SHOWN
         last = [f"and {more} more files"] if more > 0 else []
         remedy = f"{folder}: delete the files named above, and run the study again to make them"
-        raise InputError("\n".join([*problems[:_SHOWN], *last, remedy]))
+        raise InputError(*problems[:_SHOWN], *last, remedy)
     print(f"{folder}: all {record.files} files are as they were when the study was finished")
     for title, lines in (
         ("commands", record.commands),

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from dicegrad.data.adapter import Adapter, Case, Layout, Scan, existing_root, nifti
 from dicegrad.errors import InputError
+from dicegrad.files import read_text
 
 PHASES = ("ED", "ES")
+_LARGEST = 1 << 20  # bytes of an Info.cfg
 # Where the patients lie below the root, from archive to archive.
 _FOLDERS = ("training", "", "database/training", "ACDC/database/training", "ACDC/training")
 _PATIENT = re.compile(r"patient[0-9]+")
@@ -49,12 +51,9 @@ def read_frames(info: Path) -> dict[str, int]:
         InputError: The file is missing, or lacks a whole positive number for ED or ES, or gives
             both phases the same frame.
     """
-    try:
-        text = info.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        raise InputError(
-            f"{info}: missing; it must name the frames, `ED: 1` and `ES: 12`"
-        ) from None
+    if not info.exists():
+        raise InputError(f"{info}: missing; it must name the frames, `ED: 1` and `ES: 12`")
+    text = read_text(info, lossy=True, most=_LARGEST)
     frames = {}
     for phase in PHASES:
         found = re.search(rf"^\s*{phase}\s*[:=]\s*(.*?)\s*$", text, re.MULTILINE)
@@ -76,12 +75,13 @@ def scan(root: Path) -> Scan:
     Raises:
         InputError: The root does not exist or holds no patient.
     """
-    cases, problems = [], []
+    cases: list[Case] = []
+    problems: list[str] = []
     for folder in patient_folders(root):
         try:
             frames = read_frames(folder / "Info.cfg")
         except InputError as error:
-            problems.append(str(error))
+            problems += error.args
             continue
         for phase in PHASES:
             stem = folder / f"{folder.name}_frame{frames[phase]:02d}"

@@ -1,5 +1,6 @@
 """Unpacking an archive from elsewhere: every member is inspected before the first is written."""
 
+import errno
 import gzip
 import lzma
 import stat
@@ -23,6 +24,7 @@ _BROKEN = (
 # An archive that unpacks to more than this many times its size, and to more than a GiB, is a bomb:
 # medical images are compressed already.
 _MOST_TIMES, _ALWAYS_FINE = 50, 1 << 30
+_LONGEST = 255  # bytes of a name, on every usual file system
 
 # Name as the archive spells it, `file`, `folder` or what is wrong with it, and unpacked bytes.
 Member = tuple[str, str, int]
@@ -52,13 +54,15 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
                 opened.extractall(folder)
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tar:
-                files = _inspected(archive, map(_tar_member, tar.getmembers()))
+                files = _inspected(archive, map(_tar_member, tar))
                 # Python before 3.11.4 has no filter; the members were inspected above all the same.
                 safely: dict = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
                 tar.extractall(folder, **safely)
         else:
             raise InputError(f"{archive}: neither zip nor tar, or incomplete; fetch it again")
-    except _BROKEN as error:
+    except (*_BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # of the disk that it is unpacked to
         raise InputError(
             f"{archive}: damaged or incomplete ({error}); delete it and fetch it again"
         ) from error
@@ -86,7 +90,7 @@ def _tar_member(info: tarfile.TarInfo) -> Member:
 def _inspected(archive: Path, members: Iterable[Member]) -> list[PurePosixPath]:
     """The files of an archive, once every member was found harmless."""
     files: list[PurePosixPath] = []
-    total = 0
+    total, most = 0, max(_ALWAYS_FINE, _MOST_TIMES * archive.stat().st_size)
     for name, problem, path, size in _problems(members):
         if problem:
             raise InputError(
@@ -96,11 +100,11 @@ def _inspected(archive: Path, members: Iterable[Member]) -> list[PurePosixPath]:
         if path is not None:
             files.append(path)
         total += size
-    if total > max(_ALWAYS_FINE, _MOST_TIMES * archive.stat().st_size):
-        raise InputError(
-            f"{archive}: unpacks to {total / 2**30:.1f} GiB, more than {_MOST_TIMES} times its "
-            "size; nothing was unpacked, fetch the archive from its official source"
-        )
+        if total > most:  # at once, since the next member of a tar is behind all of this one
+            raise InputError(
+                f"{archive}: unpacks to {total / 2**30:.1f} GiB, more than {_MOST_TIMES} times its "
+                "size; nothing was unpacked, fetch the archive from its official source"
+            )
     return files
 
 
@@ -128,4 +132,6 @@ def _problem(name: str, what: str, path: PurePosixPath) -> str | None:
         return "leads out of the folder"
     if what not in ("file", "folder"):
         return what
+    if any(len(part.encode(errors="replace")) > _LONGEST for part in path.parts):
+        return f"has a name of more than {_LONGEST} bytes"
     return None if path.parts or what == "folder" else "has no name"

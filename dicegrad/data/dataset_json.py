@@ -3,14 +3,13 @@
 nnU-Net 2, nnU-Net 1 and the Medical Segmentation Decathlon write it in their own words.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dicegrad.errors import InputError
-from dicegrad.files import read_text
+from dicegrad.files import read_json
 
 NAME = "dataset.json"
 IGNORE = "ignore"
@@ -22,12 +21,9 @@ def read_dataset_json(path: Path) -> dict[str, Any]:
     Raises:
         InputError: It is missing, no JSON, or holds something else than an object.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path}: missing; it names the channels and labels of the folder")
-    try:
-        about = json.loads(read_text(path))
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); correct it") from None
+    about = read_json(path)
     if not isinstance(about, dict):
         raise InputError(f"{path}: holds a {type(about).__name__}; it must hold an object {{...}}")
     return about

@@ -218,7 +218,7 @@ def _label_values(case: Case, adapter: Adapter) -> list[str]:
     try:
         values = set(np.unique(read_volume(case.label).voxels).tolist())
     except InputError as error:
-        return [str(error)]
+        return list(error.args)
     foreign = sorted(values - set(adapter.raw_values))
     known = ", ".join(map(str, adapter.raw_values))
     if foreign:

@@ -15,6 +15,7 @@ from dicegrad.errors import InputError
 # Pictures have no place in the patient.
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _TEXT = 1 << 16  # where a header of text has ended
+_LINE = 500  # bytes of a field of a NRRD header
 _TYPES = {
     sitk.sitkUInt8: np.uint8,
     sitk.sitkInt8: np.int8,
@@ -102,8 +103,10 @@ def _grid(reader: sitk.ImageFileReader) -> Grid:
 def _held(path: Path, stream: BinaryIO) -> int:
     """Bytes of the file and of the one that it names for its voxels."""
     held = os.fstat(stream.fileno()).st_size
-    data = _data_file(stream.read(_TEXT))
+    head = stream.read(_TEXT)
     stream.seek(0)
+    _check_lines(head)
+    data = _data_file(head)
     if data is None:
         return held
     if re.search(r"[%\s]|^LIST", data):
@@ -112,6 +115,16 @@ def _held(path: Path, stream: BinaryIO) -> int:
     if not there.is_file():
         raise InputError(f"its voxels should be in {there}, which is no file; put it there")
     return held + there.stat().st_size
+
+
+def _check_lines(head: bytes) -> None:
+    """Refuse a NRRD header with a line so long that ITK's own reader writes behind a buffer."""
+    if not head.startswith(b"NRRD"):
+        return
+    text = re.split(rb"\r?\n\r?\n", head)[0]
+    fields = (line for line in re.split(rb"[\r\n]", text) if line[:1] != b"#" and b":=" not in line)
+    if (longest := max(map(len, fields))) > _LINE:
+        raise InputError(f"its header has a line of {longest} bytes; write it again")
 
 
 def _data_file(head: bytes) -> str | None:

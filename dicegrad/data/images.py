@@ -47,7 +47,7 @@ def find_images(inputs: Sequence[Path], channels: Sequence[str]) -> Images:
         ]
         problems += header_problems(path for path in paths if path.is_file())
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     return found
 
 

@@ -122,16 +122,16 @@ def dataset_ceiling(
     """
     work = partial(_try_case, adapter=adapter, classes=tuple(classes), settings=settings)
     found: list[Ceiling] = []
-    problems = []
+    problems: list[str] = []
     for result in map_cases(work, cases, workers):
         if isinstance(result, InputError):
-            problems.append(str(result))
+            problems += result.args
         else:
             found += result
         if done is not None:
             done()
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     return found
 
 

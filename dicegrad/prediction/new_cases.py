@@ -113,7 +113,7 @@ def predict_all(
         try:
             case = read_images(paths, model)
         except InputError as error:
-            done.append(Predicted(name, None, doubts=tuple(str(error).splitlines())))
+            done.append(Predicted(name, None, doubts=tuple(error.args)))
         else:
             volumes = predict_images(model, name, case, out, probabilities)
             path = _label_map(out, name)

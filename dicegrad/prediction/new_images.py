@@ -58,7 +58,7 @@ def read_images(paths: Sequence[Path], model: Model) -> NewCase:
             if _is_label_map(image.voxels)
         ]
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     turn, header = _turn(paths, images, model), images[0].header
     try:
         turned = [turn.volume(image) for image in images]

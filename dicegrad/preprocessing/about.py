@@ -8,7 +8,8 @@ from pathlib import Path
 from dicegrad.data.geometry import Grid
 from dicegrad.data.volumes import Header
 from dicegrad.errors import InputError
-from dicegrad.files import read_text, whole_file
+from dicegrad.files import read_text
+from dicegrad.whole import whole_file
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def read_about(path: Path) -> About:
             {case: Grid.from_json(grids["grid"]) for case, grids in cases.items()},
             {case: Header.from_json(grids["original"]) for case, grids in cases.items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

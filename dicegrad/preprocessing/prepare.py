@@ -177,7 +177,7 @@ def _check(case: Case, images: Sequence[Volume], raw: Volume, adapter: Adapter) 
     values = label[box] if label[box].size else np.zeros(1, label.dtype)
     check_voxels(case, [image.voxels for image in images], values, adapter)
     if problems := contradictions(case, values, adapter.class_values):
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
 
 
 def _prepare_channel(
@@ -234,7 +234,7 @@ def prepare_dataset(
     """
     work = partial(_try_case, adapter=adapter, classes=tuple(classes), settings=settings)
     shape = (len(cases), len(adapter.channels), *settings.size)
-    problems = []
+    problems: list[str] = []
     with (
         new_array(out_images, shape, np.float16) as images,
         new_array(out_labels, (shape[0], *shape[2:]), np.uint8) as labels,
@@ -244,7 +244,7 @@ def prepare_dataset(
             zip(cases, map_cases(work, cases, workers), strict=True)
         ):
             if isinstance(result, InputError):
-                problems.append(str(result))
+                problems += result.args
                 line = f"{case.case}  cannot be used"
             else:
                 line = f"{case.case}  {describe_kept(result.kept)}"
@@ -252,7 +252,7 @@ def prepare_dataset(
                 grids[case.case], originals[case.case] = result.grid, result.original
             progress(i + 1, len(cases), line)
         if problems:
-            raise InputError("\n".join(problems))
+            raise InputError(*problems)
     values = {name: adapter.class_values[name] for name in classes}
     about = About(adapter.channels, tuple(classes), values, adapter.ignore, grids, originals)
     write_about(out_about, about)

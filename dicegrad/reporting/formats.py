@@ -12,11 +12,11 @@ from pathlib import Path
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, visible
 from dicegrad.reporting.layout import Wide, widen
 from dicegrad.reporting.looks import look
 from dicegrad.reporting.marks import TITLES, css
-from dicegrad.reporting.names import for_latex, for_markdown, visible
+from dicegrad.reporting.names import for_latex, for_markdown
 from dicegrad.reporting.tables import Datasets
 from dicegrad.reporting.workbook import write_xlsx
 

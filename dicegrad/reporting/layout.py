@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from dicegrad.errors import visible
 from dicegrad.reporting.looks import is_plain_dice, sort_setups
-from dicegrad.reporting.names import visible
 from dicegrad.reporting.tables import Datasets, group_order
 
 METRICS = ("dsc", "delta_volume_ml")

@@ -2,6 +2,8 @@
 
 import re
 
+from dicegrad.errors import visible
+
 _TEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -15,19 +17,6 @@ _TEX = {
     "–": "--",
     **{character: rf"\{character}" for character in "&%$#_{}"},
 }
-
-
-def visible(text: object) -> str:
-    """Text on one line: what cannot be printed (line breaks, terminal codes) is spelt out.
-
-    Example:
-        >>> visible("HGG\\n\\x1b[31mfake")
-        'HGG\\\\n\\\\x1b[31mfake'
-    """
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(text)
-    )
 
 
 def for_markdown(text: object) -> str:

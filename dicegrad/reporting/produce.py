@@ -44,7 +44,8 @@ def produce(
     if output.text:
         text = call(output.text, known).rstrip()
         Path(files["text"]).write_text(text + "\n", encoding="utf-8")
-        report(text)
+        for line in text.splitlines():
+            report(line)
 
 
 def call(function: str, known: Mapping[str, Any]) -> Any:  # noqa: ANN401

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dicegrad import __version__
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, without_passwords
 from dicegrad.files import Columns, read_rows, read_text, write_table
 from dicegrad.logs import made_in
 from dicegrad.provenance import commit
@@ -24,7 +24,6 @@ SETTINGS = "study"  # folder of the settings
 COMMANDS = f"{SETTINGS}/commands.tsv"
 _COMMANDS = Columns(text=("date", "version", "commit", "host", "command"))
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")  # https://user:password@host
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     if isinstance(value, (str, Path)):
-        return _PASSWORD.sub("***@", str(value))
+        return without_passwords(str(value))
     return value
 
 
@@ -161,7 +160,7 @@ def _read_sums(path: Path) -> dict[str, str]:
     sums = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         found = _LINE.fullmatch(line)
-        if not found or ".." in Path(found[2]).parts or Path(found[2]).is_absolute():
+        if not found or not _is_inside(found[2]):
             raise InputError(
                 f"{path}: line {number} is not a checksum and a file of the study; delete it and "
                 "run the study again"
@@ -170,6 +169,13 @@ def _read_sums(path: Path) -> dict[str, str]:
     if not sums:
         raise InputError(f"{path}: is empty; delete it and run the study again")
     return sums
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name can be that of a file of the study."""
+    path = Path(name)
+    within = ".." not in path.parts and not path.is_absolute()
+    return within and "\0" not in name and all(len(part.encode()) <= 255 for part in path.parts)
 
 
 def _makers(folder: Path) -> dict[str, int]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from dicegrad.errors import visible
 from dicegrad.reporting.layout import Wide
 from dicegrad.reporting.looks import plain
 from dicegrad.reporting.marks import TITLES, css
-from dicegrad.reporting.names import visible
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet

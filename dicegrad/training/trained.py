@@ -63,7 +63,7 @@ class Source:
         try:
             about = json.loads(read_text(path))
             known = {key: about.get(key) for key in ("channels", "class_values")}
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise InputError(f"{path}: is damaged; delete it to prepare the cases again") from error
         if None in known.values():
             return None

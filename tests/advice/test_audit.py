@@ -240,6 +240,25 @@ def test_what_is_not_there_is_refused_in_one_line(tmp_path):
     assert parse_classes(["a=1", "b=2,3"]) == {"a": (1,), "b": (2, 3)}
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("cases.csv", b"case,site\na,x\nb\n", "line 3 has 1 cells, the header 2"),
+        ("cases.csv", b"case,site\na,x,y\n", "line 2 has 3 cells, the header 2"),
+        ("cases.csv", b"case,site\na,\xff\n", "is not UTF-8 text (byte 13)"),
+        ("cases.csv", b"", "is empty; it should hold a header and rows, separated by tabs"),
+        ("dataset.json", b'{"labels": {"a": "one"}}', "label a is 'one'; write whole numbers"),
+        ("dataset.json", b'{"labels": {"a": 1}, "file_ending": "**"}', "file_ending is '**'"),
+        ("dataset.json", b'{"labels": {"a": 1, "a": 2}}', "key 'a' comes twice"),
+        ("dataset.json", b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_damaged_table_or_dataset_json_is_refused_in_one_line(tmp_path, name, content, told):
+    (path := tmp_path / name).write_bytes(content)
+    source = tmp_path if name == "dataset.json" else path
+    assert told in refusal(find_labels, source)
+
+
 def test_the_command_prints_json_and_draws(folder, tmp_path, capsys):
     picture = tmp_path / "audit.png"
     words = ["audit", str(folder), "--classes", "x=2,3,4", "--json", "--figure", str(picture)]

@@ -8,7 +8,7 @@ import pytest
 from dicegrad.data.acdc import ACDC
 from dicegrad.data.checks import check_voxels, find_problems
 from dicegrad.errors import InputError
-from tests.conftest import find_cases, raw_files
+from tests.conftest import find_cases, raw_files, refusal
 
 
 def test_each_patient_gives_ed_then_es_with_the_frames_of_info_cfg(heart):
@@ -57,6 +57,26 @@ def test_a_malformed_info_cfg_is_named_with_what_it_says(heart, text, says):
     assert str(info) in str(error.value)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_an_info_cfg_that_is_a_pipe_or_a_device_is_refused_without_waiting(heart):
+    info = heart / "training" / "patient001" / "Info.cfg"
+    info.unlink()
+    os.mkfifo(info)
+    (device := heart / "training" / "patient002" / "Info.cfg").unlink()
+    device.symlink_to("/dev/zero")
+    problems = ACDC.scan(heart).problems
+    assert problems == tuple(f"{path}: is not a regular file" for path in (info, device))
+    assert info not in raw_files("acdc", heart)  # planning reads it too
+
+
+def test_a_comment_in_latin_1_does_no_harm_and_utf_16_is_named(heart):
+    info = heart / "training" / "patient001" / "Info.cfg"
+    text = info.read_text()
+    info.write_bytes(f"# Überweisung\n{text}".encode("latin-1"))
+    assert find_cases("acdc", heart)
+    info.write_bytes(text.encode("utf-16-le"))
+    assert "is not UTF-8 text (byte 2 is 0)" in refusal(find_cases, "acdc", heart)
 
 
 def test_a_missing_info_cfg_is_named_and_both_faults_are_counted(heart):

@@ -7,6 +7,7 @@ import pytest
 
 from dicegrad.data.archives import unpack
 from dicegrad.errors import InputError
+from tests.conftest import refusal
 
 
 def make_zip(path, members, mode=stat.S_IFREG | 0o644):
@@ -121,3 +122,32 @@ def test_what_is_no_archive_or_not_there_is_named(tmp_path):
     for name, says in (("page.zip", "neither zip nor tar"), ("none.zip", "no such archive")):
         with pytest.raises(InputError, match=f"{name}: {says}"):
             unpack(tmp_path / name, tmp_path / "out")
+
+
+def test_a_name_longer_than_a_disk_takes_is_refused_before_anything_is_written(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "a")
+        archive.writestr("x" * 300, "b")
+    line = refusal(unpack, tmp_path / "a.zip", tmp_path / "out")
+    assert "has a name of more than 255 bytes; nothing was unpacked" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_of_a_member_before_the_file_is_damage(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "a" * 100)
+    content = bytearray(path.read_bytes())
+    end = content.rindex(b"PK\5\6")
+    content[end + 16 : end + 20] = (end + 5000).to_bytes(4, "little")  # of the directory
+    path.write_bytes(content)
+    assert "damaged or incomplete" in refusal(unpack, path, tmp_path / "out")
+
+
+def test_a_bomb_of_terabytes_is_refused_without_reading_it(tmp_path):
+    path = tmp_path / "a.tar"
+    header = tarfile.TarInfo("training/zeros")
+    header.size = 1 << 42
+    path.write_bytes(header.tobuf() + bytes(10_240))
+    line = refusal(unpack, path, tmp_path / "out")
+    assert "unpacks to 4096.0 GiB, more than 50 times its size; nothing was unpacked" in line

@@ -4,7 +4,7 @@ import pytest
 
 from dicegrad.data.adapters import get_adapter
 from dicegrad.errors import InputError
-from tests.conftest import find_cases, raw_files
+from tests.conftest import find_cases, raw_files, refusal
 
 ABOUT = {
     "channel_names": {"0": "flair", "1": "t1"},
@@ -168,3 +168,14 @@ def test_two_images_of_a_case_and_a_channel_nobody_names_are_refused(root):
     (root / "imagesTr" / "002_0002.nii.gz").touch()
     with pytest.raises(InputError, match=r"002_0002.nii.gz: is channel 2, but .* names 2"):
         find_cases("nnunet", root)
+
+
+def test_a_key_twice_and_a_deep_dataset_json_are_refused(root):
+    path = root / "dataset.json"
+    text = json.dumps(ABOUT)
+    path.write_text(text.replace('"labels": {', '"labels": {"background": 0, ', 1))
+    assert (
+        refusal(get_adapter, "nnunet", root) == f"{path}: key 'background' comes twice; remove one"
+    )
+    path.write_text('{"labels": ' + "[" * 100_000)
+    assert "nested too deeply" in refusal(get_adapter, "nnunet", root)

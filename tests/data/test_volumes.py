@@ -305,6 +305,15 @@ def test_other_formats_are_read_and_seen_to_be_whole(tmp_path, ending, squeezed)
             assert str(path) in refusal(reader, path)
 
 
+@pytest.mark.parametrize("field", [b"encoding: raw", b"kinds: domain domain domain", b"(0,0,1)"])
+def test_a_line_of_a_nrrd_header_that_would_crash_itk_is_refused(tmp_path, field):
+    path = tmp_path / "a.nrrd"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8)), path)
+    path.write_bytes(path.read_bytes().replace(field, field + b"[" * 3000))
+    for reader in (read_header, read_volume):
+        assert "its header has a line of 30" in refusal(reader, path)
+
+
 def test_a_picture_is_one_slice_without_a_place(tmp_path):
     picture = NOISE[:, :, 0].astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(picture.T)), tmp_path / "a.png")

@@ -8,7 +8,7 @@ import pytest
 from openpyxl import load_workbook
 
 from dicegrad import files
-from dicegrad.errors import InputError
+from dicegrad.errors import InputError, visible
 from dicegrad.evaluation.comparisons import compare
 from dicegrad.reporting.formats import (
     to_html,
@@ -18,7 +18,6 @@ from dicegrad.reporting.formats import (
     write_paper_table,
 )
 from dicegrad.reporting.layout import widen
-from dicegrad.reporting.names import visible
 from dicegrad.reporting.paper import beside_paper
 from dicegrad.reporting.tables import TABLE1, table1, table_losses
 from tests.conftest import with_setups

@@ -9,6 +9,7 @@ import yaml
 
 from dicegrad.errors import InputError
 from dicegrad.reporting.record import add_command, read_record, write_settings, write_sums
+from tests.conftest import refusal
 
 
 @pytest.fixture
@@ -98,3 +99,8 @@ def test_commands_are_listed_in_order(folder):
     assert second.endswith("  snakemake --config 'a b c' 'url=https://***@h'") or second.endswith(
         "  snakemake --config 'a b c' url=https://***@h"
     )
+
+
+def test_a_sum_of_a_name_that_no_disk_has_is_refused(tmp_path):
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  {'x' * 300}\n")
+    assert "line 1 is not a checksum and a file of the study" in refusal(read_record, tmp_path)
