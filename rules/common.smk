@@ -31,6 +31,8 @@ environment["PYTHONPATH"] = os.pathsep.join(places)
 try:
     where = ", ".join(map(str, workflow.configfiles)) or "config"
     # A user's datasets lie below the working folder, which may be another one than the workflow's.
+    for file in workflow.configfiles:
+        read_yaml(Path(file))  # of two equal keys Snakemake takes the last, and says nothing
     STUDY = Study.read(config, where, (Path("config"), Path(workflow.basedir) / "config"))
     ABOUT, ORIGINALS, SOURCES = {}, {}, {}
     for name, dataset in STUDY.datasets.items():

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import tempfile
@@ -5,6 +6,7 @@ import tempfile
 import pytest
 import torch
 
+from dicegrad.errors import InputError
 from dicegrad.training.cards import card
 
 CHILD = """
@@ -44,3 +46,17 @@ def test_the_card_of_a_killed_training_is_free_again(two_cards):
         child.wait(60)
     with card() as freed:
         assert freed == "cuda:0"
+
+
+def test_a_link_that_somebody_laid_in_the_temporary_folder_is_not_followed(two_cards):
+    (target := two_cards / "target").mkdir()
+    (link := two_cards / f"dicegrad-{os.getuid()}").symlink_to(target)
+    with pytest.raises(InputError, match="is not a folder of yours alone; remove it"), card():
+        pass
+    assert list(target.iterdir()) == []
+    link.unlink()
+    with card() as device:
+        assert device == "cuda:0"
+    link.chmod(0o777)
+    with pytest.raises(InputError, match="is not a folder of yours alone"), card():
+        pass

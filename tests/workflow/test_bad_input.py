@@ -25,6 +25,28 @@ def test_an_unknown_key_of_the_config_is_named(study):
     assert "config.yaml: unknown key bach_size" in refusal(study, "-n")
 
 
+def test_a_key_twice_in_the_config_is_named_with_its_lines(study):
+    study.config_file.write_text(study.config_file.read_text() + "study: other\n")
+    assert "key 'study' comes twice (first in line" in refusal(study, "-n")
+
+
+def test_a_config_that_grows_without_end_through_its_aliases_is_refused(study):
+    lines, before = ["bomb:", "  a: &a [x, x, x, x, x, x, x, x, x]"], "a"
+    for name in "bcdefghi":
+        lines.append(f"  {name}: &{name} [{', '.join(['*' + before] * 9)}]")
+        before = name
+    study.config_file.write_text(study.config_file.read_text() + "\n".join(lines) + "\n")
+    assert "values once its aliases are written out" in refusal(study, "-n")
+
+
+def test_a_root_with_a_brace_is_named(own_data):
+    study, _ = own_data
+    (study.folder / "mine").rename(study.folder / "mine{x}")
+    changes = study.config()["datasets"]
+    study.write_config(datasets={"acdc-lowres": {**changes["acdc-lowres"], "root": "mine{x}"}})
+    assert "has a brace in its path, which Snakemake takes for a wildcard" in refusal(study, "-n")
+
+
 def test_an_unknown_key_of_a_dataset_is_named(study):
     study.set("training", {"learning_rat": 1e-3})
     assert "unknown key training.learning_rat" in refusal(study, "-n")
