@@ -107,7 +107,7 @@ class Made:
 def made_in(log: Path) -> Made | None:
     """What made a result, from its log; None where the log does not say."""
     try:
-        found = _MADE.search(log.read_text(errors="replace"))
+        found = _MADE.search(log.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return None
     return Made(*found.groups()) if found else None
@@ -121,8 +121,12 @@ def code_in(log: Path) -> str | None:
 
 def errors_in(snakemake_logs: Iterable[Path]) -> list[str]:
     """The `error:` lines in the logs of the jobs that a log of Snakemake names."""
-    text = "".join(path.read_text(errors="replace") for path in snakemake_logs)
+    text = "".join(path.read_text(encoding="utf-8", errors="replace") for path in snakemake_logs)
     jobs = dict.fromkeys(re.findall(r"^ +log: (\S+)", text, re.MULTILINE))
     logs = [Path(job) for job in jobs if Path(job).exists()]
-    lines = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
+    lines = [
+        line
+        for log in logs
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+    ]
     return [line for line in lines if line.startswith("error: ")]

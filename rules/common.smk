@@ -21,6 +21,7 @@ from dicegrad.reporting.record import add_command
 from dicegrad.study import Experiment, Study, paths
 from dicegrad.study.dataset import NNUNET
 from dicegrad.study.labeling import FULL
+from dicegrad.study.schemas import read_yaml
 from dicegrad.training.trained import Source
 
 # Jobs import dicegrad from here, also those that run in an environment of their own.

@@ -79,8 +79,3 @@ for name, output in OUTPUTS.items():
             f"Making {name}"
         script:
             "../scripts/output.py"
-
-
-def read_lossy(path):
-    """The text of a log, whatever the language of the machine and whatever stands in it."""
-    return Path(path).read_text(encoding="utf-8", errors="replace")

@@ -9,7 +9,7 @@ from typing import IO
 import pooch
 import requests
 
-from dicegrad.errors import InputError, one_line
+from dicegrad.errors import InputError, one_line, without_passwords
 from dicegrad.logs import Report
 
 _BLOCK = 1 << 16  # what a broken connection costs at most
@@ -59,6 +59,7 @@ def fetch(
         shutil.move(part, output)
         _validator_file(part).unlink(missing_ok=True)
 
+    pooch.get_logger().setLevel("WARNING")  # it would print the address with its password
     try:
         # pooch compares the checksum and moves the whole file into place.
         pooch.retrieve(
@@ -118,7 +119,7 @@ def _continue(url: str, part: Path, checked: bool, report: Report) -> None:
         done = held if resumed else 0
         length = response.headers.get("Content-Length")
         total = done + int(length) if length else None
-        report(f"{url}: from byte {done} of {total or 'unknown'}")
+        report(f"{without_passwords(url)}: from byte {done} of {total or 'unknown'}")
         with part.open("ab" if resumed else "wb") as stream:
             _copy(response, stream, done, total, report)
 

@@ -213,3 +213,14 @@ def test_bytes_and_rate_are_told_now_and_then(server, tmp_path, monkeypatch):
     server.sized = False
     fetch(server.url, tmp_path / "again.zip", SHA256, report=lines.append)
     assert re.fullmatch(r"1\.0 MiB, \d+\.\d MiB/s", lines[-1])
+
+
+def test_the_password_of_an_address_is_shown_nowhere(server, tmp_path, capfd):
+    url, lines = server.url.replace("http://", "http://me:geheim@"), []
+    fetch(url, tmp_path / "archive.zip", report=lines.append)
+    server.failures = [404]
+    with pytest.raises(InputError) as error:
+        fetch(url, tmp_path / "other.zip", report=lines.append)
+    shown = "".join(capfd.readouterr()) + "".join(lines) + str(error.value)
+    assert "http://***@127.0.0.1" in shown
+    assert "geheim" not in shown
