@@ -13,6 +13,11 @@ def read_by(output):
         "voxels": volumes + beside,
         "histories": paths.fold_files(STUDY, STUDY.experiments, "history.tsv"),
         "cases": "resources/{dataset}/cases.tsv",
+        "images": [
+            f"resources/{dataset}/{file}"
+            for dataset in STUDY.datasets
+            for file in ("images.npy", "cases.tsv")
+        ],
         "prepared": "resources/{dataset}/prepared.json",
         "predictions": lambda wildcards: paths.fold_files(
             STUDY, STUDY.most_missing(wildcards.dataset), "predictions"

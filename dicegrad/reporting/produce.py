@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dicegrad.errors import InputError
 from dicegrad.files import Columns, read_table, write_table
-from dicegrad.reporting.outputs import OUTPUTS, TABLE_FORMATS, Table
+from dicegrad.reporting.output import TABLE_FORMATS, Table
+from dicegrad.reporting.outputs import OUTPUTS
 from dicegrad.study import Experiment
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def read_input(name: str, paths: Sequence[str]) -> Any:  # noqa: ANN401
         "histories": _histories,
         "voxels": _voxels,
         "cases": _cases,
+        "images": _images,
         "prepared": _prepared,
         "predictions": lambda paths: [Path(path) for path in paths],
     }
@@ -117,6 +119,22 @@ def _cases(paths: Sequence[str]) -> list[Any]:
     from dicegrad.data.cases import read_cases
 
     return read_cases(Path(paths[0]))
+
+
+def _images(paths: Sequence[str]) -> Any:  # noqa: ANN401
+    """The prepared images and cases of each dataset, from images.npy and cases.tsv in turn."""
+    import numpy as np
+
+    from dicegrad.arrays import open_array
+    from dicegrad.data.cases import read_cases
+    from dicegrad.evaluation.apart import Images
+
+    found = {}
+    for arrays, table in zip(paths[::2], paths[1::2], strict=True):
+        cases = read_cases(Path(table))
+        images = open_array(Path(arrays), np.float16, (len(cases), None, None, None, None))
+        found[Path(table).parent.name] = Images(cases, images)
+    return found
 
 
 def _prepared(paths: Sequence[str]) -> Any:  # noqa: ANN401

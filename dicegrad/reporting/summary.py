@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from dicegrad.evaluation.setups import share_missing
+from dicegrad.reporting.doubts import alike_line, failed_lines, volume_bias
 from dicegrad.reporting.looks import sort_setups
 from dicegrad.reporting.tables import Datasets
 from dicegrad.study.labeling import FULL
@@ -18,7 +19,13 @@ EMPTY = 0.5
 POOR = 0.5
 
 
-def summarise(table1: pd.DataFrame, datasets: Datasets, scores: pd.DataFrame | None = None) -> str:
+def summarise(
+    table1: pd.DataFrame,
+    datasets: Datasets,
+    scores: pd.DataFrame | None = None,
+    apart: pd.DataFrame | None = None,
+    failed: pd.DataFrame | None = None,
+) -> str:
     """Say what each setup does with missing labels, with the numbers that show it.
 
     Args:
@@ -26,14 +33,18 @@ def summarise(table1: pd.DataFrame, datasets: Datasets, scores: pd.DataFrame | N
         datasets: As for `tables.table1`.
         scores: scores.tsv, to see whether the true labels of the missing group are in the data; if
             not given, they are taken to be.
+        apart: From `evaluation.apart.apart_table`; if not given, groups can be told apart.
+        failed: From `evaluation.failed.failed_runs`; none, if not given.
 
     Returns:
         Lines of text: per dataset and missing class, one for full labels and one per experiment
-        with partial labels, then whether the paper's finding was seen. An experiment that did not
-        come out as theory expects is marked with `!`.
+        with partial labels, then training runs that have not learnt what was labelled, then whether
+        the paper's finding was seen. What did not come out as theory expects is marked with `!`. A
+        group that the network cannot tell from the others is no verdict on the loss.
     """
     lines: list[str] = []
     agreed: list[bool] = []
+    alike = 0
     for name, about in datasets.items():
         for class_name in about["missing"]["classes"]:
             here = table1[(table1["dataset"] == name) & (table1["class"] == class_name)]
@@ -44,16 +55,32 @@ def summarise(table1: pd.DataFrame, datasets: Datasets, scores: pd.DataFrame | N
                 lines += [f"{name}: {class_name}", *(f"  {line}" for line in _full(here))]
             for group in groups:
                 part, verdicts = _about_group(here, about, group, class_name, scores)
-                lines += [f"{name}: {class_name} is missing in {group}", *part]
+                lines.append(f"{name}: {class_name} is missing in {group}")
+                if line := alike_line(apart, here, group, class_name):
+                    lines.append(f"  {line}")
+                    alike, verdicts = alike + len(verdicts), []
+                lines += part
                 agreed += verdicts
-    if not agreed:
-        return "\n".join(
-            [*lines, "No experiment with partial labels: nothing to say about missing labels."]
+        if failed is not None:
+            lines += [f"  {line}" for line in failed_lines(failed, name)]
+    return "\n".join([*lines, *_verdict(agreed, alike)])
+
+
+def _verdict(agreed: list[bool], alike: int) -> list[str]:
+    """The last lines: what the study says of missing labels."""
+    lines = []
+    if alike:
+        lines.append(
+            f"{alike} experiment{'s' * (alike > 1)} with partial labels cannot show what a missing "
+            "label teaches, since the network cannot tell the groups apart; look at the volumes"
         )
-    verdict = (
-        f"{sum(agreed)} of {len(agreed)} experiments with partial labels came out as theory expects"
-    )
-    return "\n".join([*lines, verdict + ("." if all(agreed) else ": see the lines marked !")])
+    if agreed:
+        verdict = f"{sum(agreed)} of {len(agreed)} experiments with partial labels came out as "
+        end = "." if all(agreed) else ": see the lines marked !"
+        lines.append(f"{verdict}theory expects{end}")
+    if not lines:
+        lines.append("No experiment with partial labels: nothing to say about missing labels.")
+    return lines
 
 
 def _lacks(about: Mapping[str, Any], here: pd.DataFrame, group: str, class_name: str) -> bool:
@@ -82,7 +109,7 @@ def _about_group(
     lacking = here["labeling"].map(
         lambda labeling: share_missing(about, labeling, group, class_name) > 0
     )
-    judged = list(_partial(here[lacking | (here["labeling"] == FULL)], group))
+    judged = list(_partial(here[lacking | (here["labeling"] == FULL)], group, scores))
     lines = [*_full(here), *(line for line, _ in judged)]
     return [f"  {line}" for line in lines], [agrees for _, agrees in judged]
 
@@ -102,7 +129,9 @@ def _full(here: pd.DataFrame) -> list[str]:
     return [f"full labels: DSC {_range(low, high)} over all groups ({setups})"]
 
 
-def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
+def _partial(
+    here: pd.DataFrame, group: str, scores: pd.DataFrame | None
+) -> Iterator[tuple[str, bool]]:
     """One line per experiment with partial labels, and whether it came out as theory expects."""
     partial = here[here["labeling"] != "full"]
     shares, sizes = partial["labeling"].nunique() > 1, partial["batch_size"].nunique() > 1
@@ -120,7 +149,8 @@ def _partial(here: pd.DataFrame, group: str) -> Iterator[tuple[str, bool]]:
             groups = "".join(f", {r['group']} {r['dsc']:.2f}" for _, r in kept.iterrows())
             against = f" ({source} {reference:.2f})" if source else ""
             mark = "" if agrees else "! "
-            yield f"{mark}{name} {done}: DSC {group} {dsc:.2f}{against}{groups}", agrees
+            bias = volume_bias(scores, gone.iloc[0], group, str(gone["class"].iloc[0]))
+            yield f"{mark}{name} {done}: DSC {group} {dsc:.2f}{against}{bias}{groups}", agrees
 
 
 def _reference(here: pd.DataFrame, gone: pd.Series, kept: pd.DataFrame) -> tuple[float, str]:

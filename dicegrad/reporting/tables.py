@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from dicegrad.evaluation.apart import is_alike
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.comparisons import rivals_of
 from dicegrad.evaluation.epsilon_sweep import NOTABLE_PUSH, relative_push
@@ -55,7 +56,12 @@ TABLE1 = Columns(
 
 
 def table1(
-    scores: pd.DataFrame, comparisons: pd.DataFrame, datasets: Datasets, *, alpha: float = ALPHA
+    scores: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    datasets: Datasets,
+    apart: pd.DataFrame | None = None,
+    *,
+    alpha: float = ALPHA,
 ) -> pd.DataFrame:
     """Mean DSC and volume difference of the missing classes, per training run and group.
 
@@ -64,6 +70,7 @@ def table1(
         comparisons: comparisons.tsv of the same scores.
         datasets: {name: {"missing": {"group": str, "classes": [...]}, "groups": [...],
             "classes": [...]}}, in the order to print.
+        apart: Which groups can be told apart, see `evaluation.apart`; all, if not given.
         alpha: Level below which a worse result counts as inferior.
 
     Returns:
@@ -82,7 +89,8 @@ def table1(
         missing = about["missing"]
         chosen = named[(named["dataset"] == name) & named["class"].isin(missing["classes"])]
         rows += [
-            _row(cases, where, comparisons, about, alpha) for where, cases in _cells(chosen, about)
+            _row(cases, where, comparisons, about, alpha, apart=apart)
+            for where, cases in _cells(chosen, about)
         ]
     return pd.DataFrame(rows, columns=list(TABLE1_COLUMNS))
 
@@ -121,7 +129,11 @@ def table_losses(
 
 
 def learns_empty(
-    row: Mapping[str, Any], group: str, class_name: str, about: Mapping[str, Any]
+    row: Mapping[str, Any],
+    group: str,
+    class_name: str,
+    about: Mapping[str, Any],
+    alike: float | None = None,
 ) -> bool:
     """Whether theory expects empty maps of a class in a group (Sect. 2.2 and 2.3).
 
@@ -130,6 +142,8 @@ def learns_empty(
         group: The group that is segmented.
         class_name: The class that is segmented.
         about: The dataset's `missing`, `classes`.
+        alike: Where the network cannot tell the group from the others, the share of all maps of
+            the class that is missing: it then counts instead of the group's own.
 
     Returns:
         True for the missing class of the missing group after training on partial labels where the
@@ -142,6 +156,8 @@ def learns_empty(
     """
     gone = {name: share_missing(about, row["labeling"], group, name) for name in about["classes"]}
     if row.get("unannotated", AS_EMPTY) != AS_EMPTY or gone[class_name] <= 0.5:
+        return False
+    if alike is not None and alike <= 0.5:
         return False
     if row["loss"] != "dice":
         return row["loss"] in ("dice_ce", "cross_entropy")
@@ -186,11 +202,15 @@ def _row(
     about: Mapping[str, Any],
     alpha: float,
     question: str | None = None,
+    apart: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     subjects = cases["subject"].to_numpy()
     first = cases.iloc[0]
     dsc = mean_interval(cases["dsc"], subjects)
     delta = mean_interval(cases["volume_pred_ml"] - cases["volume_true_ml"], subjects)
+    keys = ("labeling", "group", "class")
+    same = is_alike(apart, dataset=first["dataset"], **{key: where[key] for key in keys})
+    alike = None if same is None else float(same["share_missing"])
     row = {
         "dataset": first["dataset"],
         **where,
@@ -202,7 +222,7 @@ def _row(
         "dsc_high": dsc.high,
         "delta_volume_low": delta.low,
         "delta_volume_high": delta.high,
-        "learns_empty": learns_empty(first, where["group"], where["class"], about),
+        "learns_empty": learns_empty(first, where["group"], where["class"], about, alike),
     }
     return {**row, **_significance(row, comparisons, alpha, question)}
 

@@ -17,6 +17,7 @@ from dicegrad.preprocessing.folds import held_out
 from dicegrad.preprocessing.labeling import read_annotated
 from dicegrad.provenance import TRAINING, made_by
 from dicegrad.study.experiment import Experiment, epsilon_number
+from dicegrad.study.labeling import FULL
 from dicegrad.study.losses import NONE
 from dicegrad.study.paths import annotated_file, epsilon_file, labels_file
 from dicegrad.training.dataset import PreparedData, load_prepared
@@ -159,6 +160,11 @@ def train_experiment(
         seen=seen_in(files.images, training_cases),
     )
     report(f"{experiment.title}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
+    if experiment.labeling != FULL:
+        report(
+            f"DSC below is against {experiment.labeling} labels: where labels are missing, what is "
+            "found counts as wrong; the scores of the study are against the true ones"
+        )
     return train(
         data,
         split,

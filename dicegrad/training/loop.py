@@ -10,6 +10,7 @@ from dicegrad.errors import InputError, Interrupted
 from dicegrad.locks import locked
 from dicegrad.logs import Report
 from dicegrad.losses.push_meter import warnings
+from dicegrad.training.behind import stays_behind
 from dicegrad.training.checkpoint import (
     load_checkpoint,
     remove_checkpoint,
@@ -128,7 +129,8 @@ def train(
                 progress = _progress(row, run, watch)
                 write_history(run.history, out / "history.tsv")
                 report(progress)
-                for line in warnings(run.history, data.classes):
+                told = (warnings, stays_behind)
+                for line in (line for tell in told for line in tell(run.history, data.classes)):
                     report(line)
                 write_scalars(progress)
                 figure.update(run.history, watch.epochs, progress)

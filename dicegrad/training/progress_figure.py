@@ -94,7 +94,7 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
         averages = moving_average(values, window)
         _curve(dice, epochs, averages, key.removeprefix("dsc_"), colour)
     dice.set_ylim(-0.02, 1.02)
-    dice.set_ylabel("Validation DSC")
+    dice.set_ylabel("DSC against the labels of training")
 
     _draw_rate(rate, epochs, [row["learning_rate"] for row in history])
     _curve(duration, epochs, seconds, "", "#444444")

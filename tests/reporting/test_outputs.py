@@ -33,6 +33,7 @@ def test_every_function_that_an_output_names_is_there(name):
 
 def test_an_output_reads_what_the_workflow_has_or_an_earlier_output_made():
     known = {"scores", "epsilon", "voxels", "histories", "cases", "prepared", "predictions"}
+    known |= {"images"}
     known |= {"datasets", "dataset", "chosen", "draws", "setups"}
     for output in OUTPUTS.values():
         assert set(output.reads) <= known

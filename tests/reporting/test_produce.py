@@ -1,5 +1,7 @@
 """Outputs from the files of a study: names and numbers are those of its rows."""
 
+import json
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -34,7 +36,11 @@ def make(folder, name, datasets=HEART):
     """Make an output of the study in a folder; what it says for the log."""
     settings = {"datasets": datasets, "draws": 1000}
     reads = OUTPUTS[name].reads
+    if "apart" in reads and not (folder / "apart.tsv").exists():
+        make(folder, "apart", datasets)
     inputs = {key: [str(folder / f"{key}.tsv")] for key in reads if key not in settings}
+    if "images" in inputs:
+        inputs["images"] = []  # as of an engine that prepares images by itself
     files = {kind: str(folder / file) for kind, file in files_of(name).items()}
     (folder / "figures").mkdir(exist_ok=True)
     said = []
@@ -130,3 +136,22 @@ def test_groups_and_classes_named_by_digits_keep_their_p_values_and_their_summar
     )
     assert ours.shape[2] == theirs.shape[2]
     assert ours.std() > 0.05  # something is drawn
+
+
+def test_the_summary_of_a_study_is_there_for_programs_too(tmp_path, capsys):
+    from dicegrad.cli import main
+
+    scores = make_scores(("heart",))
+    behind = (scores["setup"] == "I") & (scores["class"] == "LV") & (scores["group"] == "ED")
+    behind &= (scores["labeling"] == "partial") & (scores["fold"] == 0)
+    wide = scores["volume_pred_ml"].mask(behind, scores["volume_true_ml"] * 10)
+    write_study(tmp_path, scores.assign(volume_pred_ml=wide))
+    for name in ("comparisons", "table1", "summary"):
+        make(tmp_path, name)
+    assert main(["summary", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (run,) = found["failed"]
+    assert (run["setup"], run["fold"], run["class"], run["group"]) == ("I", 0, "LV", "ED")
+    assert run["volume_ratio"] == pytest.approx(10)
+    assert any(line.startswith("  ! I, partial, B = 2, fold 0") for line in found["summary"])
+    assert {row["setup"] for row in found["table1"]} == set(scores["setup"])

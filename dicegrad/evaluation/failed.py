@@ -1,0 +1,69 @@
+"""Training runs that did not learn what they were given labels of.
+
+A short training run can stay where it began: a class is output everywhere, or nowhere. That says
+nothing about missing labels, and little about the loss; another seed or more epochs often end it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from dicegrad.evaluation.experiments import NAMED_BY
+from dicegrad.evaluation.setups import share_missing
+from dicegrad.files import Columns
+
+# Predicted volume over true volume, above which or below whose inverse a class was not learnt.
+TIMES = 3.0
+
+FAILED = Columns(
+    text=("dataset", "labeling", "setup", "group", "class"),
+    whole=("batch_size", "fold", "n"),
+    numbers=("dsc", "volume_ratio"),
+)
+_COLUMNS = (*NAMED_BY, "fold", "group", "class", "n", "dsc", "volume_ratio")
+
+
+def failed_runs(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Labelled groups and classes whose predicted volume is far from the true one.
+
+    Args:
+        scores: scores.tsv.
+        datasets: {name: `Dataset.about`}.
+
+    Returns:
+        A row for each training run (experiment and fold), group and class of which the labeling
+        took nothing, where the predicted volume of all held-out cases is more than three times the
+        true one, or less than a third of it. `volume_ratio` is predicted over true.
+    """
+    drawn = scores[scores["volume_true_ml"] > 0]
+    cells = drawn.groupby([*NAMED_BY, "fold", "group", "class"], sort=False)
+    found = cells.agg(
+        n=("case", "size"),
+        dsc=("dsc", "mean"),
+        true=("volume_true_ml", "sum"),
+        predicted=("volume_pred_ml", "sum"),
+    ).reset_index()
+    found["volume_ratio"] = found["predicted"] / found["true"]
+    far = (found["volume_ratio"] > TIMES) | (found["volume_ratio"] < 1 / TIMES)
+    keys = ("dataset", "labeling", "group", "class")
+    labelled = [
+        dataset in datasets and share_missing(datasets[dataset], labeling, group, name) == 0
+        for dataset, labeling, group, name in found[list(keys)].itertuples(index=False)
+    ]
+    chosen = far & pd.Series(labelled, index=found.index, dtype=bool)
+    return found.loc[chosen, list(_COLUMNS)].reset_index(drop=True)
+
+
+def times(ratio: float) -> str:
+    """A ratio of volumes in words.
+
+    Example:
+        >>> times(10.2), times(0.04), times(0.0)
+        ('10 times the true volume', '4 % of the true volume', 'an empty map')
+    """
+    if ratio == 0:
+        return "an empty map"
+    if ratio < 1:
+        return f"{100 * ratio:.2g} % of the true volume"
+    return f"{ratio:.2g} times the true volume"

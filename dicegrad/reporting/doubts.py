@@ -1,0 +1,96 @@
+"""What a reader has to know before believing the verdicts of a summary."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from dicegrad.evaluation.apart import is_alike
+from dicegrad.evaluation.failed import times
+
+PAGE = "docs/reading-results.md"
+_MOST = 8
+
+
+def failed_lines(failed: pd.DataFrame, dataset: str) -> Iterator[str]:
+    """Lines on training runs that did not learn what they had labels of.
+
+    Args:
+        failed: From `evaluation.failed.failed_runs`.
+        dataset: One of them.
+    """
+    here = failed[failed["dataset"] == dataset]
+    for row in here.head(_MOST).to_dict("records"):
+        yield (
+            f"! {row['setup']}, {row['labeling']}, B = {row['batch_size']}, fold {row['fold']} has "
+            f"not learnt {row['class']} in {row['group']}, which was labelled: DSC "
+            f"{row['dsc']:.2f}, {times(row['volume_ratio'])}"
+        )
+    if len(here) > _MOST:
+        yield f"! and {len(here) - _MOST} more: see failed.tsv"
+    if len(here):
+        yield (
+            "  a training run that stays behind says nothing about missing labels: train longer, "
+            f"or with another seed ({PAGE})"
+        )
+
+
+def alike_line(
+    apart: pd.DataFrame | None, here: pd.DataFrame, group: str, class_name: str
+) -> str | None:
+    """A line on a group that the network cannot tell from the others; None where it can.
+
+    Args:
+        apart: From `evaluation.apart.apart_table`.
+        here: Rows of Table 1 of one dataset and class.
+        group: The group whose labels are missing.
+        class_name: The class.
+    """
+    for labeling in here["labeling"].unique():
+        where = {"dataset": str(here["dataset"].iloc[0]), "labeling": str(labeling)}
+        row = is_alike(apart, **where, group=group, **{"class": class_name})
+        if row is not None:
+            return (
+                f"the network cannot tell {group} from the other groups ({_signs(row)}). Of all "
+                f"maps of {class_name}, {row['share_missing']:.0%} are missing: "
+                + (
+                    "too few to be learnt as empty, whatever the loss"
+                    if row["share_missing"] <= 0.5
+                    else "more than half, so it may be learnt as empty in every group"
+                )
+            )
+    return None
+
+
+def _signs(row: Mapping[str, Any]) -> str:
+    """The areas under the ROC curves in words."""
+    signs = {"images": "auc_images", "predicted volumes": "auc_volumes"}
+    said = [
+        f"by {word} AUC {row[key]:.2f}, {row[f'{key}_low']:.2f} to {row[f'{key}_high']:.2f}"
+        for word, key in signs.items()
+        if pd.notna(row[key])
+    ]
+    return "; ".join(said) or "there are too few cases to see it"
+
+
+def volume_bias(
+    scores: pd.DataFrame | None, row: Mapping[str, Any], group: str, class_name: str
+) -> str:
+    """The predicted volume of a group against the true one, in words; empty if not known.
+
+    Args:
+        scores: scores.tsv.
+        row: Of Table 1: the experiment.
+        group: One of the groups.
+        class_name: One of the classes.
+    """
+    if scores is None:
+        return ""
+    keys = ["dataset", "labeling", "setup", "batch_size"]
+    wanted = [*(row[key] for key in keys), group, class_name]
+    cases = scores[scores[[*keys, "group", "class"]].eq(wanted).all(axis=1)]
+    cases = cases[cases["volume_true_ml"] > 0]
+    if cases.empty:
+        return ""
+    share = cases["volume_pred_ml"].sum() / cases["volume_true_ml"].sum() - 1
+    return f", volume {100 * share:+.0f} %"
