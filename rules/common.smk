@@ -19,8 +19,9 @@ from dicegrad.provenance import code_of
 from dicegrad.reporting.outputs import OUTPUTS, files_of, wanted_files
 from dicegrad.reporting.record import add_command
 from dicegrad.study import Experiment, Study, paths
-from dicegrad.study.dataset import NNUNET
+from dicegrad.study.dataset_checks import NNUNET
 from dicegrad.study.labeling import FULL
+from dicegrad.study.regions import check_loss, overlap
 from dicegrad.study.schemas import read_yaml
 from dicegrad.training.trained import Source
 
@@ -35,15 +36,19 @@ try:
     for file in workflow.configfiles:
         read_yaml(Path(file))  # of two equal keys Snakemake takes the last, and says nothing
     STUDY = Study.read(config, where, (Path("config"), Path(workflow.basedir) / "config"))
-    ABOUT, ORIGINALS, SOURCES = {}, {}, {}
+    ABOUT, ORIGINALS, OVERLAPPING, SOURCES = {}, {}, {}, {}
     for name, dataset in STUDY.datasets.items():
         adapter = adapter_of(dataset)
         dataset.check_names(adapter.class_values, adapter.groups)
-        SOURCES[name] = Source.of(dataset, adapter).to_dict()
+        source = Source.of(dataset, adapter)
+        SOURCES[name], OVERLAPPING[name] = source.to_dict(), overlap(source.class_values)
         ABOUT[name] = dataset.about(adapter.groups, STUDY.labelings(name))
         # One rule names all original files and writes a fingerprint of each case; what reads them
         # through that table runs again when a file changes.
         ORIGINALS[name] = download.originals(dataset, adapter)
+    for each in STUDY.experiments:
+        if OVERLAPPING[each.dataset]:
+            check_loss(each.loss, each.unannotated)
     WANTED = wanted_files(STUDY)
     NNUNETS = [name for name, dataset in STUDY.datasets.items() if dataset.engine == NNUNET]
     if NNUNETS and DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:

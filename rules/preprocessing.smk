@@ -47,6 +47,8 @@ rule annotate:
     params:
         classes=setting("classes"),
         removals=removals_of,
+        # What derives from the output is no reason to run again.
+        overlapping=lambda wildcards, output: OVERLAPPING[wildcards.dataset],
     message:
         "What is annotated in {wildcards.dataset}, {wildcards.labeling} labels"
     script:
@@ -72,6 +74,8 @@ rule label:
     params:
         classes=setting("classes"),
         removals=removals_of,
+        # What derives from the output is no reason to run again.
+        overlapping=lambda wildcards, output: OVERLAPPING[wildcards.dataset],
     message:
         "Making the {wildcards.labeling} labels of {wildcards.dataset}"
     script:
@@ -97,6 +101,8 @@ rule count:
         runtime=growing(10),
     params:
         classes=setting("classes"),
+        # What derives from the output is no reason to run again.
+        overlapping=lambda wildcards, output: OVERLAPPING[wildcards.dataset],
     message:
         "Counting the voxels of the {wildcards.labeling} labels of {wildcards.dataset}"
     script:

@@ -18,7 +18,9 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
         snakemake.wildcards.labeling, tuple(Removal(**removal) for removal in params.removals)
     )
     volumes = class_volumes(
-        open_array(files.labels, np.uint8, (len(cases), None, None, None)), len(classes)
+        open_array(files.labels, np.uint8, (len(cases), None, None, None)),
+        len(classes),
+        params.overlapping,
     )
     annotated = annotated_maps(cases, classes, labeling, volumes)
     names = [case.case for case in cases]

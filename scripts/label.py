@@ -20,6 +20,7 @@ with job(snakemake.log[0], inputs=snakemake.input):
         Labeling(
             snakemake.wildcards.labeling, tuple(Removal(**removal) for removal in params.removals)
         ),
+        params.overlapping,
     )
     with whole_file(Path(snakemake.output.labels)) as file:
         np.save(file, labels)

@@ -14,6 +14,7 @@ from dicegrad.prediction.inference import build_network, check_prepared, predict
 from dicegrad.preprocessing.about import read_about
 from dicegrad.preprocessing.folds import held_out
 from dicegrad.provenance import PREDICTION
+from dicegrad.study.regions import overlap
 from dicegrad.training.cards import card
 from dicegrad.training.checkpoint import load_weights, remove_checkpoint
 from dicegrad.training.network import NetworkSettings
@@ -30,7 +31,9 @@ with (
     chosen = np.flatnonzero(held_out(cases, Path(files.folds), params.fold_count, fold))
     shape = (len(cases), len(about.channels), None, None, None)
     images = open_array(files.images, np.float16, shape)
-    settings = NetworkSettings.from_dict(params.network, len(about.channels), len(about.classes))
+    settings = NetworkSettings.from_dict(
+        params.network, len(about.channels), len(about.classes), overlap(about.class_values)
+    )
     weights = load_weights(Path(files.weights))
     check_prepared(weights, about, Path(files.about))
     network = build_network(settings, weights, device)

@@ -20,8 +20,8 @@ from dicegrad.data.volumes import Header, read_channels, read_volume, write_volu
 from dicegrad.errors import InputError
 from dicegrad.logs import Report
 from dicegrad.preprocessing.align import onto
+from dicegrad.preprocessing.encoding import encode_label
 from dicegrad.preprocessing.labeling import IGNORE, apply_labeling
-from dicegrad.preprocessing.prepare import encode_label
 from dicegrad.study.labeling import Labeling
 
 ENDING = ".nii.gz"

@@ -12,10 +12,12 @@ from dicegrad.data.volumes import Volume, read_channels, read_header, read_volum
 from dicegrad.errors import InputError
 from dicegrad.prediction.restoration import restore
 from dicegrad.preprocessing.align import onto
+from dicegrad.preprocessing.coding import Coding
+from dicegrad.preprocessing.encoding import encode, resample_coded
 from dicegrad.preprocessing.grids import Grid, network_grid
-from dicegrad.preprocessing.kept import Kept, count_voxels, kept_volumes
-from dicegrad.preprocessing.prepare import encode_label, map_cases
-from dicegrad.preprocessing.resampling import resample_label
+from dicegrad.preprocessing.kept import Kept, kept_volumes
+from dicegrad.preprocessing.labeling import IGNORE
+from dicegrad.preprocessing.prepare import map_cases
 from dicegrad.preprocessing.settings import Preprocessing
 
 
@@ -42,6 +44,7 @@ def label_ceiling(
     settings: Preprocessing,
     classes: Sequence[str],
     case: str = "",
+    overlapping: bool = False,
 ) -> list[Ceiling]:
     """Bring a true label to the grid and back.
 
@@ -52,17 +55,16 @@ def label_ceiling(
         settings: How labels go to the grid, and predictions back.
         classes: Names of the classes, in network order.
         case: Name of the case.
+        overlapping: Whether the k-th bit stands for the k-th class instead; see `Coding`.
 
     Returns:
         One for each class that the label has.
     """
-    there = resample_label(
-        label, original, grid, len(classes), settings.label, settings.antialias, settings.ties
-    )
-    back = restore(there, grid, original, settings.restoration)
-    overlap = count_voxels(label[label == back], len(classes))
-    returned = count_voxels(back, len(classes))
-    kept = kept_volumes(label, original, there, grid, classes)
+    coding = Coding(len(classes), overlapping)
+    there = resample_coded(label, original, grid, coding, settings)
+    back = restore(there, grid, original, settings.restoration, overlapping)
+    overlap, returned = coding.both(label, back), coding.counts(back)
+    kept = kept_volumes(label, original, there, grid, classes, overlapping)
     return [
         Ceiling(case, float(2 * same / (each.voxels + came)), each)
         for each, same, came in zip(kept, overlap, returned, strict=True)
@@ -83,12 +85,14 @@ def case_ceiling(
     if settings.align:
         raw = onto(case.label, raw, header)
     raw = turn_of((header, raw.header), settings.orientation).volume(raw)
-    label, original = encode_label(raw.voxels, adapter, classes), raw.grid
+    label, original = encode(raw.voxels, adapter, classes), raw.grid
+    label[label == IGNORE] = 0  # nobody predicts it
+    overlapping = Coding.of(adapter.class_values, classes).overlapping
     try:
         grid = network_grid(_seen_by_crop(case, raw, settings), settings, raw)
     except InputError as error:
         raise InputError(f"case {case.case}: {error}") from error
-    return label_ceiling(label, original, grid, settings, classes, case.case)
+    return label_ceiling(label, original, grid, settings, classes, case.case, overlapping)
 
 
 def _seen_by_crop(case: Case, raw: Volume, settings: Preprocessing) -> Volume:

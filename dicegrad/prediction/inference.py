@@ -82,7 +82,8 @@ def probabilities(network: nn.Module, image: np.ndarray) -> np.ndarray:
         image: (C, X, Y, Z).
 
     Returns:
-        (K + 1, X, Y, Z) float32, background first. A single sigmoid map p becomes (1 - p, p).
+        (K + 1, X, Y, Z) float32, background first. A single sigmoid map p becomes (1 - p, p); of
+        overlapping classes, background is what the most probable one leaves.
 
     Raises:
         InputError: The memory of a GPU is full.
@@ -90,10 +91,16 @@ def probabilities(network: nn.Module, image: np.ndarray) -> np.ndarray:
     device = next(network.parameters()).device
     with torch.inference_mode(), numerics(_FLOAT32, device, _IF_FULL):
         logits = network(torch.as_tensor(np.array(image), device=device).float()[None])[0]
-        if len(logits) == 1:
+        if len(logits) == 1 or overlapping(network):
             foreground = logits.sigmoid()
-            return torch.cat([1 - foreground, foreground]).cpu().numpy()
+            background = 1 - foreground.amax(dim=0, keepdim=True)
+            return torch.cat([background, foreground]).cpu().numpy()
         return logits.softmax(dim=0).cpu().numpy()
+
+
+def overlapping(network: nn.Module) -> bool:
+    """Whether a voxel may be of several of a network's classes."""
+    return isinstance(network, UNet) and bool(network.settings.overlapping)
 
 
 def mean_probabilities(networks: Sequence[nn.Module], image: np.ndarray) -> np.ndarray:
@@ -141,7 +148,7 @@ def predict_cases(
     for case, image in zip(cases, images, strict=True):
         grid, header = about.grids[case], about.originals[case]
         prediction = probabilities(network, image)
-        label = restore(prediction, grid, header.grid, restoration)
+        label = restore(prediction, grid, header.grid, restoration, overlapping(network))
         path = folder / f"{case}.nii.gz"
         write_prediction(path, label, about.classes, about.class_values, header, checked=True)
         if soft:

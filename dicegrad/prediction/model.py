@@ -11,6 +11,7 @@ from dicegrad.data.adapter import Adapter
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import build_network
 from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.study.regions import overlap
 from dicegrad.training.checkpoint import Weights, load_weights
 from dicegrad.training.network import NetworkSettings
 from dicegrad.training.seen import Seen
@@ -155,7 +156,8 @@ def network_settings(settings: Mapping, adapter: Adapter, where: object) -> Netw
         InputError: It does not, or the settings do not fit each other.
     """
     channels, classes = len(adapter.channels), len(settings["classes"])
-    network = NetworkSettings.from_dict(settings["network"], channels, classes)
+    shared = overlap({name: adapter.class_values[name] for name in settings["classes"]})
+    network = NetworkSettings.from_dict(settings["network"], channels, classes, shared)
     network.check_size(tuple(settings["preprocessing"]["size"]), where)
     return network
 

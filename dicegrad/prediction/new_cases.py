@@ -10,11 +10,12 @@ import numpy as np
 from dicegrad.data.images import Images
 from dicegrad.data.volumes import write_volume
 from dicegrad.errors import InputError
-from dicegrad.prediction.inference import mean_probabilities
+from dicegrad.prediction.inference import mean_probabilities, overlapping
 from dicegrad.prediction.model import Model
 from dicegrad.prediction.new_images import NewCase, read_images
 from dicegrad.prediction.restoration import restore, restored, write_prediction
 from dicegrad.prediction.window import sliding_probabilities
+from dicegrad.preprocessing.coding import Coding
 
 
 def remaining(images: Images, out: Path, resume: bool) -> Images:
@@ -154,11 +155,11 @@ def predict_images(
         for each, volume in zip(model.classes, maps, strict=True):
             file = f"{name}_{re.sub('[^A-Za-z0-9.-]', '_', each)}.nii.gz"
             write_volume(out / "probabilities" / file, volume, case.header)
-    label = restore(prediction, grid, original, way_back)
+    coding = Coding(len(model.classes), overlapping(model.networks[0]))
+    label = restore(prediction, grid, original, way_back, coding.overlapping)
     # Last, since --resume goes by it.
     write_prediction(_label_map(out, name), label, model.classes, model.class_values, case.header)
-    counts = np.bincount(label.ravel(), minlength=len(model.classes) + 1)[1:]
-    volumes = counts * np.prod(original.spacing) / 1000
+    volumes = coding.counts(label) * np.prod(original.spacing) / 1000
     return dict(zip(model.classes, volumes.tolist(), strict=True))
 
 

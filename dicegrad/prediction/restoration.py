@@ -7,12 +7,18 @@ import numpy as np
 
 from dicegrad.data.orientation import Turn
 from dicegrad.data.volumes import Header, write_volume
+from dicegrad.preprocessing.coding import written_values
 from dicegrad.preprocessing.grids import TOLERANCE, Grid
+from dicegrad.preprocessing.labeling import IGNORE
 from dicegrad.preprocessing.resampling import apply_matrices, sampling_matrix
 
 
 def restore(
-    prediction: np.ndarray, grid: Grid, original: Grid, method: str = "linear"
+    prediction: np.ndarray,
+    grid: Grid,
+    original: Grid,
+    method: str = "linear",
+    overlapping: bool = False,
 ) -> np.ndarray:
     """Bring a prediction from the network's grid to the case's original one.
 
@@ -22,15 +28,19 @@ def restore(
 
     Args:
         prediction: (K + 1, X, Y, Z) probabilities, background first; or (X, Y, Z) whole numbers, a
-            label map, which is taken as probabilities 0 and 1.
+            label map as in `Coding`, which is taken as probabilities 0 and 1.
         grid: The case's network grid.
         original: The grid of the case's original image, which may have its axes in another order
             or reversed.
         method: ``linear``: probabilities are interpolated; ``nearest``: those of the nearest voxel.
+        overlapping: Whether a voxel may be of several classes.
 
     Returns:
-        (X', Y', Z') uint8 on the original grid: the most probable class, the first where they tie.
+        (X', Y', Z') uint8 on the original grid: the most probable class, the first where they tie;
+        of overlapping classes a bit for each that is more probable than not, see `Coding`.
     """
+    if overlapping:
+        return _restore_overlapping(prediction, grid, original, method)
     if prediction.ndim == 3:
         prediction = prediction == np.arange(int(prediction.max()) + 1)[:, None, None, None]
     shares = restored(prediction, grid, original, method)
@@ -40,6 +50,21 @@ def restore(
     for k, share in enumerate(shares, start=1):
         better = share > best + TOLERANCE
         label[better], best[better] = k, share[better]
+    return label
+
+
+def _restore_overlapping(
+    prediction: np.ndarray, grid: Grid, original: Grid, method: str
+) -> np.ndarray:
+    if prediction.ndim == 3:
+        known = np.where(prediction == IGNORE, 0, prediction)
+        bits = range(int(known.max()).bit_length())
+        maps = np.array([known >> k & 1 for k in bits], np.float32)
+    else:
+        maps = prediction[1:]
+    label = np.zeros(original.size, np.uint8)
+    for k, share in enumerate(restored(maps, grid, original, method)):
+        label[share > 0.5 + TOLERANCE] |= 1 << k
     return label
 
 
@@ -118,12 +143,12 @@ def to_raw_values(
     """Bring network classes to the dataset's own label values.
 
     Args:
-        label: (X, Y, Z) uint8, k for ``classes[k - 1]``.
+        label: (X, Y, Z) uint8, see `Coding`.
         classes: Names of the classes, in network order.
-        class_values: The adapter's raw values per class; the first of each is written.
+        class_values: The adapter's raw values per class; `written_values` says which are written.
     """
-    table = [0, *(class_values[name][0] for name in classes)]
-    return np.array(table, np.uint8 if max(table) < 256 else np.int16)[label]
+    table = written_values(class_values, classes)
+    return table.astype(np.uint8 if table.max() < 256 else np.int16)[label]
 
 
 def write_prediction(

@@ -8,6 +8,7 @@ import numpy as np
 from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
 from dicegrad.files import Columns, read_rows, write_table
+from dicegrad.preprocessing.coding import Coding
 from dicegrad.preprocessing.folds import read_folds
 from dicegrad.preprocessing.labeling import read_annotated
 
@@ -15,19 +16,20 @@ VOLUMES = Columns(text=("case",), rest="whole")
 EPSILON = Columns(text=("dataset", "labeling", "class"), whole=("fold",), numbers=("epsilon",))
 
 
-def class_volumes(labels: np.ndarray, classes: int) -> np.ndarray:
+def class_volumes(labels: np.ndarray, classes: int, overlapping: bool = False) -> np.ndarray:
     """Number of voxels of each class in each case.
 
     Args:
         labels: (N, X, Y, Z) uint8, 0 background, 1 .. K classes, others not counted; it may be
             memory-mapped.
         classes: K.
+        overlapping: Whether the k-th bit stands for the k-th class instead; see `Coding`.
 
     Returns:
         (N, K) int64.
     """
-    counts = [np.bincount(label.ravel(), minlength=classes + 1) for label in labels]
-    return np.stack([count[1 : classes + 1] for count in counts])
+    coding = Coding(classes, overlapping)
+    return np.stack([coding.counts(label) for label in labels])
 
 
 def mean_volumes(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dicegrad.errors import InputError
+from dicegrad.preprocessing.coding import Coding
 from dicegrad.preprocessing.grids import TOLERANCE, Grid
 from dicegrad.preprocessing.settings import Preprocessing
 
@@ -35,7 +36,12 @@ class Kept:
 
 
 def kept_volumes(
-    label: np.ndarray, original: Grid, resampled: np.ndarray, grid: Grid, classes: Sequence[str]
+    label: np.ndarray,
+    original: Grid,
+    resampled: np.ndarray,
+    grid: Grid,
+    classes: Sequence[str],
+    overlapping: bool = False,
 ) -> tuple[Kept, ...]:
     """How much of each class a grid keeps.
 
@@ -45,15 +51,16 @@ def kept_volumes(
         resampled: (X', Y', Z') uint8 on ``grid``.
         grid: The network's grid.
         classes: Names of the classes, in network order.
+        overlapping: Whether the k-th bit stands for the k-th class instead; see `Coding`.
     """
+    coding = Coding(len(classes), overlapping)
     reach = (
         np.flatnonzero((positions > -0.5 - TOLERANCE) & (positions < size - 0.5 + TOLERANCE))
         for positions, size in zip(grid.positions(original), grid.size, strict=True)
     )
     x, y, z = (slice(r[0], r[-1] + 1) if len(r) else slice(0) for r in reach)
-    before = count_voxels(label, len(classes))
-    after = count_voxels(resampled, len(classes))
-    reached = count_voxels(label[x, y, z], len(classes))
+    before, after = coding.counts(label), coding.counts(resampled)
+    reached = coding.counts(label[x, y, z])
     of_original, of_grid = (np.prod(each.spacing) / 1000 for each in (original, grid))
     return tuple(
         Kept(
@@ -65,11 +72,6 @@ def kept_volumes(
         )
         for k, name in enumerate(classes)
     )
-
-
-def count_voxels(label: np.ndarray, classes: int) -> np.ndarray:
-    """(K,) voxels of each class, background not counted."""
-    return np.bincount(label.ravel(), minlength=classes + 1)[1:]
 
 
 def describe_kept(kept: Sequence[Kept]) -> str:

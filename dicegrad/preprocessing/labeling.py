@@ -90,7 +90,9 @@ def _smallest(volumes: np.ndarray, concerned: np.ndarray, share: float | None) -
     return chosen
 
 
-def apply_labeling(labels: np.ndarray, annotated: np.ndarray, labeling: Labeling) -> np.ndarray:
+def apply_labeling(
+    labels: np.ndarray, annotated: np.ndarray, labeling: Labeling, overlapping: bool = False
+) -> np.ndarray:
     """The training labels: maps that are not annotated become background, as in the paper.
 
     Args:
@@ -98,13 +100,19 @@ def apply_labeling(labels: np.ndarray, annotated: np.ndarray, labeling: Labeling
             is.
         annotated: (N, K) bool, from `annotated_maps`.
         labeling: Its slices are applied here.
+        overlapping: Whether the k-th bit stands for the k-th class instead; see `Coding`.
 
     Returns:
         (N, X, Y, Z) uint8.
     """
-    # One look-up table per case: value k stays k, or becomes 0.
-    tables = np.zeros((len(labels), 256), np.uint8)
-    tables[:, 1 : annotated.shape[1] + 1] = np.arange(1, annotated.shape[1] + 1) * annotated
+    # One look-up table per case: value k stays k, or becomes 0; or its bit does.
+    count = annotated.shape[1]
+    if overlapping:
+        bits = (annotated * 2 ** np.arange(count)).sum(axis=1, keepdims=True)
+        tables = (np.arange(256) & bits).astype(np.uint8)
+    else:
+        tables = np.zeros((len(labels), 256), np.uint8)
+        tables[:, 1 : count + 1] = np.arange(1, count + 1) * annotated
     tables[:, IGNORE] = IGNORE
     result = np.stack([table[label] for table, label in zip(tables, labels, strict=True)])
     for removal in labeling.removals:

@@ -20,6 +20,8 @@ from dicegrad.data.volumes import Header, Volume, read_channels, read_volume
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.about import About, write_about
 from dicegrad.preprocessing.align import onto
+from dicegrad.preprocessing.coding import Coding
+from dicegrad.preprocessing.encoding import encode, resample_coded
 from dicegrad.preprocessing.grids import (
     Grid,
     bounding_box,
@@ -34,9 +36,8 @@ from dicegrad.preprocessing.kept import (
     refuse_blind,
     refuse_lost,
 )
-from dicegrad.preprocessing.labeling import IGNORE
 from dicegrad.preprocessing.normalisation import normalise
-from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image, resample_label
+from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image
 from dicegrad.preprocessing.settings import Preprocessing
 
 Result = TypeVar("Result")
@@ -50,7 +51,7 @@ class Prepared:
         image: (C, X, Y, Z) float16.
         grid: Where those voxels lie.
         original: The header of the case's first image.
-        label: (X, Y, Z) uint8, 0 background, k for the k-th class; None of a new image.
+        label: (X, Y, Z) uint8, see `Coding`; None of a new image.
         kept: How much of each class the grid keeps.
     """
 
@@ -59,38 +60,6 @@ class Prepared:
     original: Header
     label: np.ndarray | None = None
     kept: tuple[Kept, ...] = ()
-
-
-def encode_label(raw: np.ndarray, adapter: Adapter, classes: Sequence[str]) -> np.ndarray:
-    """Bring a dataset's own label values to the network's.
-
-    Args:
-        raw: (X, Y, Z) label values of the dataset.
-        adapter: Says which values each class has.
-        classes: Names of the classes, in network order.
-
-    Returns:
-        (X, Y, Z) uint8, k where the value is one of ``classes[k - 1]``, one more than there are
-        classes where it is the dataset's value for ignored voxels, else 0.
-
-    Raises:
-        InputError: The dataset has no such class.
-    """
-    values: dict[int, int] = {}
-    for k, name in enumerate(classes, start=1):
-        if name not in adapter.class_values:
-            known = ", ".join(adapter.class_values)
-            raise InputError(f"classes: {name!r} is not a class of {adapter.name}; it has {known}")
-        values |= dict.fromkeys(adapter.class_values[name], k)
-    if adapter.ignore is not None:
-        values[adapter.ignore] = len(classes) + 1
-    table = np.zeros(max([*adapter.raw_values, *values]) + 1, np.uint8)
-    table[list(values)] = list(values.values())
-    label = np.zeros(raw.shape, np.uint8, order="F")
-    # Most of a label map is background; the table is looked up where it is not.
-    box = bounding_box(raw)
-    label[box] = table[raw[box].astype(np.intp)]
-    return label
 
 
 def prepare_case(
@@ -119,14 +88,10 @@ def prepare_case(
         prepared = prepare_images(images, settings, raw)
         grid = prepared.grid
         turned = _turn(images, settings).volume(raw)
-        label, original = encode_label(turned.voxels, adapter, classes), turned.grid
-        # Ignored voxels are resampled as a class of their own.
-        count = len(classes) + (adapter.ignore is not None)
-        resampled = resample_label(
-            label, original, grid, count, settings.label, settings.antialias, settings.ties
-        )
-        kept = kept_volumes(label, original, resampled, grid, classes)
-        resampled[resampled > len(classes)] = IGNORE
+        label, original = encode(turned.voxels, adapter, classes), turned.grid
+        coding = Coding.of(adapter.class_values, classes)
+        resampled = resample_coded(label, original, grid, coding, settings)
+        kept = kept_volumes(label, original, resampled, grid, classes, coding.overlapping)
         refuse_lost(kept, settings, grid)
     except InputError as error:
         raise InputError(f"case {case.case}: {error}") from error

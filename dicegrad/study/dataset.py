@@ -1,23 +1,16 @@
 """A dataset as its user writes it: one file of settings, checked once and typed from there on."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from dicegrad.errors import InputError, nearest
+from dicegrad.study.dataset_checks import NNUNET, UNET, check_sense, checked, merge
 from dicegrad.study.experiment import Experiment
-from dicegrad.study.labeling import (
-    PARTIAL,
-    WORDS,
-    Labeling,
-    Removal,
-    find_labeling,
-    make_labelings,
-)
-from dicegrad.study.schemas import Settings, check, read_schema, read_yaml, shown, with_numbers
+from dicegrad.study.labeling import PARTIAL, Labeling, Removal, find_labeling, make_labelings
+from dicegrad.study.regions import check_regions, overlap
+from dicegrad.study.schemas import Settings, read_schema, read_yaml
 
 # Switches of the authors' code, and whether an experiment depends on one. `sampled` tells whether
 # cases of a group are listed several times for it.
@@ -30,7 +23,6 @@ RELEASED = {
     "masked_scores": lambda experiment, sampled: experiment.labeling == PARTIAL,
     "soft_volumes": lambda experiment, sampled: True,
 }
-UNET, NNUNET = "unet", "nnunet"
 OF_TRAINING = ("loss_scale", "epsilon_broadcast", "patience")
 
 
@@ -100,10 +92,10 @@ class Dataset:
             InputError: The file cannot be read, or a setting is missing or wrong.
         """
         settings, where, schema = read_yaml(path), str(path), read_schema("dataset")
-        settings = _checked(settings, schema, where)
+        settings = checked(settings, schema, where)
         if changes:
             where = f"{config_file}: datasets.{path.stem}"
-            settings = _checked(merge(settings, changes), schema, where)
+            settings = checked(merge(settings, changes), schema, where)
         check_sense(settings, where)
         return cls.from_settings(path.stem, settings)
 
@@ -237,7 +229,8 @@ class Dataset:
             groups: Those of the data; None where they are not known, as of new images.
 
         Raises:
-            InputError: One is not, say a misspelt group; or two classes share a label value.
+            InputError: One is not, say a misspelt group; or classes overlap that cannot, see
+                `check_regions`.
         """
         named: dict[str, list[str]] = {
             "missing.group": [self.missing.group] if self.missing and self.missing.group else [],
@@ -261,121 +254,13 @@ class Dataset:
                     f"dataset {self.name}: {key} names {unknown[0]!r}; the {word} of its data are "
                     f"{', '.join(known)}{nearest(unknown[0], known)}"
                 )
-        self._check_exclusive(values)
+        self._check_regions({name: values[name] for name in self.classes})
 
-    def _check_exclusive(self, values: Mapping[str, Sequence[int]]) -> None:
-        """Refuse regions, which share label values: a voxel is of one class here."""
-        owners: dict[int, str] = {}
-        for name in self.classes:
-            for value in values[name]:
-                other = owners.setdefault(value, name)
-                if other != name:
-                    raise InputError(
-                        f"dataset {self.name}: classes {other} and {name} share the label value "
-                        f"{value}, as nnU-Net's regions do; name classes that exclude each other"
-                    )
-
-
-def _checked(settings: Settings, schema: Settings, where: str) -> Settings:
-    """Settings that were held against the schema; without jsonschema, at least against its keys.
-
-    A bare machine that trains from prepared arrays has no jsonschema: there a key that is missing
-    or unknown is still told, and each block is checked once more where it is read.
-    """
-    if find_spec("jsonschema"):
-        settings = with_numbers(settings, schema)
-        check(settings, schema, where)
-    else:
-        _check_keys(settings, schema, where)
-    return settings
-
-
-def _check_keys(settings: Settings, schema: Settings, where: str, block: str = "") -> None:
-    known = schema["properties"]
-    if not isinstance(settings, Mapping):
-        raise InputError(f"{where}: {block[:-1]} is {shown(settings)}; it should hold settings")
-    if unknown := [key for key in settings if key not in known]:
-        raise InputError(f"{where}: unknown key {block}{unknown[0]}{nearest(unknown[0], known)}")
-    if absent := [key for key in schema.get("required", ()) if key not in settings]:
-        raise InputError(f"{where}: {block}{absent[0]} is missing; add it")
-    for key, value in settings.items():
-        if "properties" in known[key]:
-            _check_keys(value, known[key], where, f"{block}{key}.")
-
-
-def merge(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Settings with changes laid over them; mappings merge, all else is replaced."""
-    result = dict(settings)
-    for key, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merge(result[key], value) if both else value
-    return result
-
-
-def check_sense(settings: Settings, where: str) -> None:
-    """What a schema cannot say: that parts of the settings fit each other.
-
-    Raises:
-        InputError: They do not.
-    """
-    if "missing" in settings:
-        Removal.from_dict(settings["missing"]).check(f"{where}: missing", settings["classes"])
-    for name, entries in settings.get("labelings", {}).items():
-        if name in WORDS or name.startswith(f"{PARTIAL}-"):
+    def _check_regions(self, values: Mapping[str, Sequence[int]]) -> None:
+        """Classes may share label values, as nnU-Net's regions do, where that can be trained."""
+        check_regions(f"dataset {self.name}", values, self.released)
+        if self.engine == NNUNET and overlap(values):
             raise InputError(
-                f"{where}: labelings has {name!r}, a word of its own; give it another name"
+                f"dataset {self.name}: some of its classes share label values, which is for the "
+                f"engine {UNET}; take that, or classes that exclude each other"
             )
-        for number, entry in enumerate(entries, start=1):
-            place = f"{where}: labelings.{name}, entry {number}"
-            Removal.from_dict(entry).check(place, settings["classes"])
-    if "download" in settings and settings["adapter"] not in ("acdc", "brats"):
-        raise InputError(
-            f"{where}: download is for the adapters acdc and brats, not {settings['adapter']}; "
-            "remove it, and put the data at `root`"
-        )
-    if settings.get("engine") == NNUNET and settings.get("released"):
-        raise InputError(
-            f"{where}: released is of the engine {UNET}, and engine is {NNUNET}; remove released"
-        )
-    listed = settings["folds"]["method"] == "listed"
-    if listed != ("file" in settings["folds"]):
-        raise InputError(
-            f"{where}: folds: method listed {'needs' if listed else 'alone takes'} a file, such as "
-            f"splits_final.json; {'add' if listed else 'leave out'} folds.file"
-        )
-    for switch in ("loss_scale", "epsilon_broadcast"):
-        if switch in settings.get("released", ()) and len(settings["classes"]) == 1:
-            raise InputError(
-                f"{where}: released has {switch}, which is about the mean over several classes; "
-                f"there is only {settings['classes'][0]}: remove it"
-            )
-    _check_network(settings["network"], settings["preprocessing"]["size"], where)
-
-
-def _check_network(network: Settings, size: list[int], where: str) -> None:
-    levels = len(network["encoder"])
-    if not len(network["decoder"]) == len(network["pools"]) == levels - 1:
-        raise InputError(
-            f"{where}: network has {levels} encoder levels, so {levels - 1} decoder levels and "
-            f"pools; got {len(network['decoder'])} and {len(network['pools'])}"
-        )
-    lengths = [len(block) for block in (*network["encoder"], *network["decoder"])]
-    if not min(lengths):
-        raise InputError(f"{where}: network has a block without a convolution; give it features")
-    if max(lengths) > len(network["kernels"]):
-        raise InputError(
-            f"{where}: network.kernels names {len(network['kernels'])}, but a block has "
-            f"{max(lengths)} convolutions; add a kernel for each"
-        )
-    divisors = [math.prod(axis) for axis in zip(*network["pools"], strict=True)]
-    for axis, length, divisor in zip("xyz", size, divisors, strict=True):
-        if length % divisor:
-            raise InputError(
-                f"{where}: preprocessing.size {shown(size)} cannot be pooled; its {axis} must be a "
-                f"multiple of {divisor}"
-            )
-    if list(size) == divisors:
-        raise InputError(
-            f"{where}: preprocessing.size {shown(size)} is pooled to a single voxel, which cannot "
-            "be normalised; leave out a level of the network"
-        )

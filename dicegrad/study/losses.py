@@ -28,6 +28,7 @@ class Loss:
             background, whatever phi and epsilon are.
         several: Whether it needs two classes or more, since a missing class joins the background.
         unannotated: Values of the column `unannotated` that it takes.
+        overlapping: Whether it takes classes that overlap, which have no background.
     """
 
     make: str
@@ -37,6 +38,7 @@ class Loss:
     cross_entropy: bool = False
     several: bool = False
     unannotated: tuple[str, ...] = (AS_EMPTY,)
+    overlapping: bool = True
 
 
 _HERE = "dicegrad.training.objective"
@@ -49,9 +51,17 @@ LOSSES: dict[str, Loss] = {
         ("I",),
         heuristic=False,
         several=True,
+        overlapping=False,
         unannotated=(AS_EMPTY, MARGINAL),
     ),
-    "leaf": Loss(f"{_HERE}:leaf", "leaf", ("I",), heuristic=False, unannotated=(AS_EMPTY, IGNORED)),
+    "leaf": Loss(
+        f"{_HERE}:leaf",
+        "leaf",
+        ("I",),
+        heuristic=False,
+        unannotated=(AS_EMPTY, IGNORED),
+        overlapping=False,
+    ),
     "dice_ce": Loss(f"{_HERE}:dice_ce", "{dice}+CE", cross_entropy=True, unannotated=UNANNOTATED),
     "cross_entropy": Loss(
         f"{_HERE}:cross_entropy", CE, (), cross_entropy=True, unannotated=UNANNOTATED
@@ -61,6 +71,7 @@ LOSSES: dict[str, Loss] = {
         "marginal CE",
         (),
         several=True,
+        overlapping=False,
         unannotated=(AS_EMPTY, MARGINAL),
     ),
     "marginal_dice_ce": Loss(
@@ -69,6 +80,7 @@ LOSSES: dict[str, Loss] = {
         ("I",),
         heuristic=False,
         several=True,
+        overlapping=False,
         unannotated=(AS_EMPTY, MARGINAL),
     ),
     "tversky": Loss(f"{_HERE}:tversky", "Tversky {dice}", unannotated=UNANNOTATED),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dicegrad.arrays import open_array
 from dicegrad.errors import InputError
+from dicegrad.preprocessing.coding import Coding
 from dicegrad.preprocessing.labeling import IGNORE
 
 
@@ -21,11 +22,13 @@ class PreparedData:
 
     Attributes:
         images: (N, C, X, Y, Z) float16.
-        labels: (N, X, Y, Z) uint8; value k is `classes[k - 1]`, 0 background, `IGNORE` unknown.
+        labels: (N, X, Y, Z) uint8; value k is `classes[k - 1]`, 0 background, `IGNORE` unknown; or
+            a bit for each class, if they overlap, see `Coding`.
         cases: Name of each case, for messages.
         classes: Names of the foreground classes.
         annotated: (N, K) bool, which maps are annotated; None if the loss is not to know.
         elsewhere: Where batches go, if not where the arrays are.
+        overlapping: Whether a voxel may be of several classes.
     """
 
     images: Tensor
@@ -34,6 +37,7 @@ class PreparedData:
     classes: tuple[str, ...]
     annotated: Tensor | None = None
     elsewhere: torch.device | None = None
+    overlapping: bool = False
 
     def __post_init__(self) -> None:
         n, size = len(self.cases), tuple(self.images.shape[2:])
@@ -44,7 +48,8 @@ class PreparedData:
             )
         # Here, since a GPU reports such a label late, and with a traceback.
         known = self.labels if not self.has_ignored else self.labels[self.labels != IGNORE]
-        if known.numel() and (highest := int(known.max())) > len(self.classes):
+        allowed = Coding(len(self.classes), self.overlapping).highest
+        if known.numel() and (highest := int(known.max())) > allowed:
             raise InputError(
                 f"labels go up to {highest}, but there are {len(self.classes)} classes "
                 f"({', '.join(self.classes)}); prepare the labels for these, or correct `classes`"
@@ -90,6 +95,7 @@ def load_prepared(
     classes: Sequence[str],
     device: torch.device | str = "cpu",
     annotated: np.ndarray | None = None,
+    overlapping: bool = False,
 ) -> PreparedData:
     """Read prepared arrays, onto a device if they leave half of its memory free.
 
@@ -102,6 +108,7 @@ def load_prepared(
         classes: Foreground classes.
         device: Where batches are to be.
         annotated: (N, K) bool, or None.
+        overlapping: Whether a voxel may be of several classes.
 
     Raises:
         InputError: A file is missing, cut, of another type or shape, or does not fit the cases or
@@ -114,8 +121,12 @@ def load_prepared(
     masks = None if annotated is None else torch.from_numpy(annotated)
     target = torch.device(device)
     size = image.nbytes + label.nbytes
+    elsewhere = None
     if target.type == "cuda" and size > torch.cuda.mem_get_info(target)[0] / 2:
-        return PreparedData(image, label, tuple(cases), tuple(classes), masks, target)
-    image, label = image.to(target), label.to(target)
-    masks = None if masks is None else masks.to(target)
-    return PreparedData(image, label, tuple(cases), tuple(classes), masks)
+        elsewhere = target
+    else:
+        image, label = image.to(target), label.to(target)
+        masks = None if masks is None else masks.to(target)
+    return PreparedData(
+        image, label, tuple(cases), tuple(classes), masks, elsewhere, overlapping=overlapping
+    )

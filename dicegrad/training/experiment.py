@@ -20,6 +20,7 @@ from dicegrad.study.experiment import Experiment, epsilon_number
 from dicegrad.study.labeling import FULL
 from dicegrad.study.losses import NONE
 from dicegrad.study.paths import annotated_file, epsilon_file, labels_file
+from dicegrad.study.regions import overlap
 from dicegrad.training.dataset import PreparedData, load_prepared
 from dicegrad.training.loop import train
 from dicegrad.training.network import NetworkSettings, UNet
@@ -124,7 +125,9 @@ def train_experiment(
     out_of_fold = held_out(cases, files.folds, settings["fold_count"], fold)
     names = [case.case for case in cases]
     annotated = read_annotated(files.annotated, names, classes) if files.annotated else None
-    data = load_prepared(files.images, files.labels, names, classes, device, annotated)
+    source = Source.from_dict(settings["source"]) if settings.get("source") else None
+    overlapping = bool(source and overlap(source.class_values))
+    data = load_prepared(files.images, files.labels, names, classes, device, annotated, overlapping)
     split = _split(cases, out_of_fold, settings["sampling"])
     epsilon = epsilon_of(experiment, files.epsilon, fold, classes)
     released = sorted(settings.get("released", ()))
@@ -134,7 +137,13 @@ def train_experiment(
     network = _network(settings["network"], data, files.images)
     objective = make_objective(
         Wanted(
-            experiment, epsilon, tuple(classes), released, data.labels[0].numel(), data.has_ignored
+            experiment,
+            epsilon,
+            tuple(classes),
+            released,
+            data.labels[0].numel(),
+            data.has_ignored,
+            overlapping,
         )
     )
     row = {name: str(value) for name, value in experiment.row.items()}
@@ -155,7 +164,7 @@ def train_experiment(
         sampling=dict(settings["sampling"]),
         released=tuple(released),
         training_cases=training_cases,
-        source=Source.from_dict(settings["source"]) if settings.get("source") else None,
+        source=source,
         made={**made_by(TRAINING), "torch": str(torch.__version__), "device": str(device)},
         seen=seen_in(files.images, training_cases),
     )
@@ -198,7 +207,8 @@ def _split(cases: Sequence[Case], held_out: Sequence[bool], sampling: Mapping[st
 
 def _network(settings: Mapping[str, Any], data: PreparedData, images: Path) -> NetworkSettings:
     """The network for some images, whose size it has to fit."""
-    network = NetworkSettings.from_dict(settings, data.images.shape[1], len(data.classes))
+    channels, classes = data.images.shape[1], len(data.classes)
+    network = NetworkSettings.from_dict(settings, channels, classes, data.overlapping)
     x, y, z = data.images.shape[2:]
     network.check_size((x, y, z), images)
     return network

@@ -27,7 +27,8 @@ class NetworkSettings:
 
     Attributes:
         in_channels: Image channels.
-        out_channels: Output maps: 1 (sigmoid) or classes + 1 (softmax, background first).
+        out_channels: Output maps: 1 (sigmoid) or classes + 1 (softmax, background first); one
+            sigmoid map a class if these overlap.
         encoder: Features of the convolutions of each level, finest first; the last is the bottom.
         decoder: The same for the way up, finest first; one level fewer than the encoder.
         kernels: Kernel of the first, second, ... convolution of every block.
@@ -37,6 +38,8 @@ class NetworkSettings:
         background: Probability of background, in (0, 1), that the untrained network starts from;
             None leaves the biases of the head at 0. Where every class starts likely everywhere,
             one of them can stay in the place of background, where the Dice loss hardly pushes it.
+        overlapping: True if a voxel may be of several classes; weights of an earlier version lack
+            it.
     """
 
     in_channels: int
@@ -48,6 +51,7 @@ class NetworkSettings:
     norm: str = "instance"
     activation: str = "leaky_relu"
     background: float | None = None
+    overlapping: bool | None = None
 
     def __post_init__(self) -> None:
         if not len(self.encoder) == len(self.decoder) + 1 == len(self.pools) + 1:
@@ -76,7 +80,11 @@ class NetworkSettings:
 
     @classmethod
     def from_dict(
-        cls, settings: Mapping[str, Any], in_channels: int, classes: int
+        cls,
+        settings: Mapping[str, Any],
+        in_channels: int,
+        classes: int,
+        overlapping: bool = False,
     ) -> "NetworkSettings":
         """Settings from the `network` block of a dataset file.
 
@@ -85,17 +93,21 @@ class NetworkSettings:
                 `activation` and `background`.
             in_channels: Image channels.
             classes: Foreground classes. One class gets a single sigmoid map, more get a softmax.
+            overlapping: Whether a voxel may be of several classes: each gets a sigmoid map.
 
         Raises:
             InputError: A key is unknown, or the settings do not fit each other.
         """
-        known = [f.name for f in fields(cls) if not f.name.endswith("_channels")]
+        of_data = ("in_channels", "out_channels", "overlapping")
+        known = [f.name for f in fields(cls) if f.name not in of_data]
         if unknown := sorted(set(settings) - set(known)):
             raise InputError(f"network: unknown key {unknown[0]!r}; allowed: {', '.join(known)}")
         values: dict[str, Any] = {
             key: tuple(map(tuple, value)) if isinstance(value, (list, tuple)) else value
             for key, value in settings.items()
         }
+        if overlapping:
+            return cls(in_channels, classes, **values, overlapping=True)
         return cls(in_channels, 1 if classes == 1 else classes + 1, **values)
 
     @property
@@ -162,7 +174,9 @@ class UNet(nn.Module):
         self.head = _unit(features, settings.out_channels, (1, 1, 1), settings)
         self.apply(_initialise)
         if settings.background is not None:
-            _start_from_background(cast(Conv, self.head[-1]), settings.background)
+            _start_from_background(
+                cast(Conv, self.head[-1]), settings.background, bool(settings.overlapping)
+            )
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the output maps, (B, K, X, Y, Z), for an image (B, C, X, Y, Z)."""
@@ -255,12 +269,12 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _start_from_background(head: Conv, background: float) -> None:
+def _start_from_background(head: Conv, background: float, overlapping: bool) -> None:
     """Set the biases of the head so that logits of 0 become this probability of background."""
     odds = math.log(background / (1 - background))
     bias = cast(Tensor, head.bias)
     with torch.no_grad():
-        if len(bias) == 1:  # a sigmoid map
+        if len(bias) == 1 or overlapping:  # sigmoid maps
             bias.fill_(-odds)
         else:  # a softmax over background and the classes
             bias[0] = odds + math.log(len(bias) - 1)

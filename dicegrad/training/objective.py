@@ -21,6 +21,7 @@ from dicegrad.losses import (
 from dicegrad.preprocessing.labeling import IGNORE
 from dicegrad.study.experiment import Experiment
 from dicegrad.study.losses import AS_EMPTY, LOSSES, MARGINAL
+from dicegrad.study.regions import check_loss
 
 # Of logits (B, C, X, Y, Z), label maps (B, X, Y, Z) and what is annotated (B, K), if that is known.
 Objective = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -44,6 +45,8 @@ class Wanted:
             included, and the mean is over both.
         voxels: Of a case; what the classes leave of it is the background's epsilon.
         ignored: Whether there are voxels of which no label is known, labelled `IGNORE`.
+        overlapping: Whether a voxel may be of several classes. Each is a sigmoid map then, and a
+            label holds a bit for each; see `Coding`.
     """
 
     experiment: Experiment
@@ -52,11 +55,12 @@ class Wanted:
     released: Collection[str] = ()
     voxels: int = 0
     ignored: bool = False
+    overlapping: bool = False
 
     @property
-    def binary(self) -> bool:
-        """Whether there is a single class."""
-        return len(self.classes) == 1
+    def sigmoid(self) -> bool:
+        """Whether every output is a map of its own, so that there is no background."""
+        return len(self.classes) == 1 or self.overlapping
 
     @property
     def smoothing(self) -> float | Sequence[float]:
@@ -76,8 +80,8 @@ class Wanted:
     def common(self) -> dict[str, Any]:
         """Arguments that every loss takes."""
         return {
-            "activation": "sigmoid" if self.binary else "softmax",
-            "ignore_index": IGNORE if self.ignored else None,
+            "activation": "sigmoid" if self.sigmoid else "softmax",
+            "ignore_index": IGNORE if self.ignored and not self.overlapping else None,
         }
 
     @property
@@ -86,7 +90,7 @@ class Wanted:
         marginal = self.experiment.unannotated == MARGINAL
         return {
             **self.common,
-            "include_background": self.binary or marginal,
+            "include_background": self.sigmoid or marginal,
             "unannotated": "marginal" if marginal else "ignored",
         }
 
@@ -103,8 +107,11 @@ def make_objective(wanted: Wanted) -> Objective:
         InputError: The loss does not fit the classes; see `Experiment.check`.
     """
     wanted.experiment.check(wanted.classes)
+    if wanted.overlapping:
+        check_loss(wanted.experiment.loss, wanted.experiment.unannotated)
     module, _, function = LOSSES[wanted.experiment.loss].make.partition(":")
-    return getattr(import_module(module), function)(wanted)
+    loss = getattr(import_module(module), function)(wanted)
+    return _of_bits(loss, len(wanted.classes)) if wanted.overlapping else loss
 
 
 def dice(wanted: Wanted) -> Objective:
@@ -116,7 +123,7 @@ def dice(wanted: Wanted) -> Objective:
     phi: Any = wanted.experiment.phi
     terms = [DiceLoss(phi, each, **wanted.overlap) for each in shared]
     classes = len(wanted.classes)
-    scaled = "loss_scale" in wanted.released and not wanted.binary
+    scaled = "loss_scale" in wanted.released and not wanted.sigmoid
     return _mean(terms, classes / (classes + 1) if scaled else 1)
 
 
@@ -172,6 +179,17 @@ def generalized(wanted: Wanted) -> Objective:
     """The generalised Dice loss."""
     phi: Any = wanted.experiment.phi
     return GeneralizedDiceLoss(phi, wanted.number, **wanted.overlap)
+
+
+def _of_bits(loss: Callable[..., Tensor], classes: int) -> Objective:
+    """A loss of maps, for labels that hold a bit for each class."""
+
+    def of_labels(logits: Tensor, label: Tensor, annotated: Tensor | None = None) -> Tensor:
+        bits = torch.arange(classes, device=label.device, dtype=label.dtype)
+        maps = label[:, None] >> bits[:, None, None, None] & 1
+        return loss(logits, maps, annotated, label != IGNORE)
+
+    return of_labels
 
 
 def _inferring(term: Objective, wanted: Wanted) -> Objective:

@@ -41,26 +41,43 @@ def validate(
                 logits = network(image)
             logits = logits.float()
             losses.append(objective(logits, label, annotated) * len(label))
-            scores.append(_dice_per_case(harden(logits), label, len(data.classes), annotated))
+            predicted = _masks(harden(logits, data.overlapping), data)
+            kept = label != IGNORE
+            scores.append(_dice_per_case(predicted, _masks(label, data), kept, annotated))
     dice = torch.cat(scores).nanmean(dim=0)
     return float(torch.stack(losses).sum()) / len(cases), dice.tolist()
 
 
-def harden(logits: Tensor) -> Tensor:
-    """Label maps (B, X, Y, Z) uint8 of logits (B, K, X, Y, Z)."""
+def harden(logits: Tensor, overlapping: bool = False) -> Tensor:
+    """Label maps (B, X, Y, Z) uint8 of logits (B, K, X, Y, Z); see `Coding`."""
+    if overlapping:
+        bits = 2 ** torch.arange(logits.shape[1], device=logits.device)
+        return ((logits > 0) * bits[:, None, None, None]).sum(dim=1).to(torch.uint8)
     if logits.shape[1] == 1:
         return (logits[:, 0] > 0).to(torch.uint8)
     return logits.argmax(dim=1).to(torch.uint8)
 
 
-def _dice_per_case(
-    prediction: Tensor, label: Tensor, classes: int, annotated: Tensor | None = None
-) -> Tensor:
-    """(B, classes); nan where the truth is empty or not annotated. Ignored voxels do not count."""
-    prediction = prediction.masked_fill(label == IGNORE, 0)
-    values = torch.arange(1, classes + 1, device=label.device, dtype=label.dtype)
+def _masks(label: Tensor, data: PreparedData) -> Tensor:
+    """(B, K, X, Y, Z) bool, the voxels of each class in label maps (B, X, Y, Z) uint8."""
+    number = torch.arange(len(data.classes), device=label.device, dtype=label.dtype)
+    number = number[:, None, None, None]
+    if data.overlapping:
+        return (label[:, None] >> number) & 1 == 1
+    return label[:, None] == number + 1
+
+
+def _dice_per_case(p: Tensor, y: Tensor, kept: Tensor, annotated: Tensor | None = None) -> Tensor:
+    """(B, K); nan where the truth is empty or not annotated. Ignored voxels do not count.
+
+    Args:
+        p: (B, K, X, Y, Z) bool, prediction.
+        y: (B, K, X, Y, Z) bool, truth.
+        kept: (B, X, Y, Z) bool, False where no label is known.
+        annotated: (B, K) bool.
+    """
+    p, y = p & kept[:, None], y & kept[:, None]
     axes = (2, 3, 4)
-    p, y = (volume[:, None] == values[:, None, None, None] for volume in (prediction, label))
     truth = y.sum(axes)
     dice = 2 * (p & y).sum(axes) / (p.sum(axes) + truth)
     known = truth > 0 if annotated is None else (truth > 0) & annotated

@@ -11,11 +11,12 @@ from scipy.spatial import cKDTree
 from dicegrad.data.acdc import ACDC
 from dicegrad.data.volumes import read_volume
 from dicegrad.prediction.restoration import restore
+from dicegrad.preprocessing.encoding import encode_label
 from dicegrad.preprocessing.epsilon import class_volumes, mean_volumes
 from dicegrad.preprocessing.folds import make_folds
 from dicegrad.preprocessing.grids import network_grid
 from dicegrad.preprocessing.labeling import annotated_maps
-from dicegrad.preprocessing.prepare import encode_label, prepare_case
+from dicegrad.preprocessing.prepare import prepare_case
 from dicegrad.preprocessing.resampling import resample_label
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.study.labeling import Labeling, Removal

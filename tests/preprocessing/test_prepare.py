@@ -10,8 +10,9 @@ from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.about import read_about
+from dicegrad.preprocessing.encoding import encode_label
 from dicegrad.preprocessing.kept import describe_kept
-from dicegrad.preprocessing.prepare import cut, encode_label, prepare_case, prepare_dataset
+from dicegrad.preprocessing.prepare import cut, prepare_case, prepare_dataset
 from dicegrad.preprocessing.settings import Preprocessing
 from tests.conftest import refusal
 from tests.volumes import grid_of

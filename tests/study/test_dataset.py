@@ -8,7 +8,8 @@ import yaml
 from dicegrad.data.acdc import ACDC
 from dicegrad.errors import InputError
 from dicegrad.study import Dataset, Experiment, Folds
-from dicegrad.study.dataset import OF_TRAINING, RELEASED, merge
+from dicegrad.study.dataset import OF_TRAINING, RELEASED
+from dicegrad.study.dataset_checks import merge
 from dicegrad.study.labeling import Removal
 from tests.conftest import refusal
 from tests.study.conftest import ROW, read_one
@@ -84,10 +85,12 @@ def test_a_class_or_group_that_the_data_do_not_have_is_named(settings, message):
     assert text.startswith(f"dataset heart: {message}")
 
 
-def test_regions_are_refused_for_a_voxel_is_of_one_class():
-    values = dict(ACDC.class_values) | {"RV": (3,), "LV": (1, 3)}
+def test_classes_that_overlap_need_values_of_their_own():
+    regions = dict(ACDC.class_values) | {"RV": (3,), "LV": (1, 3)}
+    read_one().check_names(regions, ACDC.groups)
+    values = dict(ACDC.class_values) | {"RV": (1, 3), "LV": (3, 1)}
     text = refusal(read_one().check_names, values, ACDC.groups)
-    assert "classes LV and RV share the label value 3" in text
+    assert "classes LV and RV have the same label values; name one of them" in text
 
 
 def test_changes_are_merged_key_by_key_and_lists_replaced():
