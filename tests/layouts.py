@@ -57,7 +57,7 @@ def decathlon(root: Path) -> None:
     describe(root, modality={"0": "T2", "1": "ADC"}, labels=names, tensorImageSize="4D")
     for number in range(4):
         image, label = anatomy(number)
-        codes = "LPS" if number % 2 else "RAS"
+        codes = "LPS" if number in (1, 2) else "RAS"
         both = np.stack([image, 500 - image], axis=3)
         nifti(root / "imagesTr" / f"ball_{number:03d}.nii.gz", both, codes)
         nifti(root / "labelsTr" / f"ball_{number:03d}.nii.gz", label, codes)
@@ -76,6 +76,16 @@ def nnunet(root: Path) -> None:
         group = "AB"[number % 2]
         rows.append({"case": f"a_{number}", "subject": f"s{number // 2}", "group": group})
     write_table(rows, root / "groups.tsv")
+
+
+def regions(root: Path) -> None:
+    """nnU-Net 2 with classes that overlap."""
+    labels = {"background": 0, "both": [1, 2], "small": [2]}
+    describe(root, channel_names={"0": "MR"}, labels=labels, regions_class_order=[1, 2])
+    for number in range(4):
+        image, label = anatomy(number)
+        nifti(root / "imagesTr" / f"r_{number}_0000.nii.gz", image)
+        nifti(root / "labelsTr" / f"r_{number}.nii.gz", label)
 
 
 def nnunet_task(root: Path) -> None:
@@ -150,6 +160,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], None], str, tuple[str, ...]]] = {
     "decathlon": (decathlon, "nnunet", ("large", "small")),
     "nnunet": (nnunet, "nnunet", ("large", "small")),
     "nnunet-task": (nnunet_task, "nnunet", ("large", "small")),
+    "regions": (regions, "nnunet", ("both", "small")),
     "pictures": (pictures, "nnunet", ("large", "small")),
     "table": (table, "table", ("large", "small")),
     "acdc": (acdc, "acdc", ("LV", "RV")),

@@ -21,7 +21,8 @@ def find_images(inputs: Sequence[Path], channels: Sequence[str]) -> Images:
 
     Args:
         inputs: A folder of ``NAME_0000.nii.gz``, ``NAME_0001.nii.gz``, ..., one file a channel;
-            other files in it are passed over. Or image files: the channels of one case in their
+            other files in it are passed over. Or a folder of ``NAME.nii.gz``, one file a case, 4-D
+            where there are several channels. Or image files: the channels of one case in their
             order; where there is one channel, a case each.
         channels: Names of the dataset's channels.
 
@@ -61,10 +62,10 @@ def _of_folder(folder: Path, channels: Sequence[str]) -> tuple[Images, list[str]
             numbered.setdefault(match[1], []).append((int(match[2]), path))
     if not numbered:
         if files:
-            raise InputError(
-                f"{folder}: no image is called NAME_0000.nii.gz, but one {files[0].name}; rename "
-                "them, or give the files instead of the folder"
-            )
+            # As the Medical Segmentation Decathlon has it: one file a case, with all channels.
+            names = [_ENDING.sub("", path.name) for path in files]
+            twice = [f"two images of {folder} are called {n}; remove one" for n in repeated(names)]
+            return dict(zip(names, ((p,) * len(channels) for p in files), strict=True)), twice
         raise InputError(
             f"{folder}: no image in it; put NAME_0000.nii.gz there, one file a channel"
         )

@@ -38,6 +38,14 @@ def test_files_are_a_case_each_where_there_is_one_channel(tmp_path):
     assert find_images(paths, ONE) == {"a.b": a_b, "c": c, "x": x}
 
 
+def test_a_folder_may_have_one_file_a_case_with_all_channels(tmp_path):
+    paths = [write(tmp_path / name) for name in ("a.nii.gz", "b.nii.gz")]
+    assert find_images([tmp_path], ONE) == {"a": (paths[0],), "b": (paths[1],)}
+    for path in paths:
+        write(path, (4, 4, 2, 2))
+    assert find_images([tmp_path], TWO) == {"a": (paths[0],) * 2, "b": (paths[1],) * 2}
+
+
 def test_files_are_the_channels_of_one_case_where_there_are_several(tmp_path):
     paths = [write(tmp_path / name) for name in ("s_t2.nii.gz", "s_flair.nii.gz")]
     assert find_images(paths, TWO) == {"s_t2": tuple(paths)}
@@ -48,7 +56,8 @@ def test_files_are_the_channels_of_one_case_where_there_are_several(tmp_path):
     [
         ([], ONE, "no image in it; put NAME_0000.nii.gz there"),
         (["notes.txt"], ONE, "no image in it; put NAME_0000.nii.gz there"),
-        (["a.nii.gz"], ONE, "no image is called NAME_0000.nii.gz, but one a.nii.gz; rename them"),
+        (["a.nii.gz"], TWO, "a.nii.gz: holds one volume, shape (4, 4, 2), for 2 channels; give one"),
+        (["a.nii.gz", "a.nii"], ONE, "are called a; remove one"),
         (["a_0000.nii.gz"], TWO, "case a: channel t1 is missing; add "),
         (["a_0001.nii.gz"], TWO, "case a: channel flair is missing; add "),
         (["a_0000.nii.gz", "a_0001.nii.gz"], ONE, "a_0001, but the dataset has 1 channel, cine"),

@@ -194,7 +194,7 @@ def test_a_fault_of_a_dataset_file_is_named_by_its_path(tmp_path):
     ],
 )
 def test_without_jsonschema_a_wrong_key_is_still_named(monkeypatch, changes, message):
-    monkeypatch.setattr("dicegrad.study.dataset.find_spec", lambda name: None)
+    monkeypatch.setattr("dicegrad.study.dataset_checks.find_spec", lambda name: None)
     assert read_one() == read_one(training={})
     assert refusal(lambda: read_one(**changes)).startswith(f"mine.yaml: datasets.heart: {message}")
 
