@@ -56,7 +56,7 @@ def test_files_are_the_channels_of_one_case_where_there_are_several(tmp_path):
     [
         ([], ONE, "no image in it; put NAME_0000.nii.gz there"),
         (["notes.txt"], ONE, "no image in it; put NAME_0000.nii.gz there"),
-        (["a.nii.gz"], TWO, "a.nii.gz: holds one volume, shape (4, 4, 2), for 2 channels; give one"),
+        (["a.nii.gz"], TWO, "holds one volume, shape (4, 4, 2), for 2 channels; give one"),
         (["a.nii.gz", "a.nii"], ONE, "are called a; remove one"),
         (["a_0000.nii.gz"], TWO, "case a: channel t1 is missing; add "),
         (["a_0001.nii.gz"], TWO, "case a: channel flair is missing; add "),
