@@ -13,11 +13,11 @@ import torch
 from dicegrad.checksums import verify
 from dicegrad.data.orientation import Turn
 from dicegrad.engines.nnunet_raw import image_files
-from dicegrad.engines.nnunet_train import FORMAT
 from dicegrad.errors import InputError, one_line
 from dicegrad.logs import Report
 from dicegrad.prediction.restoration import write_prediction
 from dicegrad.preprocessing.about import About
+from dicegrad.training.checkpoint import NNUNET_FORMAT
 
 
 def load_weights(path: Path) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def load_weights(path: Path) -> dict[str, Any]:
     verify(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        if content["format"] != FORMAT:
+        if content["format"] != NNUNET_FORMAT:
             raise ValueError(f"its format is {content['format']!r}")
     except Exception as error:  # what a damaged file raises depends on where it is damaged
         raise InputError(

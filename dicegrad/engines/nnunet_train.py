@@ -19,11 +19,10 @@ from dicegrad.data.adapter import Case
 from dicegrad.engines.nnunet import NAME, PLANS, NnunetSettings, configuration_of, read_plans
 from dicegrad.logs import Report
 from dicegrad.study.experiment import Experiment
-from dicegrad.training.checkpoint import save_atomically
+from dicegrad.training.checkpoint import NNUNET_FORMAT, save_atomically
 from dicegrad.training.history import Row, write_history
 from dicegrad.whole import whole_file
 
-FORMAT = "dicegrad nnunet weights 1"
 BLOCK = "dicegrad"
 IDENTITY = "identity.json"
 
@@ -187,7 +186,7 @@ def _weights(
     """What `weights.pt` holds: all that prediction needs, as tensors and plain values."""
     network = getattr(trainer.network, "_orig_mod", trainer.network)  # as torch.compile wraps it
     return {
-        "format": FORMAT,
+        "format": NNUNET_FORMAT,
         "state": {name: value.cpu() for name, value in network.state_dict().items()},
         "plans": json.dumps(plans),
         "dataset": json.dumps(about),

@@ -16,6 +16,7 @@ from dicegrad.training.trained import Trained
 from dicegrad.whole import remove_unfinished, whole_file
 
 WEIGHTS_FORMAT = "dicegrad weights 1"
+NNUNET_FORMAT = "dicegrad nnunet weights 1"
 
 
 def save_atomically(state: Mapping[str, Any], path: Path, checked: bool = False) -> None:
@@ -115,12 +116,19 @@ def load_weights(path: Path) -> Weights:
         content = _read(path)
         if "format" not in content:
             return Weights(path, _tensors(content), None)
+        if content["format"] == NNUNET_FORMAT:
+            raise InputError(
+                f"{path}: holds weights of the engine nnunet; segment new images with "
+                "nnUNetv2_predict_from_modelfolder, as docs/nnunet.md says"
+            )
         if content["format"] != WEIGHTS_FORMAT:
             raise ValueError(f"format is {content['format']!r}; this version reads another")
         about = content["trained"]
         trained = None if about is None else Trained.from_dict(about)
         return Weights(path, _tensors(content["state"]), trained)
     except Exception as error:  # what a damaged file raises depends on where it is damaged
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             f"{path}: holds no weights, or is damaged ({one_line(error)[:200]}); train again, or "
             "name another file"

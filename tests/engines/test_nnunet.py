@@ -25,6 +25,8 @@ from dicegrad.preprocessing.about import About
 from dicegrad.preprocessing.prepare import prepare_case
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.study import Experiment, Labeling, Removal
+from dicegrad.training import checkpoint
+from dicegrad.training.checkpoint import NNUNET_FORMAT
 from tests.conftest import find_cases, refusal
 
 CLASSES = ("MYO", "LV")  # in another order than their values
@@ -158,6 +160,9 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path):
     assert "train it" in refusal(load_weights, tmp_path / "weights.pt")
     torch.save({"format": "another"}, tmp_path / "weights.pt")
     assert "its format is 'another'" in refusal(load_weights, tmp_path / "weights.pt")
+    torch.save({"format": NNUNET_FORMAT}, tmp_path / "weights.pt")
+    said = refusal(checkpoint.load_weights, tmp_path / "weights.pt")
+    assert said.startswith(f"{tmp_path / 'weights.pt'}: holds weights of the engine nnunet")
 
 
 def test_a_command_that_fails_is_told_by_its_last_line(tmp_path):

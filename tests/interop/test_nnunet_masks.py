@@ -79,8 +79,8 @@ def test_where_every_voxel_is_ignored_nothing_is_learnt():
     assert (logits.grad == 0).all()
 
 
-def test_the_command_names_a_folder_that_holds_the_trainer_and_nothing_else():
+def test_the_command_names_a_folder_that_holds_the_trainers_and_nothing_else():
     command = [sys.executable, "-m", "dicegrad.cli", "nnunet-trainers"]
     said = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
     found = [each.name for each in pkgutil.iter_modules([said.stdout.strip()])]
-    assert found == ["nnUNetTrainerDicegrad"]
+    assert found == ["nnUNetTrainerDicegrad", "nnUNetTrainerStudy"]
