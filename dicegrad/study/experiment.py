@@ -163,6 +163,11 @@ class Experiment:
                 f"unannotated is {MARGINAL}, which adds a class to the background map, and the "
                 f"single class {classes[0]} has none; write {IGNORED}"
             )
+        if self.multiple is not None and self.unannotated == MARGINAL:
+            raise InputError(
+                f"the heuristic gives one epsilon per class, but unannotated {MARGINAL} takes the "
+                f"background's map too; write {IGNORED}, or a number"
+            )
         if self.multiple is not None and "C" in self.phi and len(classes) > 1:
             raise InputError(
                 f"the heuristic gives one epsilon per class, but phi {self.phi} sums over classes; "

@@ -187,6 +187,11 @@ def test_experiments_that_make_no_sense_are_refused(dataset, changes, message):
         ("tumor", {"unannotated": "marginal"}, "single class tumor has none; write ignored"),
         (
             "heart",
+            {"unannotated": "marginal", "epsilon": "heuristic"},
+            "takes the background's map too; write ignored, or a number",
+        ),
+        (
+            "heart",
             {"unannotated": "skipped"},
             "unannotated is 'skipped'; allowed: as_empty",
         ),
