@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dicegrad.errors import InputError
 from dicegrad.logs import code_in
@@ -128,6 +129,26 @@ def _is_outdated(row: dict[str, str]) -> bool:
         return False
     code = code_in(Path(log))
     return code is not None and code != code_of(DEAR[row["rule"]])
+
+
+def as_plain(plan: Plan) -> dict[str, Any]:
+    """The plan as plain values, ready for JSON: jobs by rule, and why, of each experiment.
+
+    >>> item = Item("I 1e-7", {("train", "0"): None, ("train", "1"): None}, {"missing"})
+    >>> as_plain(Plan([item], []))["experiments"]
+    [{'name': 'I 1e-7', 'jobs': {'train': 2}, 'because': ['not there yet']}]
+    """
+
+    def plain(item: Item) -> dict[str, Any]:
+        rules = dict.fromkeys(rule for rule, _ in item.jobs)
+        jobs = {rule: item.count(rule) for rule in rules}
+        return {"name": item.name, "jobs": jobs, "because": item.reasons}
+
+    return {
+        "experiments": [plain(item) for item in plan.experiments],
+        "rules": [plain(item) for item in plan.rules],
+        "outdated": dict(plan.outdated),
+    }
 
 
 def describe(plan: Plan) -> list[str]:

@@ -18,3 +18,10 @@ def device_there(name: str) -> str:
     if number and number not in map(str, range(count)):
         raise InputError(f"device is {name}, but there are 0 to {count - 1} of {kind} here")
     return name
+
+
+def use_threads(count: int) -> None:
+    """Let torch compute with so many threads on a CPU."""
+    import torch
+
+    torch.set_num_threads(count)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicegrad.cli.device import device_there
+from dicegrad.cli.device import device_there, use_threads
 from dicegrad.errors import InputError
 from dicegrad.study.losses import AS_EMPTY, LOSSES, NONE, PHIS, UNANNOTATED
 
@@ -42,6 +42,12 @@ def add_train(commands: "argparse._SubParsersAction") -> None:
     train.add_argument("--seed", type=int, default=0, help="at least 0 (default: 0)")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     train.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="of torch on a CPU; more than there are idle cores make it slower (default: 1)",
+    )
+    train.add_argument(
         "--tensorboard", action="store_true", help="write OUT/tensorboard for TensorBoard"
     )
     train.set_defaults(run=_train)
@@ -64,10 +70,13 @@ def _train(options: argparse.Namespace) -> None:
     dataset.folds_to_run([options.fold])
     if options.seed < 0:
         raise InputError(f"seed is {options.seed}; it must be at least 0")
+    if options.threads < 1:
+        raise InputError(f"threads is {options.threads}; it must be at least 1")
     weights: Path = options.out / "weights.pt"
     if weights.exists():
         raise InputError(f"{weights}: already exists; name another folder, or remove it")
     device = device_there(options.device)
+    use_threads(options.threads)
     source = Source.beside(options.prepared, dataset)
     settings = {
         "classes": list(dataset.classes),

@@ -193,8 +193,9 @@ def _frames(lines: Sequence[Line], columns: Sequence[Hashable], heads: Sequence[
 
 
 def _whole(value: float) -> str:
-    """Millilitres without decimals as in the paper; one decimal for structures of a few ml."""
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}"
+    """Millilitres without decimals as in the paper; two digits that count below 10 ml."""
+    size = abs(value)
+    return f"{value:.0f}" if size >= 10 else f"{value:.1f}" if size >= 1 else f"{value:.2f}"
 
 
 def _unsigned_zero(text: str) -> str:

@@ -18,12 +18,22 @@ def has_other_losses(study: Study) -> bool:
 
 
 def has_sweep(study: Study) -> bool:
-    """Whether image-wise Dice is trained with several epsilons on the same labels."""
+    """Whether image-wise Dice is trained with three epsilons or more on the same labels.
+
+    Two points, such as those of I and I_eps, show no transition that Table 1 does not.
+    """
     epsilons: dict[tuple[str, str], set[str]] = {}
     for each in study.experiments:
         if each.loss == "dice" and each.phi == "I":
             epsilons.setdefault((each.dataset, each.labeling), set()).add(each.epsilon)
-    return any(len(found) > 1 for found in epsilons.values())
+    return any(len(found) > 2 for found in epsilons.values())
+
+
+def has_groups(study: Study) -> bool:
+    """Whether some labels are missing in one group alone, so that a volume can tell it apart."""
+    partial = {each.dataset for each in study.experiments if each.labeling != FULL}
+    missing = (study.datasets[name].missing for name in partial)
+    return any(removal is not None and removal.group for removal in missing)
 
 
 def has_gaps(study: Study) -> bool:
@@ -117,6 +127,7 @@ OUTPUTS: dict[str, Output] = {
         {"roc": Table("evaluation.roc_curves:roc_table", "evaluation.roc_curves:ROC")},
         figure="reporting.figures.roc:plot_roc",
         title="ROC",
+        applies=has_groups,
     ),
     "distributions": Output(
         _CASES,

@@ -8,6 +8,7 @@ import pandas as pd
 from dicegrad.evaluation.setups import share_missing
 from dicegrad.reporting.doubts import alike_line, failed_lines, volume_bias
 from dicegrad.reporting.looks import sort_setups
+from dicegrad.reporting.recommend import recommendation
 from dicegrad.reporting.tables import Datasets
 from dicegrad.study.labeling import FULL
 
@@ -63,7 +64,9 @@ def summarise(
                 agreed += verdicts
         if failed is not None:
             lines += [f"  {line}" for line in failed_lines(failed, name)]
-    return "\n".join([*lines, *_verdict(agreed, alike)])
+    advice = [] if scores is None else [(name, recommendation(scores, name)) for name in datasets]
+    lines += _verdict(agreed, alike)
+    return "\n".join([*lines, *(f"{name}: {text}." for name, text in advice if text)])
 
 
 def _verdict(agreed: list[bool], alike: int) -> list[str]:

@@ -204,6 +204,10 @@ def _row(
     question: str | None = None,
     apart: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
+    if _is_never_drawn(cases, where, about):
+        # What was found there cannot be scored: no number is better than a mean of zeros.
+        metrics = ["dsc", "volume_pred_ml", "volume_true_ml"]
+        cases = cases.assign(**dict.fromkeys(metrics, float("nan")))
     subjects = cases["subject"].to_numpy()
     first = cases.iloc[0]
     dsc = mean_interval(cases["dsc"], subjects)
@@ -225,6 +229,15 @@ def _row(
         "learns_empty": learns_empty(first, where["group"], where["class"], about, alike),
     }
     return {**row, **_significance(row, comparisons, alpha, question)}
+
+
+def _is_never_drawn(
+    cases: pd.DataFrame, where: Mapping[str, Any], about: Mapping[str, Any]
+) -> bool:
+    """Whether the data themselves have no true label of a class in the group that lacks it."""
+    missing = about["missing"]
+    lacks = where["group"] == missing["group"] and where["class"] in missing["classes"]
+    return lacks and not (cases["volume_true_ml"] > 0).any()
 
 
 def _significance(

@@ -80,6 +80,7 @@ def test_cross_entropy_is_trained_without_naming_phi_or_epsilon(
         (["--batch-size", "0"], "batch_size is '0'; it must be a whole number from 1"),
         (["--fold", "2"], "2 is not a fold of toy; it has 0 to 1"),
         (["--seed", "-1"], "seed is -1; it must be at least 0"),
+        (["--threads", "0"], "threads is 0; it must be at least 1"),
         (["--loss", "leaf", "--phi", "BI"], "loss leaf takes phi I and a numeric epsilon"),
         (["--loss", "leaf", "--epsilon", "heuristic"], "loss leaf takes phi I and a numeric"),
         (["--labeling", "half"], "labeling is 'half'; the dataset has full, as-annotated, partial"),

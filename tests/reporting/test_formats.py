@@ -98,8 +98,8 @@ def test_a_training_that_was_not_run_is_a_dash(table, datasets):
 
 
 def test_zero_millilitres_has_no_sign(table, datasets):
-    wide = widen(table.assign(delta_volume_ml=-0.04), datasets)
-    assert row_of(wide.texts, wide, 0)[6] == "0.0"
+    wide = widen(table.assign(delta_volume_ml=-0.004), datasets)
+    assert row_of(wide.texts, wide, 0)[6] == "0.00"
     wide = widen(table.assign(delta_volume_ml=-129.4), datasets)
     assert row_of(wide.texts, wide, 0)[6] == "−129"
 

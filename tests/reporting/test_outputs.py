@@ -59,11 +59,18 @@ def test_full_labels_alone_leave_out_what_is_about_other_losses_and_a_sweep(tmp_
 
 
 def test_a_study_gets_what_its_rows_can_answer(tmp_path):
-    partial = line() + line(epsilon="heuristic") + line(loss="leaf")
+    partial = line() + line(epsilon="heuristic") + line(epsilon="10") + line(loss="leaf")
     files = wanted_files(study(tmp_path, line(labeling="full") + partial))
     for expected in ("table_losses.tsv", "transition.tsv", "figures/examples_heart.png"):
         assert expected in files
     assert len(files) == len(set(files))
+
+
+def test_two_epsilons_are_no_transition_and_full_labels_no_roc_curve(tmp_path):
+    files = wanted_files(study(tmp_path, line() + line(epsilon="heuristic")))
+    assert "transition.tsv" not in files
+    assert "roc.tsv" in files
+    assert "figures/roc.png" not in wanted_files(study(tmp_path, line(labeling="full")))
 
 
 def test_what_the_config_names_is_all_there_is_and_brings_what_belongs_to_it(tmp_path):

@@ -222,3 +222,17 @@ def test_a_dataset_without_scores_is_left_out(scores, comparisons, datasets):
     assert len(table1(scores, comparisons, more)) == len(table1(scores, comparisons, datasets))
     assert isinstance(table1(scores, comparisons, more), pd.DataFrame)
     assert np.isfinite(table1(scores, comparisons, more)["dsc"]).all()
+
+
+def test_a_group_of_which_nobody_drew_the_class_has_no_number(scores, comparisons, datasets):
+    hidden = scores["dataset"].eq("heart") & scores["group"].eq("ES") & scores["class"].eq("MYO")
+    undrawn = scores.assign(
+        volume_true_ml=scores["volume_true_ml"].mask(hidden, 0.0),
+        dsc=scores["dsc"].mask(hidden, 0.0),
+    )
+    table = table1(undrawn, comparisons, datasets)
+    heart = table[table["dataset"] == "heart"]
+    es, ed = (heart[heart["group"] == group] for group in ("ES", "ED"))
+    assert es[["dsc", "delta_volume_ml", "dsc_low"]].isna().all().all()
+    assert (es["n"] == 0).all()
+    assert ed["dsc"].notna().all()

@@ -16,10 +16,10 @@ def report(finished, tmp_path_factory):
 def test_a_finished_study_leaves_tables_figures_and_a_summary(finished):
     expected = {f"table1.{kind}" for kind in ("tsv", "md", "html", "tex", "xlsx")}
     expected |= {"scores.tsv", "epsilon.tsv", "comparisons.tsv", "roc.tsv", "summary.txt"}
-    expected |= {"transition.tsv", "versions.tsv"}
+    expected |= {"apart.tsv", "failed.tsv", "versions.tsv"}
     assert expected <= {path.name for path in finished.results.iterdir()}
     figures = {path.stem for path in (finished.results / "figures").glob("*.png")}
-    assert {"finding", "transition", "roc", "distributions", "volumes"} <= figures
+    assert {"finding", "roc", "distributions", "volumes"} <= figures
     assert "examples_heart" in figures
     assert figures == {path.stem for path in (finished.results / "figures").glob("*.svg")}
 

@@ -14,7 +14,7 @@ TRAINED = {"train": 6, "predict": 6, "evaluate": 3}
 # What sums up the whole table follows every change of it.
 SUMMED_UP = dict.fromkeys(
     (
-        *("scores", "comparisons", "table1", "roc", "finding", "transition", "distributions"),
+        *("scores", "comparisons", "apart", "table1", "roc", "finding", "distributions"),
         *("volumes", "examples", "supplement", "summary", "versions"),
     ),
     1,
