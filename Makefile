@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-slurm test-interop test-faults fuzz audit coverage docs wheel \
-	lint format clean
+	sdist lint format clean
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -100,6 +100,9 @@ wheel: ## Build a wheel with the native code for Linux x86-64 in dist/, and try 
 	cd $(WHEEL)/bare && bin/python -m dicegrad.losses | grep 'native code' && \
 	    bin/python -m pytest -p no:cacheprovider -m 'not slow' tests/losses
 	mkdir -p dist && cp $(WHEEL)/repaired/*.whl dist/
+
+sdist: setup ## Build a source distribution in dist/: the package, the workflow, tests and documentation
+	$(BIN)/python -m build --sdist --outdir dist
 
 lint: setup ## Check style and types: ruff, mypy, codespell, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -5,13 +5,17 @@
 #     snakemake --cores all --configfile config/acdc.yaml      another study
 #     snakemake --cores 2 epsilon                              only the heuristic epsilon
 #     snakemake --report results/demo/report.html              the report of a finished study
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.4")
 
 if not workflow.configfiles:
+    # In another folder than this one: the workflow's own.
+    demo = Path("config/config.yaml")
 
-    configfile: "config/config.yaml"
+    configfile: demo if demo.exists() else f"{workflow.current_basedir}/{demo}"
 
 
 report: "report/workflow.rst"

@@ -6,10 +6,12 @@ which a browser draws without a script or a network.
 """
 
 import argparse
+import base64
 import os
 import re
 from pathlib import Path, PurePosixPath
 
+import nbformat
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -36,6 +38,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for page, path in ELSEWHERE.items():
         text = (REPOSITORY / path).read_text()
         files.append(File.generated(config, page, content=text))
+    for notebook in sorted((REPOSITORY / "docs").rglob("*.ipynb")):
+        page = notebook.relative_to(REPOSITORY / "docs").with_suffix(".md")
+        for path, content in read_notebook(notebook, page).items():
+            files.append(File.generated(config, path, content=content))
     made = {"reference/command-line.md": command_line(), "reference/outputs.md": outputs()}
     for page, text in made.items():
         files.append(File.generated(config, page, content=text))
@@ -58,6 +64,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     def to_site(match: re.Match[str]) -> str:
         target = os.path.normpath(PurePosixPath(source).parent / match[1])
         target = PAGES.get(target, target.removeprefix("docs/"))
+        if target.endswith(".ipynb"):
+            target = str(PurePosixPath(target).with_suffix(".md"))
         return os.path.relpath(target, start)
 
     return _LINK.sub(to_site, markdown)
@@ -71,6 +79,27 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
         return convert(latex, display="block" if match[1] == "div" else "inline")
 
     return _FORMULA.sub(to_mathml, html)
+
+
+def read_notebook(notebook: Path, page: Path) -> dict[str, str | bytes]:
+    """A notebook as a page, and the images that it shows."""
+    texts, files = [], {}
+    for cell in nbformat.read(notebook, 4).cells:
+        if cell.cell_type == "markdown":
+            texts.append(cell.source)
+            continue
+        language = "bash" if cell.source.startswith("!") else "python"
+        texts.append(f"```{language}\n{cell.source.removeprefix('!')}\n```")
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "image/png" in data:
+                image = f"{page.stem}-{len(files)}.png"
+                files[str(page.with_name(image))] = base64.b64decode(data["image/png"])
+                texts.append(f"![What the cell shows]({image})")
+            else:
+                said = output.get("text") or data.get("text/plain", "")
+                texts.append(f"```text\n{said.rstrip()}\n```")
+    return {str(page): "\n\n".join(texts) + "\n", **files}
 
 
 def command_line() -> str:

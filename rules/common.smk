@@ -25,9 +25,15 @@ from dicegrad.study.regions import check_loss, overlap
 from dicegrad.study.schemas import read_yaml
 from dicegrad.training.trained import Source
 
+# Where this workflow lies, also when another one takes it in as a module.
+HOME = Path(os.path.normpath(str(workflow.current_basedir))).parent
+# From another folder: a table that is not there is the workflow's own.
+table = str(config.get("experiments"))
+if not Path(table).exists() and (HOME / table).exists():
+    config["experiments"] = str(HOME / table)
 # Jobs import dicegrad from here, also those that run in an environment of their own.
 environment = os.environ
-places = [str(workflow.basedir), environment.get("PYTHONPATH", "")]
+places = [str(HOME), environment.get("PYTHONPATH", "")]
 environment["PYTHONPATH"] = os.pathsep.join(places)
 
 try:
@@ -35,7 +41,7 @@ try:
     # A user's datasets lie below the working folder, which may be another one than the workflow's.
     for file in workflow.configfiles:
         read_yaml(Path(file))  # of two equal keys Snakemake takes the last, and says nothing
-    STUDY = Study.read(config, where, (Path("config"), Path(workflow.basedir) / "config"))
+    STUDY = Study.read(config, where, (Path("config"), HOME / "config"))
     ABOUT, ORIGINALS, OVERLAPPING, SOURCES = {}, {}, {}, {}
     for name, dataset in STUDY.datasets.items():
         adapter = adapter_of(dataset)

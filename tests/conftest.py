@@ -9,8 +9,6 @@ import pytest
 from hypothesis import settings
 
 from dicegrad.checksums import sum_file
-from dicegrad.data.adapters import get_adapter
-from dicegrad.data.cases import summary
 from dicegrad.errors import InputError
 from dicegrad.study import Experiment
 from dicegrad.study.experiment import COLUMNS, DEFAULTS, name_setups
@@ -30,6 +28,12 @@ def refusal(function, *arguments):
 
 def find_cases(adapter, root):
     """The cases of a dataset, as rule `cases` finds them; the first problem is raised."""
+    # Imported here, since what opens images is not there where the losses are tested alone.
+    from dicegrad.data.adapters import (
+        get_adapter,
+    )  # where the losses are tested alone, it is not there
+    from dicegrad.data.cases import summary
+
     found = get_adapter(adapter, root).scan(root)
     if found.problems:
         raise InputError(summary(found.problems))
@@ -38,6 +42,8 @@ def find_cases(adapter, root):
 
 def raw_files(adapter, root):
     """The files that a study of a dataset reads, as the workflow lists them."""
+    from dicegrad.data.adapters import get_adapter
+
     return get_adapter(adapter, root).files(root)
 
 

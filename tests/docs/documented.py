@@ -51,9 +51,9 @@ NEEDS_DATA = {
     ),
     "a loss of one's own": ('dicegrad identify "my_package.losses:MyLoss(smooth=1)" --json',),
     "weights and images; tests/cli/test_predict.py runs it on a phantom": (
-        "dicegrad predict config/datasets/acdc.yaml IMAGES OUT --weights "
-        "results/acdc/dataset~acdc/labeling~partial/loss~dice/phi~I/epsilon~1e-7/batch_size~2/"
-        "fold~*/weights.pt",
+        "dicegrad predict results/acdc/dataset~acdc/labeling~partial/loss~dice/phi~I/epsilon~1e-7/"
+        "batch_size~2 IMAGES OUT",
+        "dicegrad predict fold0/weights.pt fold1/weights.pt heart.nii.gz OUT",
     ),
     "nnU-Net and a data set; tests/interop trains with it": (
         "pip install 'dicegrad[nnunet]'",

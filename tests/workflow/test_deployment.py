@@ -1,0 +1,73 @@
+"""The workflow runs from where a user wants it: another folder, or within another workflow."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import REPOSITORY
+
+MODULE = """
+configfile: "config.yaml"
+
+
+module dicegrad:
+    snakefile:
+        "{home}/Snakefile"
+    config:
+        config
+
+
+use rule * from dicegrad
+"""
+
+
+def snakemake(folder, *arguments):
+    """Snakemake in a folder, with the package installed as this test has it."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_another_workflow_takes_it_in_as_a_module(study):
+    (study.folder / "Snakefile").write_text(MODULE.format(home=REPOSITORY))
+    study.write_config(outputs=["table1"])
+    done = snakemake(study.folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (study.results / "table1.md").exists()
+    assert (study.results / "SHA256SUMS").exists()
+
+
+def test_a_dataset_of_the_workflow_is_found_from_another_folder(tmp_path):
+    done = snakemake(tmp_path, "-n", "--quiet", "all", "-s", str(REPOSITORY / "Snakefile"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflow_lies_where_the_catalog_looks_for_it(tmp_path):
+    snakefile = REPOSITORY / "workflow" / "Snakefile"
+    done = snakemake(tmp_path, "-n", "--quiet", "all", "-s", str(snakefile))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (REPOSITORY / "config" / "README.md").exists()
+    catalog = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())
+    assert catalog["usage"]["software-stack-deployment"]["conda"] is True
+
+
+def test_the_image_is_made_of_files_that_are_there_and_let_in():
+    text = (REPOSITORY / "Containerfile").read_text()
+    copied = [name for line in re.findall(r"^COPY (.*)", text, re.M) for name in line.split()[:-1]]
+    let_in = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    for name in copied:
+        assert (REPOSITORY / name).exists(), name
+        assert f"!{name}" in let_in
+    needed = {"Snakefile", "config", "rules", "scripts", "report", "dicegrad", "requirements.lock"}
+    assert needed <= set(copied)
