@@ -49,6 +49,10 @@ NEEDS_DATA = {
         "snakemake download_acdc --cores 1 --configfile config/acdc.yaml",
         "snakemake unpack_brats --cores 1 --configfile config/brats.yaml",
     ),
+    "Task 5 of the Medical Segmentation Decathlon": (
+        "dicegrad check Task05_Prostate",
+        "dicegrad init Task05_Prostate",
+    ),
     "a loss of one's own": ('dicegrad identify "my_package.losses:MyLoss(smooth=1)" --json',),
     "weights and images; tests/cli/test_predict.py runs it on a phantom": (
         "dicegrad predict results/acdc/dataset~acdc/labeling~partial/loss~dice/phi~I/epsilon~1e-7/"
