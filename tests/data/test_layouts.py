@@ -3,11 +3,15 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from dicegrad.data.adapters import detect, get_adapter
+from dicegrad.data.checks import find_problems
+from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from tests.conftest import find_cases
+from tests.layouts import LABELS, anatomy, describe, itk
 
 ABOUT = {"channel_names": {"0": "MRI"}, "labels": {"background": 0, "tumor": 1}}
 OF_2018 = ("flair", "t1", "t1ce", "t2", "seg")
@@ -109,3 +113,19 @@ def test_brats_of_2023_has_other_names_and_3_for_the_enhancing_tumor(tmp_path):
     assert [path.name.split("-")[-1] for path in cases[0].images] == [
         f"{part}.nii.gz" for part in OF_2023[:4]
     ]
+
+
+@pytest.mark.parametrize(
+    "ending", [".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".tif", ".png"]
+)
+def test_every_file_ending_that_is_promised_is_read(tmp_path, ending):
+    describe(tmp_path, channel_names={"0": "x"}, labels=LABELS, file_ending=ending)
+    image, label = anatomy(0)
+    flat = ending == ".png"
+    image, label = (part[:, :, 3] if flat else part for part in (image // 2, label))
+    itk(tmp_path / "imagesTr" / f"a_0000{ending}", image.clip(0, 255).astype(np.uint8))
+    itk(tmp_path / "labelsTr" / f"a{ending}", label)
+    (case,) = find_cases("auto", tmp_path)
+    assert find_problems([case], get_adapter("auto", tmp_path)) == []
+    read = read_volume(case.label)
+    np.testing.assert_array_equal(read.voxels, label.reshape(*label.shape[:2], -1))

@@ -1,3 +1,4 @@
+import nibabel
 import numpy as np
 import pytest
 
@@ -52,3 +53,16 @@ def test_intensities_are_those_of_labelled_voxels(root):
 def test_a_class_that_no_case_holds_is_named(tmp_path):
     root = write_decathlon(tmp_path / "balls", count=2, annotated={0: "ball", 1: "ball"})
     assert "no case has a voxel of box; leave it out, as --classes ball" in refusal(taken, root)
+
+
+def test_spacings_are_compared_after_the_axes_were_turned(root):
+    for path in sorted(root.glob("*Tr/scan_001.nii.gz")):
+        image = nibabel.load(path)
+        turn = [[1, -1], [2, 1], [0, 1]]  # x becomes y, reversed
+        nibabel.save(image.as_reoriented(np.array(turn)), path)
+    stored = nibabel.load(root / "imagesTr" / "scan_001.nii.gz")
+    assert stored.shape != (20, 18, 12)
+    known = taken(root)
+    assert known.orientation == "RAS"
+    assert {facts.size for facts in known.facts} == {(20, 18, 12)}
+    assert {facts.spacing for facts in known.facts} == {(1.0, 1.0, 2.0)}
