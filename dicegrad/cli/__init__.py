@@ -15,6 +15,7 @@ from dicegrad.cli.phantom import add_phantom
 from dicegrad.cli.plan import add_plan, run_plan
 from dicegrad.cli.predict import add_predict
 from dicegrad.cli.summary import add_summary
+from dicegrad.cli.suspects import add_suspects
 from dicegrad.cli.train import add_train
 from dicegrad.cli.verify import add_verify
 from dicegrad.errors import InputError, Interrupted, first_line, is_memory, safe_line
@@ -27,6 +28,7 @@ COMMANDS = (
     add_check,
     add_audit,
     add_forecast,
+    add_suspects,
     add_identify,
     add_phantom,
     add_train,
