@@ -74,13 +74,13 @@ def map_push(
         background = _on_background(y_pred, truth, activation, masks)
         hit = torch.where(known, hit, background)
     maps = _Maps(y_pred, hit, predicted, true, known)
-    total = torch.zeros_like(hit)
+    pushes = []
     for (term, factor), (labels, own) in zip(terms, read, strict=True):
         if isinstance(term, DiceLoss):
-            total += factor * _of_dice(term, maps, labels, own)
+            pushes.append(factor * _of_dice(term, maps, labels, own))
         else:
-            total += factor * _of_cross_entropy(term, maps, labels, own)
-    return MapPush(total, predicted, true, known)
+            pushes.append(factor * _of_cross_entropy(term, maps, labels, own))
+    return MapPush(sum(pushes[1:], start=pushes[0]), predicted, true, known)
 
 
 def can_be_measured(loss: object) -> bool:
@@ -141,6 +141,9 @@ def _of_dice(term: DiceLoss, maps: _Maps, truth: Tensor, masks: Masks) -> Tensor
 
 def _of_cross_entropy(term: CrossEntropyLoss, maps: _Maps, truth: Tensor, masks: Masks) -> Tensor:
     """Sum of |p - y| over the voxels, by the number of terms in the mean."""
+    if masks is EVERYTHING:
+        counted = maps.y_pred[:, 0] if term.activation == "softmax" else maps.y_pred
+        return (maps.true + maps.predicted - 2 * maps.hit) / counted.numel()
     kept = masks.kept(truth)
     voxels = torch.full_like(maps.true[:, :1], maps.y_pred[0, 0].numel())
     if kept is not None:

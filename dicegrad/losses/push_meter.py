@@ -42,13 +42,12 @@ class PushMeter:
         """Measure one step; arguments as for the loss."""
         found = map_push(self.loss, y_pred.detach(), y, annotated, mask)
         first = found.push.shape[1] - len(self.classes)
-        push, predicted = found.push[:, first:], found.predicted[:, first:]
         known, there = found.annotated[:, first:], found.true[:, first:] > 0
-        filled, empty = known & there, known & ~there
-        sums = [(push * kind).sum(0) for kind in (filled, empty, ~known)]
-        for kind in (filled, ~filled):
-            sums += [(predicted * kind).sum(0), kind.sum(0).to(push.dtype)]
-        self.steps.append(torch.stack(sums, 1))
+        filled = known & there
+        kinds = torch.stack([filled, known ^ filled, ~known, ~filled]).to(found.push.dtype)
+        push, predicted = found.push[:, first:] * kinds[:3], found.predicted[:, first:] * kinds[::3]
+        # Few operations, since at this size each costs as much as a pass over a small image.
+        self.steps.append(torch.cat([push, predicted, kinds[::3]]).sum(1).T)
 
     def take(self) -> dict[str, float]:
         """What the steps since the last call were, by column.
@@ -65,7 +64,7 @@ class PushMeter:
         total = torch.stack(self.steps).sum(0).cpu().tolist()
         self.steps = []
         row: dict[str, float] = {}
-        for name, (filled, empty, missing, inside, maps, outside, others) in zip(
+        for name, (filled, empty, missing, inside, outside, maps, others) in zip(
             self.classes, total, strict=True
         ):
             push = filled + empty + missing
