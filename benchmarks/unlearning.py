@@ -4,6 +4,7 @@ Every line says what became of the class there: the volume that is predicted, an
 the labels that the training did not see; and when the push meter warned.
 
     python benchmarks/unlearning.py runs.tsv --shares 0.25 0.5 0.75 --seeds 0 1 2
+    python benchmarks/unlearning.py runs.tsv --tables   # forecast beside outcome, and lead times
 """
 
 import argparse
@@ -17,6 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dicegrad.advice.forecast import push_ratio, verdict
+from dicegrad.advice.forecast_losses import HEURISTIC, Candidate
+from dicegrad.advice.forecast_text import percent
 from dicegrad.losses import CrossEntropyLoss, DiceCELoss, DiceLoss, LeafDiceLoss
 from dicegrad.losses.push_meter import make_meter, warnings
 from dicegrad.training.network import NetworkSettings, UNet
@@ -138,6 +142,51 @@ def _fell(curve: list[tuple[int, float, float, float]]) -> float:
     return math.nan
 
 
+CANDIDATES = {
+    "I": Candidate("I"),
+    "BI": Candidate("BI", "BI"),
+    "I-epsilon": Candidate("I-epsilon", epsilon=HEURISTIC),
+    "I, epsilon 1": Candidate("I, epsilon 1", epsilon=1.0),
+    "I + CE": Candidate("I + CE", epsilon=1e-5, cross_entropy=1.0),
+    "BI + CE": Candidate("BI + CE", "BI", 1e-5, cross_entropy=1.0),
+    "CE": Candidate("CE", None, dice=0.0, cross_entropy=1.0),
+    "leaf": Candidate("leaf", inferred=True),
+    "BI, ignored": Candidate("BI, ignored", "BI", mask=True),
+}
+
+
+def tables(path: Path) -> None:
+    """Print forecast beside outcome, and when the meter warned before the DSC fell."""
+    with path.open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    print("| loss | missing | seed | push | forecast | predicted volume | outcome |")
+    for row in sorted(rows, key=lambda r: (r["loss"], r["share"], r["seed"])):
+        share = float(row["share"])
+        median, mean = float(row["median_voxels"]), float(row["heuristic"])
+        loss, size = CANDIDATES[row["loss"]], float(np.prod(SIZE))
+        ratio = push_ratio(loss, "missing", median, size, BATCH, share, mean)
+        volume, learnt = float(row["volume"]), float(row["dsc_annotated"]) > 0.3
+        outcome = "learn" if volume < 0.1 else "ignore" if volume > 0.5 else "torn"
+        outcome = outcome if learnt else "nothing learnt yet"
+        told = [row["loss"], f"{100 * share:.0f} %", row["seed"], percent(ratio), verdict(ratio)]
+        print("|", " | ".join([*told, f"{100 * volume:.0f} %", outcome]), "|")
+    print("| loss | missing | seed | first warning | second warning | DSC fell at | lead |")
+    for line in path.with_suffix(".jsonl").read_text().splitlines():
+        found = json.loads(line)
+        lines = [
+            (row["step"], told)
+            for count, row in enumerate(found["meter"], start=1)
+            for told in warnings(found["meter"][:count], ["a"])
+        ]
+        first = min((step for step, _ in lines), default=math.nan)
+        second = min((step for step, told in lines if "fell from" in told), default=math.nan)
+        name, share, seed = found["run"]
+        fell = _fell(found["curve"])
+        print(
+            "|", " | ".join(map(str, (name, share, seed, first, second, fell, fell - first))), "|"
+        )
+
+
 def main() -> None:
     """Run the table, row by row; rows that are there are not run again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -145,7 +194,11 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.5])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--losses", nargs="+", default=list(losses(1.0)))
+    parser.add_argument("--tables", action="store_true", help="print what the runs showed")
     options = parser.parse_args()
+    if options.tables:
+        tables(options.out)
+        return
     torch.set_num_threads(1)
     done = set()
     if options.out.exists():

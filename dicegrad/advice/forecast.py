@@ -112,7 +112,7 @@ def forecast(
         if counts.volumes.voxels is None:
             continue
         part = [
-            _cell(name, counts, suspected[name], each, batch_size, size)
+            _cell(name, counts, suspected[name], each, batch_size, size, len(found.classes))
             for each in (*KNOWN, *losses)
         ]
         cells += part
@@ -137,6 +137,7 @@ def push_ratio(
     batch_size: int,
     without: float,
     heuristic: float,
+    classes: int = 1,
 ) -> float:
     """Push on a voxel predicted in a map without a true voxel, by that on a false one elsewhere.
 
@@ -148,6 +149,7 @@ def push_ratio(
         batch_size: Cases in a batch.
         without: Share of the maps that count and have no true voxel, 0 to 1.
         heuristic: Mean voxels of the maps that count.
+        classes: How many classes the mean of the Dice term is over.
     """
     if (loss.mask and kind == "missing") or loss.inferred:
         return 0.0
@@ -158,7 +160,7 @@ def push_ratio(
         epsilon = heuristic if loss.epsilon == HEURISTIC else float(loss.epsilon)
         if not loss.numerator and "B" not in loss.phi:
             epsilon = 1e-12
-        setting = Setting(loss.phi, batch_size, epsilon, volume, 0.5, without)
+        setting = Setting(loss.phi, batch_size, epsilon, volume, 0.5, without, classes=classes)
         found = pushes(setting)
         # By the logit: p (1 - p) at p = 1/2.
         given = loss.dice * found.missing_push / 4
@@ -168,7 +170,13 @@ def push_ratio(
 
 
 def _cell(
-    name: str, counts: Counts, suspected: int, loss: Candidate, batch_size: int, voxels: float
+    name: str,
+    counts: Counts,
+    suspected: int,
+    loss: Candidate,
+    batch_size: int,
+    voxels: float,
+    classes: int,
 ) -> Cell:
     assert counts.volumes.voxels is not None
     volume = counts.volumes.voxels["median"]
@@ -182,7 +190,7 @@ def _cell(
         total = counts.filled + without
         mean = (counts.epsilon_heuristic or volume) * (counts.filled + counts.empty) / total
         ratios[kind] = push_ratio(
-            loss, kind, volume, max(voxels, volume), batch_size, without / total, mean
+            loss, kind, volume, max(voxels, volume), batch_size, without / total, mean, classes
         )
     words = {kind: "" if r is None else verdict(r) for kind, r in ratios.items()}
     return Cell(

@@ -32,7 +32,7 @@ def draw(found: "Forecast", path: Path) -> None:
             (IGNORED, LEARNT, 0.05),
             (LEARNT, 9, 0.1),
         ):
-            axes.axvspan(low / 2, high, color="black", alpha=shade, linewidth=0)
+            axes.axvspan(low, high, color="black", alpha=shade, linewidth=0)
         for cell in found.cells:
             if cell.name != name:
                 continue

@@ -145,7 +145,7 @@ def _draw_push(
             share.plot(epochs, missing, color=colour, linestyle="--", linewidth=1.5)
         _curve(volume, epochs, predicted, name, colour)
     share.set_ylim(-2, 102)
-    share.set_ylabel("Push from maps without a true voxel (%)")
+    share.set_ylabel("Push without a true voxel (%)")
     share.legend(frameon=False, title="dashed: not annotated")
     volume.set_ylim(bottom=0)
     volume.set_ylabel("Predicted there (% of filled maps)")

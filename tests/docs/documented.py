@@ -9,11 +9,13 @@ QUICK = (
     "python -m dicegrad.losses",
     "dicegrad plan --configfile config/acdc.yaml",
     "dicegrad audit Task04_Hippocampus",
+    "dicegrad forecast Task04_Hippocampus",
 )
 # Run by the slow tests, studies with few and short training runs.
 SLOW = (
     "snakemake --cores 2",
     "dicegrad summary results/demo",
+    "dicegrad suspects results/demo",
     "dicegrad verify results/demo",
     "snakemake --report results/demo/report.html",
     "snakemake --cores 2 --config seed=1",
