@@ -50,7 +50,7 @@ class Adapter:
     """How one dataset is laid out and what its label values mean.
 
     Attributes:
-        name: ``acdc``, ``brats`` or ``nnunet``.
+        name: The word of its layout, a key of `data.adapters.ADAPTERS`.
         channels: Names of the image channels, in order.
         groups: Names of the groups, in order.
         class_values: For every class the raw label values it consists of. The first is the one

@@ -50,7 +50,7 @@ class Dataset:
 
     Attributes:
         name: Name of its file.
-        adapter: How its folder is laid out; a key of `data.adapters.ADAPTERS`.
+        adapter: How its folder is laid out; a key of `data.adapters.ADAPTERS`, or `auto`.
         root: Its folder.
         classes: Foreground classes, in network order.
         missing: What the labeling `partial` takes away; None if the dataset does not say.
