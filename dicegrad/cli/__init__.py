@@ -1,6 +1,7 @@
 """The command line: what is useful outside the workflow."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     parser = _parser()
+    _complete(parser)
     options, rest = parser.parse_known_args(arguments)
     if rest and options.run is not run_plan:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -85,6 +87,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Tell a shell that asks for it how a command goes on, and end; see docs/predict.md."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """One row of the experiment table, one fold: from prepared files to a trained network."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -168,6 +169,8 @@ def train_experiment(
         made={**made_by(TRAINING), "torch": str(torch.__version__), "device": str(device)},
         seen=seen_in(files.images, training_cases),
     )
+    if line := _longer(settings["sampling"], split, experiment.batch_size):
+        report(line)
     report(f"{experiment.title}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
     if experiment.labeling != FULL:
         report(
@@ -189,6 +192,18 @@ def train_experiment(
         tensorboard=tensorboard,
         trained=trained,
         keep_checkpoint=keep_checkpoint,
+    )
+
+
+def _longer(sampling: Mapping[str, int], split: Split, batch_size: int) -> str:
+    """A line where cases are listed several times, so that an epoch has more steps; else empty."""
+    steps, plain = (math.ceil(len(cases) / batch_size) for cases in (split.train, set(split.train)))
+    if steps == plain:
+        return ""
+    listed = ", ".join(f"{group} {times} times" for group, times in sampling.items())
+    return (
+        f"sampling lists cases of {listed}: {steps} steps an epoch instead of {plain}; compare "
+        "with other experiments by steps, or leave `sampling` out of the dataset file"
     )
 
 

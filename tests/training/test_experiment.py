@@ -165,3 +165,17 @@ def test_what_is_annotated_reaches_the_loss_where_the_row_says_so(folder, given)
     assert given[1][0][0].annotated.tolist() == known.tolist()
     assert given[0][0][6] != given[1][0][6]
     assert given[1][1]["identity"]["unannotated"] == "ignored"
+
+
+def test_what_sampling_and_partial_labels_do_to_the_log_is_said(folder, given):
+    lines = []
+    for sampling in ({"ED": 3}, {}):
+        experiment = row(epsilon="heuristic", batch_size=1)
+        files = PreparedFiles.of(folder, experiment)
+        settings = SETTINGS | {"sampling": sampling}
+        given_words = (experiment, 1, files, settings, "study", 3, folder / "out", "cpu")
+        train_experiment(*given_words, lines.append)
+    told = [line for line in lines if line.startswith("sampling")]
+    (line,) = told
+    assert "lists cases of ED 3 times: 4 steps an epoch instead of 2; compare with" in line
+    assert sum(line.startswith("DSC below is against partial labels") for line in lines) == 2
