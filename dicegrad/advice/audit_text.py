@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dicegrad.advice.audit_types import Counts
+from dicegrad.errors import visible
 
 if TYPE_CHECKING:
     from dicegrad.advice.audit import Audit
@@ -24,7 +25,7 @@ def describe(found: "Audit") -> str:
         "  ".join(row[i].ljust(widths[i]) if i < 2 else row[i].rjust(widths[i]) for i in keep)
         for row in rows
     ]
-    title = f"{found.source}: {found.cases} label maps"
+    title = visible(f"{found.source}: {found.cases} label maps")
     if found.without_map:
         title += f"; {found.without_map} cases of the table have none and count as not annotated"
     lines = [title, "", *lines, ""]
@@ -34,12 +35,12 @@ def describe(found: "Audit") -> str:
         for flag in found.flags:
             where = f"{flag.name} in {flag.group}" if flag.group else flag.name
             lines.append(
-                f"  {where}: {flag.reason} ({flag.test}, p = {flag.p_holm:.2g} after Holm)"
+                f"  {visible(where)}: {flag.reason} ({flag.test}, p = {flag.p_holm:.2g} after Holm)"
             )
     else:
         lines += ["", "no suspicious absence"]
     if found.plans:
-        lines += ["", "what nnU-Net will learn:", *(f"  {line}" for line in found.plans)]
+        lines += ["", "what nnU-Net will learn:", *(f"  {visible(line)}" for line in found.plans)]
     return "\n".join(lines)
 
 
@@ -51,7 +52,7 @@ def _row(name: str, group: str, counts: Counts) -> tuple[str, ...]:
         voxels = f"{v['median']:,.0f} ({v['min']:,.0f} to {v['max']:,.0f})"
         ml = f"{m['median']:.3g} ({m['min']:.2g} to {m['max']:.3g})"
     epsilon = f"{counts.epsilon_heuristic:,.0f}" if counts.epsilon_heuristic else "-"
-    return (name, group, *numbers, voxels, ml, epsilon)
+    return (visible(name), visible(group), *numbers, voxels, ml, epsilon)
 
 
 def _epsilon_note(classes: Mapping[str, Counts]) -> str:
@@ -59,7 +60,7 @@ def _epsilon_note(classes: Mapping[str, Counts]) -> str:
     for name, counts in classes.items():
         if counts.overtakes:
             small = ", ".join(f"{v:.2g} ({e})" for e, v in counts.overtakes.items())
-            parts.append(f"{name} {small}")
+            parts.append(f"{visible(name)} {small}")
     return (
         "epsilon: the heuristic, mean voxels of annotated maps (on the grid of the label maps).\n"
         "An empty map is pushed harder than a filled one once fewer voxels are predicted in it "

@@ -95,6 +95,15 @@ def test_a_column_can_be_named(tmp_path):
     assert (found.filled, found.not_annotated) == (1, 1)
 
 
+def test_a_name_of_a_table_draws_nothing_on_the_terminal(folder, tmp_path):
+    table = tmp_path / "sheet.csv"
+    cases = ["p1_0", "p1_1", "p1_2", "p2_0"]
+    table.write_text("\n".join(["case,site", *(f"{case},A\x1b[2J" for case in cases)]))
+    text = audit(folder, classes={"le\x1b[31msion": (2, 3)}, annotated=table, groups="site").text
+    assert "A\\x1b[2J" in text
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
 def maps_of(group, name, there, absent):
     filled = [Map(f"{group}{i}", group, name, True, 9, 0.1) for i in range(there)]
     return filled + [Map(f"{group}{there + i}", group, name, True, 0, 0) for i in range(absent)]

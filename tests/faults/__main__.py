@@ -15,9 +15,10 @@ from tests.faults.trial import SAME, TOLD, Outcome, try_fault
 def main() -> int:
     """0 if every fault came out as promised."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("count", type=int, help="how many faults")
+    parser.add_argument("count", type=int, nargs="?", default=200, help="how many faults")
     parser.add_argument("--seed", type=int, default=0, help="decides faults and moments")
     parser.add_argument("--first", type=int, default=0, help="number of the first fault")
+    parser.add_argument("--only", type=int, nargs="+", help="numbers of the faults to try again")
     parser.add_argument("--at-once", type=int, default=1, help="how many studies run at a time")
     parser.add_argument("--folder", type=Path, help="where to; kept if given")
     options = parser.parse_args()
@@ -28,7 +29,7 @@ def main() -> int:
         print(f"a step of the study takes {base.pace:.1f} s", flush=True)
         outcomes = []
         with ThreadPoolExecutor(options.at_once) as pool:
-            numbers = range(options.first, options.first + options.count)
+            numbers = options.only or range(options.first, options.first + options.count)
             jobs = [
                 pool.submit(try_fault, base, folder / f"fault-{number}", options.seed, number)
                 for number in numbers

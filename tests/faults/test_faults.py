@@ -33,6 +33,7 @@ def finished(base, folder) -> Trial:
     return Trial(run, folder / "study", None)
 
 
+@pytest.mark.slow
 def test_a_changed_result_is_told_by_verify_and_made_again(base, tmp_path):
     trial, outcome = finished(base, tmp_path), Outcome(0, "flip")
     history = trial.folder / FOLD / "history.tsv"

@@ -19,13 +19,14 @@ SAME, TOLD = "same hashes", "told, and then the same hashes"
 _ERROR = re.compile(r"^error: (.*)", re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last)"
 _LOCKED = "Directory cannot be locked"
-# What Snakemake says by itself when it refuses a file.
-_SNAKEMAKES = (
+# What Snakemake says by itself when it refuses a file, and a library without memory.
+_OF_OTHERS = (
     "has older modification time",
     _LOCKED,
     "Missing input files for rule",
     "Missing files after",
     "OSError: [Errno",
+    "Memory allocation still failed",
 )
 
 
@@ -170,7 +171,7 @@ def _lines(text: str) -> list[str]:
     """What a user has to read."""
     found = _ERROR.findall(text)
     found += [
-        line.strip() for line in text.splitlines() if any(each in line for each in _SNAKEMAKES)
+        line.strip() for line in text.splitlines() if any(each in line for each in _OF_OTHERS)
     ]
     return list(dict.fromkeys(found))
 
