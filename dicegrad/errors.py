@@ -8,7 +8,10 @@ _LONGEST = 2000  # characters of a line that is shown
 _USER = re.compile(r"(?<=://)[^/\s]*@")  # https://user:password@host
 _SECRET = re.compile(r"(?i)([?&][^=&\s]*(?:token|key|passw|secret|sig)[^=&\s]*=)[^&\s'\":;,)]+")
 # What C libraries say where Python says MemoryError.
-_NO_MEMORY = re.compile(r"(?i)can't allocate memory|cannot allocate memory|out of memory|bad_alloc")
+_NO_MEMORY = re.compile(
+    r"(?i)can't allocate memory|cannot allocate memory|out of memory|bad_alloc"
+    r"|could not (?:create|execute) a primitive"  # oneDNN, beneath torch's convolutions
+)
 
 
 class InputError(ValueError):

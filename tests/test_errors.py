@@ -47,4 +47,5 @@ def test_python_and_torch_say_differently_that_memory_is_short():
         torch.empty(1 << 60)
     assert is_memory(error.value)
     assert is_memory(MemoryError())
+    assert is_memory(RuntimeError("could not create a primitive"))  # seen under a limit
     assert not is_memory(RuntimeError("shapes do not fit"))
