@@ -71,7 +71,7 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
 
 def _zip_member(info: zipfile.ZipInfo) -> Member:
     mode = info.external_attr >> 16
-    what = "folder" if info.is_dir() else "file"
+    what = "folder" if info.filename.endswith("/") else "file"
     if info.flag_bits & 0x1:
         what = "is encrypted"
     elif stat.S_ISLNK(mode):

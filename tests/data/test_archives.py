@@ -151,3 +151,18 @@ def test_a_bomb_of_terabytes_is_refused_without_reading_it(tmp_path):
     path.write_bytes(header.tobuf() + bytes(10_240))
     line = refusal(unpack, path, tmp_path / "out")
     assert "unpacks to 4096.0 GiB, more than 50 times its size; nothing was unpacked" in line
+
+
+def test_a_member_without_a_name_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a"), "a")
+    content = (tmp_path / "a.zip").read_bytes()
+    central = content.index(b"PK\1\2")
+    named = content[central : central + 46]
+    nameless = named[:28] + bytes(2) + named[30:]  # the length of its name
+    content = content[:central] + nameless + content[central + 47 :]
+    end = content.rindex(b"PK\5\6")
+    size = (end - central).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(content[: end + 12] + size + content[end + 16 :])
+    line = refusal(unpack, tmp_path / "a.zip", tmp_path / "out")
+    assert "member '' has no name; nothing was unpacked" in line

@@ -239,7 +239,7 @@ def _has_log(folder: Path, job: psutil.Process) -> bool:
     """Whether the log of its rule is younger than a job."""
     with suppress(psutil.NoSuchProcess):
         rule = job.cmdline()[-1].split(".")[-2]  # tmp1234.train.py
-        logs = [*folder.rglob(f"{rule}*.log"), *folder.glob("logs/tiny/*.log")]
+        logs = folder.glob("logs/tiny/*.log") if rule == "output" else folder.rglob(f"{rule}*.log")
         return any(each.stat().st_mtime > job.create_time() for each in logs)
     return False
 
