@@ -1,10 +1,12 @@
 """What is shown of what came: one line, without codes, passwords or end."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
 
+import dicegrad
 from dicegrad.errors import InputError, is_memory, safe_line
 
 
@@ -49,3 +51,9 @@ def test_python_and_torch_say_differently_that_memory_is_short():
     assert is_memory(MemoryError())
     assert is_memory(RuntimeError("could not create a primitive"))  # seen under a limit
     assert not is_memory(RuntimeError("shapes do not fit"))
+
+
+def test_several_lines_are_several_arguments_everywhere():
+    package = Path(dicegrad.__file__).parent
+    joined = 'InputError("\\\\n".join'
+    assert [path for path in package.rglob("*.py") if joined in path.read_text()] == []

@@ -63,7 +63,7 @@ def write_raw(
             problems.append(f"case {case.case}: {error}")
         report(f"{number}/{len(cases)} {case.case}")
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError(*problems)
     _write_about(folder, adapter.channels, classes, adapter.ignore is not None, len(cases))
 
 

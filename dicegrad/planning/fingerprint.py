@@ -177,7 +177,7 @@ def _gather(
         (problems if isinstance(result, InputError) else found).append(result)
         done()
     if problems:
-        raise InputError("\n".join(map(str, problems)))
+        raise InputError(*problems)
     return found
 
 
