@@ -1,10 +1,10 @@
-"""What the push meter costs: processor time of a training step with and without it.
+"""What the push meter costs: its processor time beside that of a training step.
 
     python benchmarks/push_meter.py                 # the demo's networks, on a CPU
     python benchmarks/push_meter.py --steps 50
 
-One step is everything that `dicegrad.training.run.Run` does. Steps with and without take turns, so
-that whatever else the machine does falls on both; the table shows medians of processor time.
+One step is forward, loss, backward and optimiser, without augmentation. Both are timed in turn, so
+that whatever else the machine does falls on both; medians of processor time are shown.
 """
 
 import argparse

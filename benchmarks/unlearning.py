@@ -71,7 +71,7 @@ def phantom(seed: int, share: float) -> tuple[Tensor, Tensor, Tensor]:
     return tensor, torch.from_numpy(np.stack(labels)[order]).byte(), torch.from_numpy(group[order])
 
 
-def train(name: str, share: float, seed: int) -> dict[str, object]:
+def train(name: str, share: float, seed: int, steps: int = STEPS) -> dict[str, object]:
     """One run, as a row."""
     images, labels, group = phantom(seed, share)
     given = labels * ~group[:, None, None, None]
@@ -84,8 +84,8 @@ def train(name: str, share: float, seed: int) -> dict[str, object]:
     meter = make_meter(loss, ["a"])
     rows, curve, warned, started = [], [], math.nan, time.perf_counter()
     random = np.random.default_rng(seed)
-    cases = np.concatenate([random.permutation(CASES) for _ in range(STEPS * BATCH // CASES + 1)])
-    for step in range(1, STEPS + 1):
+    cases = np.concatenate([random.permutation(CASES) for _ in range(steps * BATCH // CASES + 1)])
+    for step in range(1, steps + 1):
         batch = torch.from_numpy(cases[(step - 1) * BATCH : step * BATCH])
         annotated = ~group[batch][:, None] if "ignored" in name else None
         logits = network(images[batch])
@@ -166,7 +166,7 @@ def tables(path: Path) -> None:
         loss, size = CANDIDATES[row["loss"]], float(np.prod(SIZE))
         ratio = push_ratio(loss, "missing", median, size, BATCH, share, mean)
         volume, learnt = float(row["volume"]), float(row["dsc_annotated"]) > 0.3
-        outcome = "learn" if volume < 0.1 else "ignore" if volume > 0.5 else "torn"
+        outcome = "learn" if volume <= 0.25 else "ignore" if volume >= 0.75 else "torn"
         outcome = outcome if learnt else "nothing learnt yet"
         told = [row["loss"], f"{100 * share:.0f} %", row["seed"], percent(ratio), verdict(ratio)]
         print("|", " | ".join([*told, f"{100 * volume:.0f} %", outcome]), "|")
@@ -194,6 +194,7 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.5])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--losses", nargs="+", default=list(losses(1.0)))
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--tables", action="store_true", help="print what the runs showed")
     options = parser.parse_args()
     if options.tables:
@@ -212,7 +213,7 @@ def main() -> None:
             for name in options.losses:
                 if (name, share, seed) in done:
                     continue
-                row = train(name, share, seed)
+                row = train(name, share, seed, options.steps)
                 curves = {k: row.pop(k) for k in ("curve", "meter")} | {"run": [name, share, seed]}
                 with options.out.with_suffix(".jsonl").open("a") as file:
                     print(json.dumps(curves), file=file)
