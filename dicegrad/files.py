@@ -258,7 +258,9 @@ def _number(cell: str) -> float:
 def _whole(cell: str) -> int:
     if not (cell.removeprefix("-").isdecimal() and cell.isascii()):
         raise ValueError(cell)
-    return int(cell)
+    if abs(value := int(cell)) >= 1 << 63:  # more than an array can hold
+        raise ValueError(cell)
+    return value
 
 
 def _flag(cell: str) -> bool:

@@ -214,3 +214,9 @@ def test_json_that_cannot_be_used_is_one_line(tmp_path, content, says):
 def test_the_delimiter_of_a_foreign_table_is_that_of_its_header(tmp_path):
     (path := tmp_path / "cases.csv").write_text("case;label\na,1;x\n")
     assert read_cells(path, delimiter=None) == (["case", "label"], [(2, ["a,1", "x"])])
+
+
+def test_a_whole_number_that_no_array_holds_is_refused(tmp_path):
+    (path := tmp_path / "volumes.tsv").write_text("fold\n9223372036854775808\n")
+    line = refusal(read_rows, path, Columns(whole=("fold",)))
+    assert "line 2 has '9223372036854775808' in column fold, which holds whole numbers" in line

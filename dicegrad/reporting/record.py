@@ -175,7 +175,9 @@ def _is_inside(name: str) -> bool:
     """Whether a name can be that of a file of the study."""
     path = Path(name)
     within = ".." not in path.parts and not path.is_absolute()
-    return within and "\0" not in name and all(len(part.encode()) <= 255 for part in path.parts)
+    if "\0" in name or len(name.encode()) > 2048:
+        return False
+    return within and all(len(part.encode()) <= 255 for part in path.parts)
 
 
 def _makers(folder: Path) -> dict[str, int]:
