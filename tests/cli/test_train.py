@@ -144,7 +144,7 @@ def test_a_dataset_file_without_a_key_is_one_line(capsys, prepared, settings, tm
     [
         ("folds", {}, "folds.count is missing; add it"),
         ("network", None, "network is None; it is not of type 'object'"),
-        ("training", {"learning_rate": "1e-3"}, "training.learning_rate is '1e-3'; it is not"),
+        ("training", {"learning_rate": "low"}, "training.learning_rate is 'low'; it is not"),
         ("training", {"augmentation": {"rotation": 1}}, "training.augmentation.rotation is 1; it"),
     ],
 )
