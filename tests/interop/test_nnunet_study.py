@@ -6,9 +6,10 @@ import torch
 from dicegrad.engines.nnunet import NnunetSettings
 from dicegrad.engines.nnunet_train import Task
 from dicegrad.study import Experiment
-from tests.interop.test_nnunet import make_batch, make_trainer
 
 pytest.importorskip("nnunetv2", reason="nnU-Net is not installed: make test-interop")
+
+from tests.interop.test_nnunet import make_batch, make_trainer  # noqa: E402 - skipped without it
 
 
 def make_loss(folders, loss, phi, unannotated, classes=("LV", "RV")):

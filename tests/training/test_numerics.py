@@ -69,7 +69,8 @@ def test_a_training_in_bfloat16_learns_nearly_the_same_and_repeats(
     for folder, precision in (("full", "float32"), ("half", "bfloat16"), ("again", "bfloat16")):
         fit(settings | {"precision": precision}, folder)
     full, half = history(tmp_path / "full"), history(tmp_path / "half")
-    assert all(math.isfinite(value) for column in half.values() for value in column)
+    names = [name for name in half if not name.startswith("predicted_empty")]  # here no map is
+    assert all(math.isfinite(value) for name in names for value in half[name])
     assert half["train_loss"] != full["train_loss"]
     assert half["train_loss"][0] == pytest.approx(full["train_loss"][0], abs=0.02)
     assert half["val_loss"][-1] == pytest.approx(full["val_loss"][-1], abs=0.1)
