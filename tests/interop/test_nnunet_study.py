@@ -9,7 +9,8 @@ from dicegrad.study import Experiment
 
 pytest.importorskip("nnunetv2", reason="nnU-Net is not installed: make test-interop")
 
-from tests.interop.test_nnunet import make_batch, make_trainer  # noqa: E402 - skipped without it
+# Not before: that module is skipped as well.
+from tests.interop.test_nnunet import make_batch, make_trainer
 
 
 def make_loss(folders, loss, phi, unannotated, classes=("LV", "RV")):
