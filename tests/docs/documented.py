@@ -52,6 +52,11 @@ NEEDS_DATA = {
         "snakemake download_acdc --cores 1 --configfile config/acdc.yaml",
         "snakemake unpack_brats --cores 1 --configfile config/brats.yaml",
     ),
+    "Task 4 of the Medical Segmentation Decathlon": (
+        "snakemake --cores 2 --configfile config/two-sites.yaml",
+        "dicegrad init Task04_Hippocampus --study hippo",
+        "snakemake --cores 2 --configfile config/hippo.yaml",
+    ),
     "Task 5 of the Medical Segmentation Decathlon": (
         "dicegrad check Task05_Prostate",
         "dicegrad init Task05_Prostate",
