@@ -25,12 +25,12 @@ $(VENV)/.done: pyproject.toml setup.py requirements.lock $(wildcard dicegrad/los
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[test]'
 	@touch $@
 
-demo: setup ## Run the demo study and write its report (nine minutes on two busy cores)
+demo: setup ## Run the demo study and write its report (five minutes on two cores)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --quiet host reason
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --report results/demo/report.html --quiet all
 	@$(BIN)/dicegrad summary results/demo
 
-test: setup ## Run the tests, all but the slow ones (five minutes on two cores)
+test: setup ## Run the tests, all but the slow ones (about ten minutes on two cores)
 	$(BIN)/pytest -n $(CORES) --dist loadgroup -m 'not slow' --doctest-modules --doctest-ignore-import-errors \
 		tests dicegrad
 
