@@ -110,12 +110,12 @@ def apart_table(
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def is_alike(apart: pd.DataFrame | None, **where: str) -> pd.Series | None:
+def alike_row(apart: pd.DataFrame | None, where: Mapping[str, str]) -> pd.Series | None:
     """The row on a group that cannot be told from the others, if there is one.
 
     Args:
         apart: From `apart_table`; None where nobody has looked.
-        where: dataset, labeling, group, class.
+        where: Column -> value; of dataset, labeling, group and class.
     """
     if apart is None or apart.empty:
         return None

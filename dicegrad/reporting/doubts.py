@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from dicegrad.evaluation.apart import is_alike
+from dicegrad.evaluation.apart import alike_row
 from dicegrad.evaluation.failed import times
 
 PAGE = "docs/reading-results.md"
@@ -47,8 +47,13 @@ def alike_line(
         class_name: The class.
     """
     for labeling in here["labeling"].unique():
-        where = {"dataset": str(here["dataset"].iloc[0]), "labeling": str(labeling)}
-        row = is_alike(apart, **where, group=group, **{"class": class_name})
+        where = {
+            "dataset": str(here["dataset"].iloc[0]),
+            "labeling": str(labeling),
+            "group": group,
+            "class": class_name,
+        }
+        row = alike_row(apart, where)
         if row is not None:
             return (
                 f"the network cannot tell {group} from the other groups ({_signs(row)}). Of all "

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from dicegrad.evaluation.apart import is_alike
+from dicegrad.evaluation.apart import alike_row
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.comparisons import rivals_of
 from dicegrad.evaluation.epsilon_sweep import NOTABLE_PUSH, relative_push
@@ -213,7 +213,7 @@ def _row(
     dsc = mean_interval(cases["dsc"], subjects)
     delta = mean_interval(cases["volume_pred_ml"] - cases["volume_true_ml"], subjects)
     keys = ("labeling", "group", "class")
-    same = is_alike(apart, dataset=first["dataset"], **{key: where[key] for key in keys})
+    same = alike_row(apart, {"dataset": first["dataset"], **{key: where[key] for key in keys}})
     alike = None if same is None else float(same["share_missing"])
     row = {
         "dataset": first["dataset"],

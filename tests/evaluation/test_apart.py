@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dicegrad.data.adapter import Case
-from dicegrad.evaluation.apart import Images, apart_table, features, is_alike
+from dicegrad.evaluation.apart import Images, alike_row, apart_table, features
 from tests.reporting.conftest import DATASETS, make_scores
 
 HEART = {"heart": DATASETS["heart"]}
@@ -70,9 +70,9 @@ def test_full_labels_have_no_row_and_a_row_is_found_by_its_names(blind):
     assert apart_table(full, {}, HEART).empty
     table = apart_table(blind, images_of(blind, 0.0), HEART)
     where = {"dataset": "heart", "labeling": "partial", "class": "MYO"}
-    assert is_alike(table, **where, group="ES") is not None
-    assert is_alike(table, **where, group="ED") is None
-    assert is_alike(None, **where, group="ES") is None
+    assert alike_row(table, {**where, "group": "ES"}) is not None
+    assert alike_row(table, {**where, "group": "ED"}) is None
+    assert alike_row(None, {**where, "group": "ES"}) is None
 
 
 def test_features_are_block_means_and_quantiles():
