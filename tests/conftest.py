@@ -12,6 +12,7 @@ from dicegrad.checksums import sum_file
 from dicegrad.errors import InputError
 from dicegrad.study import Experiment
 from dicegrad.study.experiment import COLUMNS, DEFAULTS, name_setups
+from dicegrad.training.trained import Trained
 
 # A slow machine is no fault, and continuous integration asks the same questions every time.
 settings.register_profile("dicegrad", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -24,6 +25,20 @@ def refusal(function, *arguments):
         function(*arguments)
     assert len(str(error.value).splitlines()) == 1
     return str(error.value)
+
+
+def trained_as(*, fold=0, **about):
+    """What weights say of their training, where a test cares for little of it."""
+    return Trained(
+        fold=fold,
+        seed=0,
+        training={},
+        epsilon=1e-7,
+        sampling={},
+        released=(),
+        training_cases=(),
+        **about,
+    )
 
 
 def find_cases(adapter, root):

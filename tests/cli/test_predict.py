@@ -11,8 +11,9 @@ import yaml
 from dicegrad.training.checkpoint import load_weights
 from dicegrad.training.checkpoint import save_weights as write_weights
 from dicegrad.training.network import NetworkSettings, UNet
-from dicegrad.training.trained import Source, Trained
+from dicegrad.training.trained import Source
 from tests.cli.conftest import run
+from tests.conftest import trained_as
 
 SETTINGS = {
     "adapter": "acdc",
@@ -42,18 +43,11 @@ def tell(path):
     """Put what weights were trained as into them."""
     source = {"channels": ["cine"], "class_values": {"LV": [3], "MYO": [2], "RV": [1]}}
     source |= {"classes": SETTINGS["classes"], "preprocessing": SETTINGS["preprocessing"]}
-    trained = Trained(
+    trained = trained_as(
         dataset="toy",
         experiment={"phi": "I"},
-        fold=0,
         study="toy",
-        seed=0,
         network=asdict(NetworkSettings.from_dict(SETTINGS["network"], 1, 3)),
-        training={},
-        epsilon=1e-7,
-        sampling={},
-        released=(),
-        training_cases=(),
         source=Source.from_dict(source),
     )
     write_weights(load_weights(path).state, trained, path)

@@ -13,8 +13,9 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from dicegrad.training.checkpoint import save_weights
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.seen import Seen
-from dicegrad.training.trained import Source, Trained
+from dicegrad.training.trained import Source
 from tests.cli.conftest import run
+from tests.conftest import trained_as
 
 NETWORK = {
     "encoder": [[4], [4]],
@@ -33,18 +34,12 @@ def write_weights(path, seed=0, seen=("RAS",), fold=0, **preprocessing):
     source = {"channels": ["MR"], "classes": ["head", "tail"], "class_values": {}}
     source["class_values"] = {"head": [1], "tail": [2]}
     source["preprocessing"] = PREPROCESSING | preprocessing
-    trained = Trained(
+    trained = trained_as(
         dataset="hippocampus",
         experiment={"phi": "I"},
         fold=fold,
         study="mine",
-        seed=0,
         network=asdict(network),
-        training={},
-        epsilon=1e-7,
-        sampling={},
-        released=(),
-        training_cases=(),
         source=Source.from_dict(source),
         seen=Seen(tuple(map(direction, seen)), 0.0) if seen else None,
     )

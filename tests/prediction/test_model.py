@@ -18,7 +18,8 @@ from dicegrad.prediction.model import Given, Model, read_weights, settings_of
 from dicegrad.preprocessing.about import About
 from dicegrad.training.checkpoint import load_weights, save_weights
 from dicegrad.training.network import NetworkSettings, UNet
-from dicegrad.training.trained import Source, Trained
+from dicegrad.training.trained import Source
+from tests.conftest import trained_as
 
 NETWORK = NetworkSettings.from_dict(
     {
@@ -43,18 +44,12 @@ ACDC = Path("config/datasets/acdc.yaml")
 
 def write(path, seed=0, source=SOURCE, told=True, **row):
     torch.manual_seed(seed)
-    trained = Trained(
+    trained = trained_as(
         dataset="acdc",
         experiment={**EXPERIMENT, **row},
         fold=seed,
         study="acdc",
-        seed=0,
         network=vars(NETWORK),
-        training={},
-        epsilon=1e-7,
-        sampling={},
-        released=(),
-        training_cases=(),
         source=Source.from_dict(source),
     )
     save_weights(UNet(NETWORK).state_dict(), trained if told else None, path)
