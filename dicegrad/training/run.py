@@ -104,10 +104,11 @@ class Run:
             self.optimizer.zero_grad()
             with autocast(self.settings.precision, self.data.device):
                 logits = self.predict(image)
-            loss = self.objective(logits.float(), label, annotated)
+            logits = logits.float()
+            loss = self.objective(logits, label, annotated)
             loss.backward()
             if self.meter:
-                self.meter.add(logits.float(), label, annotated)
+                self.meter.add(logits, label, annotated)
             self.optimizer.step()
             self.losses.append(loss.detach())
             self.step += 1
