@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dicegrad.data.adapters import get_adapter
-from dicegrad.data.annotated import find_table, read_annotated, with_annotated
+from dicegrad.data.annotated import marked_by_table
 from dicegrad.data.cases import summary, write_cases
 from dicegrad.data.checks import find_problems, orientation_line
 from dicegrad.errors import InputError
@@ -18,12 +18,11 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
         report(problem)
     if problems:
         raise InputError(summary(problems, snakemake.log[0]))
-    cases = list(found.cases)
-    if line := orientation_line(cases):
+    if line := orientation_line(found.cases):
         report(line)
-    if table := find_table(root, snakemake.params.annotated):
-        known = read_annotated(table, tuple(adapter.class_values))
-        cases, line = with_annotated(cases, known, table)
+    every, named = tuple(adapter.class_values), snakemake.params.annotated
+    cases, line = marked_by_table(found.cases, root, named, every)
+    if line:
         report(line)
     write_cases(Path(snakemake.output[0]), cases, adapter.channels)
     report(f"{len(cases)} cases")

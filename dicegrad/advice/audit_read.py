@@ -1,6 +1,5 @@
 """Find label maps, and count the voxels of each value; nothing but labels is read."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dicegrad.data import dataset_json
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.files import read_cells
+from dicegrad.machine import cores
 
 ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
 _FEW = 24  # so many maps are read sooner than processes start
@@ -86,11 +86,10 @@ def count_all(
     Raises:
         InputError: A file cannot be read, or holds values that are not whole.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     paths = [each.path for each in files]
-    if len(files) <= _FEW or cores == 1:
+    if len(files) <= _FEW or cores() == 1:
         return _gather(files, map(count, paths), report)
-    with ProcessPoolExecutor(cores) as pool:
+    with ProcessPoolExecutor(cores()) as pool:
         return _gather(files, pool.map(count, paths, chunksize=8), report)
 
 

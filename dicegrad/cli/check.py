@@ -1,7 +1,6 @@
 """`dicegrad check`: is a dataset sound, and what does its grid keep of the labels?"""
 
 import argparse
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dicegrad.cli.dataset import open_dataset
 from dicegrad.errors import InputError
+from dicegrad.machine import cores
 
 if TYPE_CHECKING:
     from dicegrad.data.adapter import Adapter, Case
@@ -56,7 +56,7 @@ def add_check(commands: "argparse._SubParsersAction") -> None:
         "--worst", type=int, default=3, help="cases to name for each class (default: 3)"
     )
     check.add_argument(
-        "--jobs", type=int, default=_cores(), help="processes (default: one a core, %(default)s)"
+        "--jobs", type=int, default=cores(), help="processes (default: one a core, %(default)s)"
     )
     check.set_defaults(run=_check)
 
@@ -71,12 +71,6 @@ def _what(word: str) -> str:
             f"{word!r} is no folder, no .yaml file, and not one of {', '.join(known)}"
         )
     return word
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -143,7 +137,7 @@ def _check_files(
     from functools import partial
 
     from dicegrad.data.adapters import get_adapter
-    from dicegrad.data.annotated import find_table, read_annotated, with_annotated
+    from dicegrad.data.annotated import marked_by_table
     from dicegrad.data.checks import find_problems
     from dicegrad.preprocessing.prepare import map_cases
 
@@ -152,10 +146,9 @@ def _check_files(
         dataset.check_names(adapter.class_values, adapter.groups)
     found = adapter.scan(root)
     problems = [*found.problems, *find_problems(found.cases, adapter, align)]
-    cases: Sequence[Case] = found.cases
-    if table := find_table(root, dataset.block("annotated") if dataset else None):
-        known = read_annotated(table, tuple(adapter.class_values))
-        cases, line = with_annotated(cases, known, table)
+    named = dataset.block("annotated") if dataset else None
+    cases, line = marked_by_table(found.cases, root, named, tuple(adapter.class_values))
+    if line:
         print(line)
     readable = [case for case in cases if not find_problems([case], adapter, align)]
     with bar("reading", len(readable)) as done:

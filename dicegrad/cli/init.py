@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicegrad.errors import InputError, nearest
+from dicegrad.machine import cores
 
 if TYPE_CHECKING:
     from dicegrad.planning.fingerprint import Fingerprint
@@ -100,9 +101,8 @@ def _look(options: argparse.Namespace) -> "Fingerprint":
     """Find the cases, see that they can be used, and take the fingerprint."""
     from dicegrad.cli.check import bar
     from dicegrad.data.adapters import detect, get_adapter
-    from dicegrad.data.annotated import find_table, read_annotated, with_annotated
+    from dicegrad.data.annotated import marked_by_table
     from dicegrad.data.checks import find_problems
-    from dicegrad.planning.budget import cores
     from dicegrad.planning.fingerprint import take_fingerprint
 
     root = options.root
@@ -110,12 +110,11 @@ def _look(options: argparse.Namespace) -> "Fingerprint":
     found = adapter.scan(root)
     if problems := [*found.problems, *find_problems(found.cases, adapter)]:
         raise InputError(*problems)
-    cases = list(found.cases)
-    if table := find_table(root):
-        known = read_annotated(table, tuple(adapter.class_values))
-        cases, line = with_annotated(cases, known, table)
+    every = tuple(adapter.class_values)
+    cases, line = marked_by_table(found.cases, root, None, every)
+    if line:
         print(line)
-    classes = _classes(options.classes, tuple(adapter.class_values))
+    classes = _classes(options.classes, every)
     with bar("reading", len(cases)) as done:
         return take_fingerprint(root, adapter, cases, classes, cores(), done)
 
@@ -166,7 +165,6 @@ def _check(rows: int, texts: list[str], name: str) -> None:
 
 def _command(config: Path, count: int) -> str:
     """The command that runs the study, here or with a workflow that lies elsewhere."""
-    from dicegrad.planning.budget import cores
 
     words = ["snakemake", "--cores", str(max(cores(), count)), "--configfile", str(config)]
     if not Path("Snakefile").is_file():

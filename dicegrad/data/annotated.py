@@ -95,6 +95,26 @@ def with_annotated(
     return marked, line
 
 
+def marked_by_table(
+    cases: Sequence[Case], root: Path, named: str | None, classes: Sequence[str]
+) -> tuple[list[Case], str | None]:
+    """As `with_annotated`, with the table of a dataset; without one, the cases and no line.
+
+    Args:
+        cases: Those of the dataset.
+        root: Its folder.
+        named: The table that its file names, if it names one.
+        classes: Names of its classes.
+
+    Raises:
+        InputError: See `find_table`, `read_annotated` and `with_annotated`.
+    """
+    table = find_table(root, named)
+    if table is None:
+        return list(cases), None
+    return with_annotated(cases, read_annotated(table, classes), table)
+
+
 def contradictions(
     case: Case, label: np.ndarray, class_values: Mapping[str, Sequence[int]]
 ) -> list[str]:

@@ -1,7 +1,6 @@
 """How wide a network and how long a training run this machine affords, from timed steps."""
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -91,13 +90,6 @@ def memory_of(grid: GridPlan, width: int, channels: int, classes: int, batch_siz
             voxels /= x * y * z
     ends = grid.voxels * (channels + 4 * (classes + 1))
     return batch_size * _BYTES * (_COPIES / 2 * total + ends)
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

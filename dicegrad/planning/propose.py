@@ -1,15 +1,14 @@
 """From a folder to a plan: everything that the three files of a study say, and why."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dicegrad.errors import InputError
-from dicegrad.planning.budget import PRESETS, Means, Preset, Training, cores, plan_training
+from dicegrad.machine import cores, free_memory
+from dicegrad.planning.budget import PRESETS, Means, Preset, Training, plan_training
 from dicegrad.planning.fingerprint import Fingerprint
 from dicegrad.planning.grids import THICK, GridPlan
 from dicegrad.planning.on_grid import OnGrid, settle_grid
@@ -117,20 +116,6 @@ def _smaller(on_grid: OnGrid, training: Training | None, preset: Preset) -> floa
         return 0.0
     good = min(on_grid.keeps.values()) >= _GOOD
     return voxels * max(training.affordable / preset.least_steps, 0.6) if good else 0.0
-
-
-def free_memory(device: str) -> float:
-    """Bytes of memory that are free now."""
-    if device != "cpu":
-        import torch
-
-        return float(torch.cuda.mem_get_info()[0])
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found = next(line for line in lines if line.startswith("MemAvailable"))
-        return 1024.0 * int(found.split()[1])
-    except (OSError, StopIteration):  # not on Linux
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) / 2
 
 
 def _folds(known: Fingerprint, preset: Preset) -> dict[str, Any]:
