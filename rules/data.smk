@@ -76,6 +76,8 @@ rule cases:
         adapter=setting("adapter"),
         root=setting("root"),
         annotated=setting("annotated"),
+        # Resampling runs again when it changes; that finds the same cases.
+        align=lambda wildcards, output: setting("preprocessing", "align", default=False)(wildcards),
     message:
         "Finding and checking the cases of {wildcards.dataset}"
     script:

@@ -13,7 +13,7 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
     root = Path(snakemake.params.root)
     adapter = get_adapter(snakemake.params.adapter, root)
     found = adapter.scan(root)
-    problems = [*found.problems, *find_problems(found.cases, adapter)]
+    problems = [*found.problems, *find_problems(found.cases, adapter, snakemake.params.align)]
     for problem in problems:
         report(problem)
     if problems:

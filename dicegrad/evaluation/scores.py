@@ -17,6 +17,7 @@ from dicegrad.errors import InputError
 from dicegrad.evaluation.metrics import dice, hd95_of, surface_dice_of, surface_distances
 from dicegrad.files import Columns, read_table, write_table
 from dicegrad.preprocessing.about import About
+from dicegrad.preprocessing.align import onto
 from dicegrad.preprocessing.folds import held_out
 from dicegrad.study.experiment import COLUMNS, DEFAULTS, Experiment
 
@@ -44,6 +45,7 @@ def score_case(
     masked: Collection[str] = (),
     annotated: Collection[str] | None = None,
     ignore: int | None = None,
+    align: bool = False,
 ) -> list[dict[str, Any]]:
     """Score one predicted label map against the full truth, at the original resolution.
 
@@ -56,6 +58,7 @@ def score_case(
         masked: Classes whose truth is taken to be empty.
         annotated: Classes that were looked for in the case, all if None; others have no score.
         ignore: Label value of voxels of which no label is known; they are left out of both maps.
+        align: Whether a truth that lies elsewhere is resampled to the prediction's voxels.
 
     Returns:
         One row per class: class, dsc, volume_true_ml, volume_pred_ml, hd95_mm, surface_dice.
@@ -67,8 +70,8 @@ def score_case(
             an integer or, in the prediction, not one of the classes'.
     """
     label_path, prediction_path = Path(label_path), Path(prediction_path)
-    truth, where = _read_labels(label_path)
     prediction, predicted_where = _read_labels(prediction_path)
+    truth, where = _read_labels(label_path, predicted_where if align else None)
     if problem := geometry_problem(label_path, where, prediction_path, predicted_where):
         raise InputError(problem)
     spacing = where.grid.spacing
@@ -120,6 +123,7 @@ def score_fold(
     surfaces: bool = True,
     masked: Mapping[str, Any] | None = None,
     ignore: int | None = None,
+    align: bool = False,
 ) -> pd.DataFrame:
     """Score the held-out cases of one experiment and fold.
 
@@ -135,6 +139,7 @@ def score_fold(
             does with labels that a training run did not see. None: the full truth, as the paper
             says.
         ignore: As for `score_case`.
+        align: As for `score_case`.
 
     Returns:
         Table with `SCORE_COLUMNS`, one row per case x class; NaN where a class was not annotated.
@@ -151,6 +156,7 @@ def score_fold(
             masked=masked["classes"] if masked and case.group == masked["group"] else (),
             annotated=case.annotated,
             ignore=ignore,
+            align=align,
         )
     ]
     columns = [*experiment.row, *CASE_COLUMNS, *METRIC_COLUMNS]
@@ -193,7 +199,14 @@ def score_folds(
             check_originals(case, [case.label])
         files = [folder / f"{case.case}.nii.gz" for case in chosen]
         scores = score_fold(
-            chosen, files, about.class_values, experiment, fold, masked=masked, ignore=about.ignore
+            chosen,
+            files,
+            about.class_values,
+            experiment,
+            fold,
+            masked=masked,
+            ignore=about.ignore,
+            align=about.align,
         )
         tables.append(with_soft_volumes(scores, folder / "soft_volumes.tsv") if soft else scores)
     return pd.concat(tables)
@@ -256,9 +269,11 @@ def write_scores(scores: pd.DataFrame, path: Path | str) -> None:
     write_table(scores, path)
 
 
-def _read_labels(path: Path) -> tuple[npt.NDArray[np.int64], Header]:
-    """Label map (X, Y, Z) as integers, and where it lies."""
+def _read_labels(path: Path, where: Header | None = None) -> tuple[npt.NDArray[np.int64], Header]:
+    """Label map (X, Y, Z) as integers, and where it lies; resampled to a place that is given."""
     volume = read_volume(path)
+    if where is not None:
+        volume = onto(path, volume, where)
     values = volume.voxels
     if not np.issubdtype(values.dtype, np.integer):
         rounded = np.rint(values)

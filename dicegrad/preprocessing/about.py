@@ -23,6 +23,8 @@ class About:
         ignore: The label value of voxels of which no label is known, if there is one.
         grids: Case -> its grid on the network.
         originals: Case -> the header of its first image.
+        align: Whether a label map that lies elsewhere was resampled to its image; whoever reads the
+            truth has to do the same.
     """
 
     channels: tuple[str, ...]
@@ -31,6 +33,7 @@ class About:
     ignore: int | None
     grids: Mapping[str, Grid]
     originals: Mapping[str, Header]
+    align: bool = False
 
 
 def write_about(path: Path, about: About) -> None:
@@ -40,6 +43,7 @@ def write_about(path: Path, about: About) -> None:
         "classes": about.classes,
         "class_values": about.class_values,
         "ignore": about.ignore,
+        "align": about.align,
         "cases": {
             case: {"grid": grid.to_json(), "original": about.originals[case].to_json()}
             for case, grid in about.grids.items()
@@ -65,6 +69,7 @@ def read_about(path: Path) -> About:
             content["ignore"],
             {case: Grid.from_json(grids["grid"]) for case, grids in cases.items()},
             {case: Header.from_json(grids["original"]) for case, grids in cases.items()},
+            content.get("align", False),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):

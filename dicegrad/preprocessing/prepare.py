@@ -219,7 +219,15 @@ def prepare_dataset(
         if problems:
             raise InputError(*problems)
     values = {name: adapter.class_values[name] for name in classes}
-    about = About(adapter.channels, tuple(classes), values, adapter.ignore, grids, originals)
+    about = About(
+        adapter.channels,
+        tuple(classes),
+        values,
+        adapter.ignore,
+        grids,
+        originals,
+        settings.align,
+    )
     write_about(out_about, about)
 
 

@@ -200,6 +200,20 @@ def test_a_prediction_that_lies_elsewhere_is_refused(tmp_path, save):
         score_case(path, truth, TUMOR)
 
 
+def test_a_truth_that_lies_elsewhere_is_brought_to_the_prediction_where_that_is_wanted(
+    tmp_path, save
+):
+    truth, path = save("t", label_map(0, 1, 1)), tmp_path / "p.nii.gz"
+    affine = np.diag([*SPACING, 1.0])
+    affine[0, 3] = 1.5  # one voxel further along x
+    nibabel.save(nibabel.Nifti1Image(label_map(1, 1), affine), path)
+    with pytest.raises(InputError, match=r"p\.nii\.gz: does not lie where"):
+        score_case(path, truth, TUMOR)
+    (row,) = score_case(path, truth, TUMOR, align=True)
+    assert row["dsc"] == 1
+    assert row["volume_true_ml"] == row["volume_pred_ml"] > 0
+
+
 def test_a_prediction_with_a_flipped_byte_is_refused(save):
     path = save("p", label_map(1, 0, 1))
     content = bytearray(path.read_bytes())

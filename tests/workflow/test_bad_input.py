@@ -136,6 +136,24 @@ def test_a_faulty_file_is_named_before_any_training(own_data, name, edit, messag
     assert message.lower() in errors[-1].lower()
 
 
+@pytest.mark.slow
+def test_a_label_on_other_voxels_makes_a_study_if_the_dataset_says_align(own_data):
+    study, patient = own_data
+    study.table.write_text(HEADER + "acdc-lowres\tpartial\tdice\tI\t1e-7\t2\n")
+    path = patient / f"{patient.name}_frame01_gt.nii.gz"
+    label = nib.load(path)
+    affine = label.affine.copy()
+    affine[0, 3] += 6
+    nib.save(nib.Nifti1Image(np.asanyarray(label.dataobj), affine), path)
+    assert "set preprocessing.align: true" in refusal(study)
+    datasets = study.config()["datasets"]
+    datasets["acdc-lowres"]["preprocessing"]["align"] = True
+    study.write_config(datasets=datasets)
+    study.run()
+    assert (study.results / "scores.tsv").is_file()
+    assert (study.results / "figures" / "examples_acdc-lowres.png").is_file()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 @pytest.mark.xdist_group("study")
 def test_a_study_that_wants_a_gpu_does_not_train_without_one(rerun):

@@ -1,6 +1,7 @@
 """Which cases the example figure shows."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ def plot_chosen(
     about = datasets[dataset]
     folder = Experiment.from_path(predictions[0].as_posix()).path
     results = Path(predictions[0].as_posix().partition(folder)[0])
-    examples = choose_examples(scores, cases, dataset, about, chosen, results)
+    examples = [
+        replace(example, align=prepared.align)
+        for example in choose_examples(scores, cases, dataset, about, chosen, results)
+    ]
     return plot_examples(examples, prepared.class_values, out_stem, title=dataset)
 
 

@@ -13,6 +13,7 @@ from dicegrad.data.checks import geometry_problem
 from dicegrad.data.orientation import Turn
 from dicegrad.data.volumes import read_channels, read_volume
 from dicegrad.errors import InputError
+from dicegrad.preprocessing.align import onto
 from dicegrad.reporting.figures.style import blank, save, theme
 from dicegrad.reporting.looks import look, sort_setups
 from dicegrad.reporting.names import for_figure
@@ -44,6 +45,7 @@ class Example:
         emptied: Classes that were empty maps in its training truth.
         batch_size: Of the experiments; each gets a row.
         channels: How many the file of the image holds; the first is drawn.
+        align: Whether a truth that lies elsewhere is resampled to the image.
     """
 
     case: str
@@ -54,6 +56,7 @@ class Example:
     emptied: tuple[str, ...] = ()
     batch_size: int = 2
     channels: int = 1
+    align: bool = False
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,8 @@ def view_case(case: Example, class_values: Mapping[str, tuple[int, ...]]) -> Vie
     labels = {}
     for name, path in {"truth": case.truth, **case.predictions}.items():
         volume = read_volume(path)
+        if case.align and path == case.truth:
+            volume = onto(path, volume, reference.header)
         problem = geometry_problem(case.image, reference.header, path, volume.header)
         if problem:
             raise InputError(problem)
