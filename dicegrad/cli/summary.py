@@ -13,7 +13,8 @@ def add_summary(commands: "argparse._SubParsersAction") -> None:
     summary.add_argument(
         "--json",
         action="store_true",
-        help="print the lines, Table 1, and training runs that have not learnt what was labelled",
+        help="print the lines, the verdict, Table 1, and training runs that have not learnt what "
+        "was labelled",
     )
     summary.set_defaults(run=_summary)
 
@@ -50,6 +51,7 @@ def _as_json(folder: Path, text: str) -> str:
     from dicegrad.evaluation.apart import APART
     from dicegrad.evaluation.failed import FAILED
     from dicegrad.files import read_table
+    from dicegrad.reporting.summary import verdict_of
     from dicegrad.reporting.tables import TABLE1
 
     known = {"table1": TABLE1, "failed": FAILED, "apart": APART}
@@ -59,5 +61,6 @@ def _as_json(folder: Path, text: str) -> str:
         for name, path in tables.items()
         if path.is_file()
     }
-    content = {"study": folder.name, "summary": text.rstrip().splitlines(), **found}
+    lines = [line for line in text.splitlines() if line]
+    content = {"study": folder.name, "summary": lines, "verdict": verdict_of(text), **found}
     return json.dumps(content, indent=2, ensure_ascii=False)

@@ -39,8 +39,9 @@ def summarise(
 
     Returns:
         Lines of text: per dataset and missing class, one for full labels and one per experiment
-        with partial labels, then training runs that have not learnt what was labelled, then whether
-        the paper's finding was seen. What did not come out as theory expects is marked with `!`. A
+        with partial labels, then training runs that have not learnt what was labelled. Below an
+        empty line the verdict: whether the paper's finding was seen, and on labels that are really
+        missing, which loss to take. What did not come out as theory expects is marked with `!`. A
         group that the network cannot tell from the others is no verdict on the loss.
     """
     lines: list[str] = []
@@ -65,8 +66,17 @@ def summarise(
         if failed is not None:
             lines += [f"  {line}" for line in failed_lines(failed, name)]
     advice = [] if scores is None else [(name, recommendation(scores, name)) for name in datasets]
-    lines += _verdict(agreed, alike)
-    return "\n".join([*lines, *(f"{name}: {text}." for name, text in advice if text)])
+    verdict = [*_verdict(agreed, alike), *(f"{name}: {text}." for name, text in advice if text)]
+    return "\n".join([*lines, "", *verdict] if lines else verdict)
+
+
+def verdict_of(text: str) -> list[str]:
+    """The sentences of the verdict in a summary: what stands below the last empty line.
+
+    >>> verdict_of("heart: MYO\\n  full labels: DSC 0.91\\n\\nTake I.\\n")
+    ['Take I.']
+    """
+    return text.strip().split("\n\n")[-1].splitlines()
 
 
 def _verdict(agreed: list[bool], alike: int) -> list[str]:

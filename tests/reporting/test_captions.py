@@ -27,9 +27,14 @@ def test_captions_render_and_are_valid_rst(path, datasets, tmp_path):
     )
     figure = tmp_path / "finding.svg"
     figure.write_text("<?xml?>\n<svg>\n <style>*{color: red}</style>\n</svg>\n")
-    files = [SimpleNamespace(path=figure)]
+    (tmp_path / "summary.txt").write_text("heart: MYO\n  ! a < b\n\nTake *I*.\nheart: sure.\n")
+    files = [SimpleNamespace(path=figure), SimpleNamespace(path=tmp_path / "table1.html")]
     environment = Environment(undefined=StrictUndefined)
     text = environment.from_string(path.read_text()).render(snakemake=job, files=files)
     html = publish_parts(text, writer_name="html", settings_overrides={"halt_level": 2})["body"]
     assert html.count("<p>") + html.count("<li>") >= 2
     assert "system-message" not in html
+    if path.stem == "workflow":  # the verdict comes first, as it stands in summary.txt
+        verdict = html.index("<strong>Take *I*.</strong>")
+        assert verdict < html.index("<strong>heart: sure.</strong>") < html.index("full</em>")
+        assert "heart: MYO\n  ! a &lt; b</pre>" in html

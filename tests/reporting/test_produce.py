@@ -154,4 +154,6 @@ def test_the_summary_of_a_study_is_there_for_programs_too(tmp_path, capsys):
     assert (run["setup"], run["fold"], run["class"], run["group"]) == ("I", 0, "LV", "ED")
     assert run["volume_ratio"] == pytest.approx(10)
     assert any(line.startswith("  ! I, partial, B = 2, fold 0") for line in found["summary"])
+    assert found["verdict"] == found["summary"][-len(found["verdict"]) :]
+    assert "experiments with partial labels" in found["verdict"][0]
     assert {row["setup"] for row in found["table1"]} == set(scores["setup"])

@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+from dicegrad.reporting.summary import verdict_of
+
 pytestmark = pytest.mark.xdist_group("study")
 
 
@@ -106,6 +108,18 @@ def shows_something(page):
         return rows.count() > 0
     result.evaluate("image => image.decode()")  # waits; an error if it cannot be drawn
     return result.evaluate("image => image.naturalWidth > 300 && image.clientHeight > 100")
+
+
+def test_the_first_page_begins_with_the_verdict_of_the_summary(page, finished):
+    sentences = verdict_of((finished.results / "summary.txt").read_text())
+    shown = page.locator("#verdict strong")
+    assert shown.all_inner_texts() == sentences
+    figure = page.locator("#first-figure").bounding_box()
+    assert 0 < shown.first.bounding_box()["y"] < figure["y"]
+    lines = page.locator("#verdict pre")
+    assert not lines.is_visible()
+    page.locator("#verdict summary").click()
+    assert "heart: MYO is missing in ES\n  full labels: DSC" in lines.inner_text()
 
 
 def test_the_first_page_shows_the_finding(page):
