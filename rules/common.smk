@@ -14,6 +14,7 @@ from dicegrad.data.adapters import adapter_of
 from dicegrad.data.annotated import find_table
 from dicegrad.engines.nnunet import check_installed
 from dicegrad.errors import InputError
+from dicegrad.interrupts import pass_on_interrupts
 from dicegrad.logs import errors_in
 from dicegrad.provenance import code_of
 from dicegrad.reporting.outputs import OUTPUTS, files_of, wanted_files
@@ -35,6 +36,7 @@ if not Path(table).exists() and (HOME / table).exists():
 environment = os.environ
 places = [str(HOME), environment.get("PYTHONPATH", "")]
 environment["PYTHONPATH"] = os.pathsep.join(places)
+pass_on_interrupts()
 
 try:
     where = ", ".join(map(str, workflow.configfiles)) or "config"

@@ -23,7 +23,7 @@ SLOW = (
     "snakemake --cores 2 --config study=demo-seed1 folds=all seed=1",
     "snakemake -s PATH/Snakefile -d elsewhere --cores 2",
     "dicegrad train resources/heart config/datasets/heart.yaml OUT",
-    "OMP_NUM_THREADS=1 dicegrad train resources/heart config/datasets/heart.yaml OUT --fold 0",
+    "OMP_NUM_THREADS=1 dicegrad train resources/heart config/datasets/heart.yaml OUT0 --fold 0",
     "snakemake --cores 2 --configfile config/cross-entropy.yaml",
     "snakemake --cores 2 --configfile config/cross-entropy.yaml "
     "--config study=cross-entropy-seed1 seed=1",

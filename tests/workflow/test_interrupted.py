@@ -65,6 +65,10 @@ def to_all(child, number):
     os.killpg(child.pid, number)
 
 
+def to_snakemake_alone(child, number):
+    os.kill(child.pid, number)
+
+
 def to_training(child, number):
     os.kill(script_of(child), number)
 
@@ -73,6 +77,7 @@ def to_training(child, number):
     ("send", "number"),
     [
         pytest.param(to_all, signal.SIGINT, id="ctrl-c"),
+        pytest.param(to_snakemake_alone, signal.SIGINT, id="interrupt-snakemake-alone"),
         pytest.param(to_training, signal.SIGTERM, id="terminate"),
         pytest.param(to_training, signal.SIGKILL, id="kill"),
         pytest.param(to_all, signal.SIGKILL, id="kill-all"),
