@@ -163,6 +163,7 @@ def check_values(
     volumes: Tensor,
     extremes: list[Tensor],
     kept: Callable[[], Tensor | None] = lambda: None,
+    count: bool = True,
 ) -> None:
     """Raise unless every label has a channel and soft values lie in [0, 1], but for rounding.
 
@@ -175,12 +176,14 @@ def check_values(
         extremes: Lowest and highest values of what should lie in [0, 1], of any shape.
         kept: Returns the voxels that are not ignored, (B, *spatial) bool, or None for all; it is
             called only where they have to be counted.
+        count: Whether a label without a channel shows only in that the volumes do not add up to
+            the number of voxels; otherwise it is among the extremes, as infinity.
 
     Raises:
         InputError: On the CPU. On CUDA a device-side assertion is queued, so that nothing waits;
             other devices are not checked.
     """
-    counted = y.ndim < y_pred.ndim and y_pred.shape[1] > 1
+    counted = count and y.ndim < y_pred.ndim and y_pred.shape[1] > 1
     left = kept() if counted else None
     voxels = y.numel() if left is None else torch.count_nonzero(left)
     if y_pred.device.type == "cpu":

@@ -177,9 +177,8 @@ def merge_unannotated(known: Tensor, unannotated: str) -> tuple[Tensor, Tensor]:
     Returns:
         ``into`` (B, C) int64 and the maps that take part (B, C) bool.
     """
-    foreground = known[:, 1:]
-    channel = torch.arange(known.shape[1], device=known.device)
-    into = torch.cat([channel[:1].expand(len(known), 1), foreground * channel[1:]], 1)
+    foreground, channel = known[:, 1:], torch.arange(known.shape[1], device=known.device)
+    into = torch.where(known, channel, 0)  # background is channel 0 either way
     background = foreground.any(1, keepdim=True)
     if unannotated == "ignored":
         background = background & known[:, :1]

@@ -144,7 +144,7 @@ static Derive *const DERIVE[1][2] = {{derive_float_baseline, derive_double_basel
 #endif
 
 /* Changes with Task, so that a library built from other source is not used. */
-int dicegrad_interface(void) { return 2; }
+int dicegrad_interface(void) { return 3; }
 
 /* The highest level that this processor has and the system saves the registers of. Asked of the
  * processor itself: some compilers leave the answers of __builtin_cpu_supports empty. */
@@ -222,9 +222,21 @@ static int run(Job *job)
     return (int)job->failed;
 }
 
-/* First pass: fills task->sums and task->tail. Returns 0, or 1 if there is no memory for it. */
+/* Whether a channel joins one that does not exist or joins another itself. */
+static int joins_nothing(const Task *t)
+{
+    for (int64_t i = 0; t->into && i < t->batch * t->channels; i++) {
+        const int64_t *row = t->into + i / t->channels * t->channels, to = t->into[i];
+        if (to < 0 || to >= t->channels || row[to] != to) return 1;
+    }
+    return 0;
+}
+
+/* First pass: fills task->sums and task->tail. Returns 0, or 1 if there is no memory for it, or 2 if
+ * task->into is wrong. */
 int dicegrad_sums(const Task *t)
 {
+    if (joins_nothing(t)) return 2;
     const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK, sums = 3 * t->channels;
     Job job = {.task = t, .blocks = per_row * t->batch, .record = sums + 3};
     job.records = calloc((size_t)(job.blocks * job.record), sizeof *job.records);
@@ -262,9 +274,10 @@ static void ask_for_huge_pages(const Task *t)
 #endif
 }
 
-/* Second pass: fills task->gradient. Returns 0, or 1 if there is no memory for it. */
+/* Second pass: fills task->gradient. Returns as the first. */
 int dicegrad_gradient(const Task *t)
 {
+    if (joins_nothing(t)) return 2;
     const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK;
     Job job = {.task = t, .blocks = per_row * t->batch, .record = 3 * t->channels + 3};
     ask_for_huge_pages(t);

@@ -23,7 +23,7 @@ from torch import Tensor
 from dicegrad.errors import InputError
 
 LEVELS = ("baseline", "avx2", "avx512")  # in the order of native.c, as are the two below
-_INTERFACE = 2  # must be that of native.c: a library built from older source is left out
+_INTERFACE = 3  # must be that of native.c: a library built from older source is left out
 _ACTIVATIONS = (None, "sigmoid", "softmax")
 _TYPES = {
     torch.float32: 0,
@@ -42,6 +42,7 @@ _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _VALUES_PER_THREAD = 2**16
 _TASK = struct.Struct("=34q")
 _NO_VIEW = (0, 0, 0, 0, 0)
+_NOT_MERGED = 2  # what a pass returns if `into` names a channel that is not there or merged itself
 _Tail = ctypes.c_double * 3  # lowest, highest, labels without a channel
 
 
@@ -147,7 +148,7 @@ class _Task:
         if truth.dtype not in _TYPES:  # the unsigned types that torch hardly supports
             truth = self.truth = truth.to(torch.int64)
         self.mask = None if mask is None else mask.flatten(1)
-        self.into = None if into is None else _merged(into)
+        self.into = None if into is None else into.to(torch.int64).contiguous()
         batch, channels, voxels = maps.shape
         self.head = (
             batch,
@@ -181,7 +182,13 @@ class _Task:
             out,
             tail,
         )
-        if function(task):
+        failed = function(task)
+        if failed == _NOT_MERGED and self.into is not None:
+            raise InputError(
+                f"into is {self.into.tolist()}; each row must name channels from 0 to "
+                f"{self.into.shape[1] - 1} that are not merged themselves"
+            )
+        if failed:
             raise MemoryError("there is no memory for the scratch of the Dice loss")
 
 
@@ -189,18 +196,6 @@ def _view(tensor: Tensor) -> tuple[int, ...]:
     """Memory, type and strides by row, channel and voxel of a tensor of shape (B, [C,] voxels)."""
     row, *channel, voxel = tensor.stride()
     return tensor.data_ptr(), _TYPES[tensor.dtype], row, channel[0] if channel else 0, voxel
-
-
-def _merged(into: Tensor) -> Tensor:
-    into = into.to(torch.int64).contiguous()
-    channels = into.shape[1]
-    inside = bool(((into >= 0) & (into < channels)).all())
-    if not inside or not torch.equal(into.gather(1, into), into):
-        raise InputError(
-            f"into is {into.tolist()}; each row must name channels from 0 to {channels - 1} that "
-            "are not merged themselves"
-        )
-    return into
 
 
 def switched_off() -> bool:

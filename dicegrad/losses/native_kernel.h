@@ -93,17 +93,25 @@ static void NAME(store)(const View *to, int64_t offset, int n, const REAL *restr
 }
 #undef COPY
 
-/* Probabilities of n voxels, in place of what was read: C rows. */
-static void NAME(activate)(const Task *t, REAL *restrict p)
+/* Probabilities in place of what was read, C rows. Where `blank`, ignored voxels become 0, NaN too. */
+static inline __attribute__((always_inline)) void NAME(activate)(const Task *t, REAL *restrict p,
+                                                                 const int32_t *restrict label,
+                                                                 const int blank)
 {
     REAL high[VOXELS] ALIGNED, total[VOXELS] ALIGNED;
     const int channels = (int)t->channels;
+    if (t->activation == NONE && blank)
+        for (int c = 0; c < channels; c++) {
+            REAL *row = ROW(p, c);
+            SIMD row[k] = label[k] == IGNORED ? 0 : row[k];
+        }
     if (t->activation == SIGMOID)
         for (int c = 0; c < channels; c++) {
             REAL *row = ROW(p, c);
             SIMD {
                 REAL e = NAME(exponential)(row[k] < 0 ? row[k] : -row[k]);
-                row[k] = (row[k] < 0 ? e : 1) / (1 + e);
+                REAL value = (row[k] < 0 ? e : 1) / (1 + e);
+                row[k] = blank && label[k] == IGNORED ? 0 : value;
             }
         }
     if (t->activation != SOFTMAX) return;
@@ -123,22 +131,26 @@ static void NAME(activate)(const Task *t, REAL *restrict p)
     SIMD total[k] = 1 / total[k];
     for (int c = 0; c < channels; c++) {
         REAL *row = ROW(p, c);
-        SIMD row[k] *= total[k];
+        SIMD row[k] = blank && label[k] == IGNORED ? 0 : row[k] * total[k];
     }
 }
 
-/* The rows of a batch element that some voxels need: probabilities, truth, labels. Returns whether
- * a voxel of them is ignored. */
+/* The rows of a batch element that some voxels need: probabilities (0 where ignored), truth, labels.
+ * Returns whether a voxel of them may be ignored. */
 static int NAME(read)(const Task *t, int64_t b, int64_t start, int n, REAL *p, REAL *h,
                       int32_t *label, int64_t *unknown)
 {
+    const int ignored = TARGET_NAME(labels)(t, b, start, n, label, unknown);
     for (int64_t c = 0; c < t->channels; c++)
         NAME(load)(&t->y_pred, place(&t->y_pred, b, c, start), n, ROW(p, c));
-    NAME(activate)(t, p);
+    if (ignored)
+        NAME(activate)(t, p, label, 1);
+    else
+        NAME(activate)(t, p, label, 0);
     if (!t->has_labels)
         for (int64_t c = 0; c < t->channels; c++)
             NAME(load)(&t->truth, place(&t->truth, b, c, start), n, ROW(h, c));
-    return TARGET_NAME(labels)(t, b, start, n, label, unknown);
+    return ignored;
 }
 
 /* Set ignored voxels of C rows to 0, NaN too. */
@@ -196,10 +208,8 @@ static void NAME(sum)(const Task *t, int64_t b, int64_t start, int n, void *scra
     const int64_t channels = t->channels, *into = t->into ? t->into + b * channels : NULL;
     REAL *p = scratch, *h = ROW(p, channels), made[VOXELS] ALIGNED;
     int32_t label[VOXELS] ALIGNED;
-    if (NAME(read)(t, b, start, n, p, h, label, unknown)) {
-        NAME(blank)(channels, label, p);
-        if (!t->has_labels) NAME(blank)(channels, label, h);
-    }
+    if (NAME(read)(t, b, start, n, p, h, label, unknown) && !t->has_labels)
+        NAME(blank)(channels, label, h);
     if (t->activation == NONE) NAME(extremes)(channels, p, range);
     if (!t->has_labels) NAME(extremes)(channels, h, range);
     if (into) NAME(merge)(channels, into, p);
@@ -254,17 +264,19 @@ static void NAME(derive)(const Task *t, int64_t b, int64_t start, int n, void *s
 {
     const int64_t channels = t->channels, *into = t->into ? t->into + b * channels : NULL;
     REAL *p = scratch, *h = ROW(p, channels), *g = ROW(h, t->has_labels ? 0 : channels);
-    REAL mean[VOXELS] ALIGNED = {0}, made[VOXELS] ALIGNED;
+    REAL mean[VOXELS] ALIGNED, made[VOXELS] ALIGNED;
     int32_t label[VOXELS] ALIGNED;
     int64_t unknown = 0;
     const int ignored = NAME(read)(t, b, start, n, p, h, label, &unknown);
     if (into && !t->has_labels) NAME(merge)(channels, into, h);
     NAME(before_activation)(t, b, p, h, label, g);
-    if (t->activation == SOFTMAX)
+    if (t->activation == SOFTMAX) {
+        memset(mean, 0, sizeof mean);
         for (int64_t c = 0; c < channels; c++) {
             const REAL *q = ROW(p, c), *row = ROW(g, into ? into[c] : c);
             SIMD mean[k] += q[k] * row[k];
         }
+    }
     for (int64_t c = 0; c < channels; c++) {
         const REAL *q = ROW(p, c), *row = ROW(g, into ? into[c] : c);
         if (t->activation == SOFTMAX)

@@ -35,7 +35,8 @@ static int TARGET_NAME(labels)(const Task *t, int64_t b, int64_t start, int n, i
 {
     const int64_t *into = t->into ? t->into + b * t->channels : NULL;
     int32_t wrong = 0;
-    for (int k = 0; k < VOXELS; k++) label[k] = k < n ? 0 : IGNORED;
+    if (n < VOXELS || !t->has_labels)
+        for (int k = 0; k < VOXELS; k++) label[k] = k < n ? 0 : IGNORED;
     if (t->has_labels) {
         const int64_t offset = place(&t->truth, b, 0, start);
         if (t->truth.voxel == 1) /* said once more, so that the compiler makes a case of it */
@@ -45,11 +46,18 @@ static int TARGET_NAME(labels)(const Task *t, int64_t b, int64_t start, int n, i
     }
     if (t->mask.data) {
         const uint8_t *kept = (const uint8_t *)t->mask.data + place(&t->mask, b, 0, start);
-        for (int k = 0; k < n; k++) label[k] = kept[k * t->mask.voxel] ? label[k] : IGNORED;
+        if (t->mask.voxel == 1)
+            for (int k = 0; k < n; k++) label[k] = kept[k] ? label[k] : IGNORED;
+        else
+            for (int k = 0; k < n; k++) label[k] = kept[k * t->mask.voxel] ? label[k] : IGNORED;
     }
     for (int k = 0; k < VOXELS; k++) wrong += label[k] == UNKNOWN;
     *unknown += wrong;
     if (into && t->has_labels && t->channels > 1)
-        for (int k = 0; k < n; k++) label[k] = label[k] < 0 ? label[k] : (int32_t)into[label[k]];
+        for (int32_t c = 0; c < t->channels; c++) { /* each joins one that stays */
+            const int32_t to = (int32_t)into[c];
+            if (to != c)
+                for (int k = 0; k < VOXELS; k++) label[k] = label[k] == c ? to : label[k];
+        }
     return t->mask.data || (t->has_ignore && t->has_labels) || n < VOXELS;
 }
