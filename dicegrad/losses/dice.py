@@ -19,6 +19,7 @@ from dicegrad.losses.reduction import (
     reduce_loss,
     subset_weight,
 )
+from dicegrad.losses.seen import Seen
 from dicegrad.losses.sums import needs_plain, overlap_gradient, overlap_sums, plain_sums
 from dicegrad.losses.tile import working_dtype
 
@@ -97,6 +98,7 @@ class DiceLoss(nn.Module):
         )
         self.activation = activation
         self.norm = norm
+        self.seen: Seen | None = None  # set by a push meter
 
     def forward(
         self,
@@ -132,7 +134,12 @@ class DiceLoss(nn.Module):
         truth, masks = self.masks.read(y_pred, y, annotated, mask, case_weight)
         if needs_plain(truth):
             return plain_loss(y_pred, truth, self.activation, self.norm, self.reduction, masks)
-        return _ClosedForm.apply(y_pred, truth, masks, self.activation, self.norm, self.reduction)
+        seen = self.seen if y_pred.requires_grad and case_weight is None else None
+        if seen is not None:
+            seen.begin(y_pred, y, annotated, mask)
+        return _ClosedForm.apply(
+            y_pred, truth, masks, self.activation, self.norm, self.reduction, seen
+        )
 
     def extra_repr(self) -> str:
         """Show the settings in the module's text."""
@@ -168,9 +175,13 @@ class _ClosedForm(torch.autograd.Function):
         activation: str | None,
         norm: str,
         reduction: Reduction,
+        seen: Seen | None,
     ) -> Tensor:
         sums = overlap_sums(y_pred, y, activation, norm, masks)
+        kept = None if seen is None else sums.clone()
         loss, coefficients = loss_and_coefficients(sums, reduction, masks.share)
+        if seen is not None and kept is not None:
+            seen.keep(kept, coefficients, masks)
         ctx.save_for_backward(y_pred, y, coefficients)
         ctx.masks, ctx.settings = masks, (activation, norm, reduction)
         return torch.as_tensor(loss, dtype=working_dtype(y_pred))
@@ -190,7 +201,7 @@ class _ClosedForm(torch.autograd.Function):
                 )
             coefficients = upstream * coefficients
             gradient = overlap_gradient(y_pred, y, activation, norm, coefficients, masks)
-        return gradient, None, None, None, None, None
+        return gradient, None, None, None, None, None, None
 
 
 def plain_loss(

@@ -2,11 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dicegrad.losses.push import can_be_measured, map_push
+from dicegrad.losses.push import MapSums, join, map_sums
+from dicegrad.losses.push_terms import can_be_measured, terms_of
+from dicegrad.losses.seen import Seen
 
 STEPS = 40  # over which the predicted volume is compared
 NOTABLE = 0.05  # share of the push from maps without a true voxel that is worth a warning
@@ -14,10 +18,10 @@ _COLUMNS = ("push_empty", "push_missing", "predicted_empty")
 
 
 class PushMeter:
-    """Adds up over steps what `push.map_push` says of every map.
+    """Sums up over steps what `push.map_push` says of every map.
 
     Args:
-        loss: A loss that `push.can_be_measured`.
+        loss: A loss that `push_terms.can_be_measured`.
         classes: Names of the classes; channel 0 is background unless there is a single channel.
 
     Example:
@@ -34,20 +38,16 @@ class PushMeter:
 
     def __init__(self, loss: nn.Module, classes: Sequence[str]) -> None:
         self.loss, self.classes = loss, tuple(classes)
-        self.steps: list[Tensor] = []  # (K, 7) each, left on the device
+        self.steps: list[MapSums] = []  # a handful of numbers each, left on the device
+        dice = terms_of(loss).dice
+        if dice is not None and dice.seen is None:
+            dice.seen = Seen()  # so that no voxel is read a second time
 
     def add(
         self, y_pred: Tensor, y: Tensor, annotated: Tensor | None = None, mask: Tensor | None = None
     ) -> None:
-        """Measure one step; arguments as for the loss."""
-        found = map_push(self.loss, y_pred.detach(), y, annotated, mask)
-        first = found.push.shape[1] - len(self.classes)
-        known, there = found.annotated[:, first:], found.true[:, first:] > 0
-        filled = known & there
-        kinds = torch.stack([filled, known ^ filled, ~known, ~filled]).to(found.push.dtype)
-        push, predicted = found.push[:, first:] * kinds[:3], found.predicted[:, first:] * kinds[::3]
-        # Few operations, since at this size each costs as much as a pass over a small image.
-        self.steps.append(torch.cat([push, predicted, kinds[::3]]).sum(1).T)
+        """Take in a step; arguments as for the loss. After it, they cost least."""
+        self.steps.append(map_sums(self.loss, y_pred, y, annotated, mask))
 
     def take(self) -> dict[str, float]:
         """What the steps since the last call were, by column.
@@ -61,26 +61,37 @@ class PushMeter:
         """
         if not self.steps:
             return {}
-        total = torch.stack(self.steps).sum(0).cpu().tolist()
+        found = join(self.steps).push()
         self.steps = []
+        first = found.push.shape[1] - len(self.classes)
+        known, there = found.annotated[:, first:], found.true[:, first:] > 0
+        filled = known & there
+        kinds = torch.stack([filled, known ^ filled, ~known, ~filled]).to(found.push.dtype)
+        push, predicted = found.push[:, first:] * kinds[:3], found.predicted[:, first:] * kinds[::3]
+        total = torch.cat([push, predicted, kinds[::3]]).sum(1).T.cpu().tolist()
         row: dict[str, float] = {}
-        for name, (filled, empty, missing, inside, outside, maps, others) in zip(
+        for name, (full, empty, missing, inside, outside, maps, others) in zip(
             self.classes, total, strict=True
         ):
-            push = filled + empty + missing
+            push_on_all = full + empty + missing
             mean = _ratio(outside, others), _ratio(inside, maps)
-            values = (_ratio(empty, push), _ratio(missing, push), _ratio(*mean))
+            values = (_ratio(empty, push_on_all), _ratio(missing, push_on_all), _ratio(*mean))
             row |= {f"{c}_{name}": value for c, value in zip(_COLUMNS, values, strict=True)}
         return row
 
-    def state(self) -> list[list[list[float]]]:
+    def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of the steps since `take`."""
-        return [step.tolist() for step in self.steps]
+        return asdict(join(self.steps)) if self.steps else {}
 
-    def restore(self, state: Sequence[Sequence[Sequence[float]]], device: torch.device) -> None:
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Continue from a saved state."""
-        kind = torch.float32 if device.type == "mps" else torch.float64
-        self.steps = [torch.tensor(step, dtype=kind, device=device) for step in state]
+        if not state:
+            self.steps = []
+            return
+        moved: dict[str, Any] = {
+            name: None if each is None else each.to(device) for name, each in state.items()
+        }
+        self.steps = [MapSums(**moved)]
 
 
 def make_meter(loss: object, classes: Sequence[str]) -> PushMeter | None:

@@ -26,7 +26,7 @@ from dicegrad.training.schedule import Schedule
 from dicegrad.training.settings import TrainingSettings
 from dicegrad.training.validation import validate
 
-FORMAT = 3  # of `Run.state`: to be raised when it changes, so that older ones are refused
+FORMAT = 4  # of `Run.state`: to be raised when it changes, so that older ones are refused
 _WORDS = {"train": "training", "validation": "validation"}
 _DIVERGED = 100.0  # penalty; 0.03 to 0.05 at the start of the paper's networks
 
@@ -106,9 +106,9 @@ class Run:
                 logits = self.predict(image)
             logits = logits.float()
             loss = self.objective(logits, label, annotated)
-            loss.backward()
-            if self.meter:
+            if self.meter:  # right after the loss, while the logits are in the cache
                 self.meter.add(logits, label, annotated)
+            loss.backward()
             self.optimizer.step()
             self.losses.append(loss.detach())
             self.step += 1
@@ -169,7 +169,7 @@ class Run:
             "history": self.history,
             "kept": self.kept,
             "losses": [float(loss) for loss in self.losses],
-            "pushes": self.meter.state() if self.meter else [],
+            "pushes": self.meter.state() if self.meter else {},
             "epoch": self.epoch,
             "step": self.step,
         }

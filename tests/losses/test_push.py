@@ -1,12 +1,16 @@
 """The push on every map is the gradient that autograd finds, summed."""
 
+import pickle
+from copy import deepcopy
 from itertools import product
 
 import pytest
 import torch
 
-from dicegrad.losses import CrossEntropyLoss, DiceCELoss, DiceLoss
-from dicegrad.losses.push import can_be_measured, map_push
+from dicegrad.losses import CrossEntropyLoss, DiceCELoss, DiceLoss, push
+from dicegrad.losses.push import map_push
+from dicegrad.losses.push_terms import can_be_measured
+from dicegrad.losses.seen import Seen
 from tests.conftest import refusal
 
 PHIS = ("I", "CI", "BI", "BCI")
@@ -133,3 +137,50 @@ def test_it_says_which_losses_it_does_not_measure(batch):
     told = refusal(map_push, loss, logits, y)
     assert "norm='l2'" in told
     assert "measured are DiceLoss" in told
+
+
+@pytest.mark.parametrize("annotated", [None, ANNOTATED])
+@pytest.mark.parametrize("background", [True, False])
+def test_after_the_loss_it_is_the_same_from_what_the_loss_has_seen(batch, annotated, background):
+    logits, y = batch[0].requires_grad_(), batch[1]
+    if annotated is not None:
+        y = torch.where(~with_background()[range(3)].gather(1, y.flatten(1)).view(y.shape), 0, y)
+    settings = {"phi": "BI", "epsilon": 1.0, "include_background": background}
+    expected = map_push(DiceCELoss(**settings), logits, y, annotated)
+    loss = DiceCELoss(**settings)
+    loss.dice.seen = Seen()
+    loss(logits, y, annotated)
+    assert loss.dice.seen.of(logits, y, annotated, None) is not None
+    measured = map_push(loss, logits, y, annotated)
+    assert torch.equal(measured.true, expected.true)
+    assert torch.allclose(measured.push, expected.push, rtol=1e-12)
+
+
+def test_no_voxel_is_read_a_second_time_unless_something_has_changed(batch, monkeypatch):
+    logits, y = batch[0].requires_grad_(), batch[1]
+    loss, reads = DiceLoss("BI", activation="softmax"), []
+    loss.seen = Seen()
+    loss(logits, y)
+    passed = push.overlap_sums
+    monkeypatch.setattr(push, "overlap_sums", lambda *each: reads.append(each) or passed(*each))
+    map_push(loss, logits, y)
+    assert reads == []
+    map_push(loss, logits, y.clone())
+    assert len(reads) == 1, "other labels"
+    y[0] = 0
+    changed = map_push(loss, logits, y)
+    assert len(reads) == 2, "the same tensor, with other labels"
+    assert changed.true[0, 1:].sum() == 0
+    loss(torch.zeros_like(logits, requires_grad=True), y)
+    map_push(loss, logits, y)
+    assert len(reads) == 3, "another prediction"
+
+
+def test_a_loss_that_is_watched_can_be_copied_and_saved(batch):
+    logits, y = batch[0].requires_grad_(), batch[1]
+    loss = DiceLoss("BI", activation="softmax")
+    loss.seen = Seen()
+    value = loss(logits, y)
+    for copy in (deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert copy.seen.of(logits, y, None, None) is None
+        assert copy(logits, y) == value
