@@ -11,7 +11,8 @@ from hypothesis import settings
 from dicegrad.checksums import sum_file
 from dicegrad.errors import InputError
 from dicegrad.study import Experiment
-from dicegrad.study.experiment import COLUMNS, DEFAULTS, name_setups
+from dicegrad.study.experiment import COLUMNS, DEFAULTS
+from dicegrad.study.naming import name_setups
 from dicegrad.training.trained import Trained
 
 # A slow machine is no fault, and continuous integration asks the same questions every time.

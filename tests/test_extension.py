@@ -82,7 +82,7 @@ def test_a_loss(copy):
         import torch
         from dicegrad.cli import _parser
         from dicegrad.study import Experiment
-        from dicegrad.study.experiment import name_setups
+        from dicegrad.study.naming import name_setups
         from dicegrad.training.objective import Wanted, make_objective
 
         row = dict(dataset="d", labeling="partial", loss="brier", phi="none", epsilon="none")

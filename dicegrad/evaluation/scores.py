@@ -250,7 +250,7 @@ def collect_scores(paths: Iterable[Path | str], setups: Iterable[str]) -> pd.Dat
 
     Args:
         paths: scores.tsv of each experiment.
-        setups: Its setup; see `study.experiment.name_setups`.
+        setups: Its setup; see `study.naming.name_setups`.
 
     Returns:
         One table. A column that holds its default everywhere is left out.

@@ -13,8 +13,9 @@ from typing import Any
 from dicegrad.errors import InputError, nearest
 from dicegrad.files import read_cells
 from dicegrad.study.dataset import Dataset
-from dicegrad.study.experiment import COLUMNS, DEFAULTS, REQUIRED, Experiment, name_setups
+from dicegrad.study.experiment import COLUMNS, DEFAULTS, REQUIRED, Experiment
 from dicegrad.study.labeling import missing_share, sort_labelings
+from dicegrad.study.naming import name_setups
 from dicegrad.study.schemas import read_schema, with_defaults
 
 

@@ -16,12 +16,13 @@ from dicegrad.evaluation.gaps import gaps
 from dicegrad.evaluation.roc_curves import roc_table
 from dicegrad.reporting.figures import roc, style, transition
 from dicegrad.reporting.figures.distributions import plot_distributions
-from dicegrad.reporting.figures.examples import Example, plot_examples, view_case
+from dicegrad.reporting.figures.examples import plot_examples
 from dicegrad.reporting.figures.finding import plot_finding
 from dicegrad.reporting.figures.gaps import plot_gaps
 from dicegrad.reporting.figures.learning_curves import plot_learning_curves
 from dicegrad.reporting.figures.roc import plot_roc
 from dicegrad.reporting.figures.transition import plot_transition
+from dicegrad.reporting.figures.views import Example, view_case
 from dicegrad.reporting.figures.volumes import plot_volumes
 from dicegrad.reporting.tables import table1
 from dicegrad.study import Experiment

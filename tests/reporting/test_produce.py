@@ -14,7 +14,8 @@ from dicegrad.reporting.outputs import OUTPUTS, files_of
 from dicegrad.reporting.produce import produce
 from dicegrad.reporting.tables import TABLE1
 from dicegrad.study import Experiment
-from dicegrad.study.experiment import COLUMNS, name_setups
+from dicegrad.study.experiment import COLUMNS
+from dicegrad.study.naming import name_setups
 from tests.reporting.conftest import DATASETS, make_scores
 
 HEART = {"heart": DATASETS["heart"]}

@@ -11,7 +11,8 @@ from dicegrad.data.adapter import Case
 from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.setups import share_missing, with_missing_labels
 from dicegrad.preprocessing.about import About
-from dicegrad.reporting.figures.examples import Example, plot_examples
+from dicegrad.reporting.figures.examples import plot_examples
+from dicegrad.reporting.figures.views import Example
 from dicegrad.study.experiment import COLUMNS, Experiment
 
 
