@@ -32,7 +32,7 @@ class Item:
 
     Attributes:
         name: The row as it stands in the experiment table, or the name of the rule.
-        jobs: Rule and fold of each job, in the order in which the study names them.
+        jobs: Rule and fold (and seed) of each job, in the order in which the study names them.
         states: What Snakemake says of their files.
     """
 
@@ -113,10 +113,12 @@ def read_summary(lines: Iterable[str]) -> Plan:
                 outdated.setdefault(row["rule"], set()).add(row["log-file(s)"])
             continue
         values = [part.split("~", 1) for part in row["output_file"].split("/") if "~" in part]
-        fold = next((value for key, value in values if key == "fold"), "")
-        name = " ".join(value for key, value in values if key != "fold") or row["rule"]
+        # What is not of the row, but of its training runs.
+        runs = " ".join(value for key, value in values if key in ("seed", "fold"))
+        row_words = [value for key, value in values if key not in ("seed", "fold")]
+        name = " ".join(row_words) or row["rule"]
         item = (experiments if values else rules).setdefault(name, Item(name))
-        item.jobs[row["rule"], fold] = None
+        item.jobs[row["rule"], runs] = None
         item.states.add(row["status"])
     counts = {rule: len(logs) for rule, logs in outdated.items()}
     return Plan(list(experiments.values()), list(rules.values()), counts)

@@ -65,13 +65,15 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = f"results/{STUDY.name}"
-EXPERIMENT = f"{RESULTS}/{{experiment}}"
-FOLD = f"{EXPERIMENT}/fold~{{fold}}"
+# Behind the experiment, the seed: nothing for the study's first.
+SEEDED = f"{RESULTS}/{{experiment}}{{seeded}}"
+FOLD = f"{SEEDED}/fold~{{fold}}"
 
 
 wildcard_constraints:
     dataset="|".join(map(re.escape, STUDY.datasets)),
-    experiment=r"dataset~[^/]+/labeling~[^/]+(?:/[a-z_]+~[^/]+)+?",
+    experiment=r"dataset~[^/]+/labeling~[^/]+(?:/(?!seed~)[a-z_]+~[^/]+)+?",
+    seeded=paths.SEEDED,
     labeling="[A-Za-z0-9._-]+",
     fold=r"\d+",
 
@@ -79,6 +81,20 @@ wildcard_constraints:
 def experiment_of(wildcards):
     """The experiment that a job belongs to."""
     return Experiment.from_path(wildcards.experiment)
+
+
+def seed_of(wildcards):
+    """The seed of a training run."""
+    return paths.seed_of(STUDY, wildcards.seeded)
+
+
+def title_of(wildcards, output):
+    """A params function for messages: the row in words, and which of several seeds.
+
+    What derives from the output is no reason to run again.
+    """
+    several = f", seed {seed_of(wildcards)}" if len(STUDY.seeds) > 1 else ""
+    return experiment_of(wildcards).title + several
 
 
 def dataset_of(wildcards):

@@ -7,14 +7,14 @@ rule evaluate:
         folds=prepared("folds.tsv"),
         about=prepared("prepared.json"),
         predictions=lambda wildcards: paths.fold_files(
-            STUDY, [experiment_of(wildcards)], "predictions"
+            STUDY, [experiment_of(wildcards)], "predictions", [seed_of(wildcards)]
         ),
     output:
-        f"{EXPERIMENT}/scores.tsv",
+        f"{SEEDED}/scores.tsv",
     log:
-        f"{EXPERIMENT}/evaluate.log",
+        f"{SEEDED}/evaluate.log",
     benchmark:
-        f"{EXPERIMENT}/evaluate.benchmark.tsv"
+        f"{SEEDED}/evaluate.benchmark.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -31,7 +31,7 @@ rule evaluate:
         ),
         soft_volumes=releases("soft_volumes"),
         code=code_of(["dicegrad.evaluation.scores"]),
-        title=lambda wildcards, output: experiment_of(wildcards).title,
+        title=title_of,
     message:
         "Scoring {params.title}"
     script:
@@ -53,7 +53,9 @@ rule scores:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        setups=list(STUDY.setups.values()),
+        setups=[setup for setup in STUDY.setups.values() for _ in STUDY.seeds],
+        # The files are those of the seeds, so this is no reason of its own to run again.
+        seeds=lambda wildcards, output: list(STUDY.seeds),
     message:
         "Collecting the scores"
     script:

@@ -1,7 +1,7 @@
 """The engine nnunet: the same files, made by nnU-Net's planning, preprocessing, trainer, predictor."""
 
 NNUNET_NAMES = "|".join(map(re.escape, NNUNETS))
-NNUNET_ROWS = rf"dataset~(?:{NNUNET_NAMES})/labeling~[^/]+(?:/[a-z_]+~[^/]+)+?"
+NNUNET_ROWS = rf"dataset~(?:{NNUNET_NAMES})/labeling~[^/]+(?:/(?!seed~)[a-z_]+~[^/]+)+?"
 NNUNET_FOLDER = "resources/{dataset}/nnunet"
 
 
@@ -132,10 +132,10 @@ rule nnunet_train:
         nnunet=setting("nnunet"),
         sampling=lambda wildcards: dataset_of(wildcards).sampling_of(experiment_of(wildcards)),
         study=STUDY.name,
-        seed=STUDY.seed,
+        seed=seed_of,
         # What derives from the output is no reason to run again.
         device=lambda wildcards, output: STUDY.device,
-        title=lambda wildcards, output: experiment_of(wildcards).title,
+        title=title_of,
     message:
         "nnU-Net trains {params.title}, fold {wildcards.fold}"
     script:
@@ -166,7 +166,7 @@ rule nnunet_predict:
         gpu=gpu,
     params:
         fold_count=setting("folds", "count"),
-        title=lambda wildcards, output: experiment_of(wildcards).title,
+        title=title_of,
     message:
         "nnU-Net predicts fold {wildcards.fold} of {params.title}"
     script:

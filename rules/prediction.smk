@@ -26,7 +26,7 @@ rule predict:
         network=setting("network"),
         restoration=setting("preprocessing", "restoration", default="linear"),
         soft_volumes=releases("soft_volumes"),
-        title=lambda wildcards, output: experiment_of(wildcards).title,
+        title=title_of,
     message:
         "Predicting fold {wildcards.fold} of {params.title}"
     script:

@@ -20,7 +20,7 @@ def read_by(output):
         ],
         "prepared": "resources/{dataset}/prepared.json",
         "predictions": lambda wildcards: paths.fold_files(
-            STUDY, STUDY.most_missing(wildcards.dataset), "predictions"
+            STUDY, STUDY.most_missing(wildcards.dataset), "predictions", STUDY.seeds[:1]
         ),
     }
     return {

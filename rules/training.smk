@@ -32,14 +32,14 @@ rule train:
         sampling=lambda wildcards: dataset_of(wildcards).sampling_of(experiment_of(wildcards)),
         released=lambda wildcards: dataset_of(wildcards).released_training(experiment_of(wildcards)),
         study=STUDY.name,
-        seed=STUDY.seed,
+        seed=seed_of,
         # What derives from the output is no reason to run again.
         source=lambda wildcards, output: SOURCES[experiment_of(wildcards).dataset],
         device=lambda wildcards, output: STUDY.device,
         tensorboard=lambda wildcards, output: (
             f"{Path(output.weights).parent}/tensorboard" if STUDY.tensorboard else None
         ),
-        title=lambda wildcards, output: experiment_of(wildcards).title,
+        title=title_of,
     message:
         "Training {params.title}, fold {wildcards.fold}"
     script:

@@ -4,6 +4,6 @@ from dicegrad.evaluation.scores import collect_scores, write_scores
 from dicegrad.logs import job
 
 with job(snakemake.log[0], inputs=snakemake.input) as report:
-    scores = collect_scores(snakemake.input, snakemake.params.setups)
+    scores = collect_scores(snakemake.input, snakemake.params.setups, snakemake.params.seeds)
     write_scores(scores, snakemake.output[0])
     report(f"{len(scores)} rows")

@@ -37,6 +37,14 @@ def test_jobs_are_counted_by_experiment_each_once():
     assert found.rules == []
 
 
+def test_training_runs_of_several_seeds_are_of_one_experiment():
+    files = [f"{FOLDER}/fold~0/weights.pt", f"{FOLDER}/seed~1/fold~0/weights.pt"]
+    found = read_summary([HEADER, *(line(file, "train", "missing") for file in files)])
+    (item,) = found.experiments
+    assert item.name == "heart partial dice I 1e-7 2"
+    assert item.count("train") == 2
+
+
 def test_what_serves_all_experiments_is_named_by_reason():
     found = read_summary(
         [

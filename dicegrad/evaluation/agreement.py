@@ -5,6 +5,7 @@ import pandas as pd
 
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.experiments import CELL, one_score_each
+from dicegrad.evaluation.seeds import over_seeds
 
 AGREEMENT_COLUMNS = (
     *CELL,
@@ -18,25 +19,27 @@ AGREEMENT_COLUMNS = (
 )
 
 
-def agreement(scores: pd.DataFrame) -> pd.DataFrame:
+def agreement(runs: pd.DataFrame) -> pd.DataFrame:
     """Bias and 95 % limits of agreement of volumes.
 
     Args:
-        scores: scores.tsv.
+        runs: scores.tsv, every seed by itself.
 
     Returns:
         Table with `AGREEMENT_COLUMNS`: mean of predicted - true volume with its bootstrap
         interval (ml, by subject), mean +- 1.96 standard deviations (NaN for one case), and
-        Pearson's correlation (NaN where a volume does not vary).
+        Pearson's correlation (NaN where a volume does not vary). The bias is of the mean of each
+        case over the seeds; limits and correlation are those of single training runs.
 
     Raises:
         InputError: Two experiments share a name.
     """
-    named = one_score_each(scores)
+    named = one_score_each(runs)
     rows = []
     for keys, cases in named.groupby(CELL, sort=False):
         true, predicted = cases["volume_true_ml"], cases["volume_pred_ml"]
-        bias = mean_interval(predicted - true, cases["subject"])
+        means = over_seeds(cases)
+        bias = mean_interval(means["volume_pred_ml"] - means["volume_true_ml"], means["subject"])
         spread = 1.96 * (predicted - true).std(ddof=1)
         varies = len(cases) > 1 and min(true.std(), predicted.std()) > 0
         rows.append(

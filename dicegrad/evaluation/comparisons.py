@@ -24,6 +24,7 @@ import pandas as pd
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.ranks import DRAWS, holm, rank_methods, sign_flip_test
+from dicegrad.evaluation.seeds import volume_error
 from dicegrad.files import Columns
 from dicegrad.study.labeling import sort_labelings
 
@@ -91,7 +92,7 @@ def compare(scores: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Da
     """Test every pair of training runs that answers one of the questions.
 
     Args:
-        scores: scores.tsv.
+        scores: scores.tsv, the mean of each case over the seeds.
         draws: Of the Monte Carlo test, used where the exact one does not fit.
         seed: Of the Monte Carlo test and the bootstrap.
 
@@ -103,7 +104,7 @@ def compare(scores: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.Da
         InputError: Two experiments share a name.
     """
     named = one_score_each(scores).copy()
-    named["volume_error_ml"] = (named["volume_pred_ml"] - named["volume_true_ml"]).abs()
+    named["volume_error_ml"] = volume_error(named)
     others = rivals_of(named)
     rows = []
     for keys, cases in named.groupby(SHARED, sort=False):

@@ -10,6 +10,7 @@ from scipy import stats
 from dicegrad.evaluation.experiments import CELL, one_score_each
 from dicegrad.evaluation.metrics import EMPTY_RULES, dice_under_rule
 from dicegrad.evaluation.scores import map_volumes
+from dicegrad.evaluation.seeds import seeds_of
 from dicegrad.evaluation.setups import share_missing
 
 DECISION_COLUMNS = (*CELL, "n", "empty", "rate", "rate_low", "rate_high", "should_be_empty")
@@ -17,25 +18,28 @@ RULE_COLUMNS = (*CELL, "truth", "rule", "n", "counted", "dsc")
 
 
 def empty_decisions(
-    scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]], *, at_most_ml: float = 0.0
+    runs: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]], *, at_most_ml: float = 0.0
 ) -> pd.DataFrame:
     """How often a missing class is output as an empty map.
 
     Args:
-        scores: scores.tsv.
+        runs: scores.tsv, every seed by itself.
         datasets: {name: {"missing": {"group", "classes"}, ...}}.
         at_most_ml: Predicted volume up to which a map counts as empty.
 
     Returns:
         Table with `DECISION_COLUMNS` for the missing classes: share of empty maps with Clopper and
         Pearson's 95 % interval. Where `should_be_empty` (the missing group, partial labels) the
-        rate is the sensitivity of the decision, elsewhere its false alarms.
+        rate is the sensitivity of the decision, elsewhere its false alarms. Of several seeds,
+        `empty` is the mean number, perhaps no whole one, and n the number of cases.
     """
     rows = []
-    for where, gone, cases in _missing_classes(scores, datasets):
-        n = len(cases)
-        empty = int((map_volumes(cases) <= at_most_ml).sum())
-        low, high = stats.binomtest(empty, n).proportion_ci()
+    seeds = max(1, len(seeds_of(runs)))
+    for where, gone, cases in _missing_classes(runs, datasets):
+        n = len(cases) // seeds
+        empty = int((map_volumes(cases) <= at_most_ml).sum()) / seeds
+        low, high = _clopper_pearson(empty, n)
+        empty = int(empty) if empty.is_integer() else empty
         rows.append(
             {
                 **where,
@@ -50,20 +54,31 @@ def empty_decisions(
     return pd.DataFrame(rows, columns=list(DECISION_COLUMNS))
 
 
-def dice_rules(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def _clopper_pearson(count: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of count / n; a mean count over seeds need not be whole."""
+    if count.is_integer():
+        low, high = stats.binomtest(int(count), n).proportion_ci()
+        return float(low), float(high)
+    low, high = stats.beta.ppf([0.025, 0.975], [count, count + 1], [n - count + 1, n - count])
+    return float(low), float(high)
+
+
+def dice_rules(runs: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Mean DSC of the missing classes under each framework's rule for empty maps.
 
     Args:
-        scores: scores.tsv.
+        runs: scores.tsv, every seed by itself.
         datasets: {name: {"missing": {"group", "classes"}, ...}}.
 
     Returns:
         Table with `RULE_COLUMNS`. `truth` is `full` (the labels that every table uses) or
         `training` (what the network was shown, empty for the missing group of partial labels:
-        here the rules differ). `counted` is how many of the n cases enter the mean.
+        here the rules differ). `counted` is how many of the n cases enter the mean; of several
+        seeds, the mean number.
     """
     rows = []
-    for where, gone, cases in _missing_classes(scores, datasets):
+    seeds = max(1, len(seeds_of(runs)))
+    for where, gone, cases in _missing_classes(runs, datasets):
         truths = {"full": cases}
         if gone:
             empty = (map_volumes(cases) == 0).astype(float)
@@ -73,8 +88,9 @@ def dice_rules(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) 
                 dsc = dice_under_rule(seen["dsc"], seen["volume_true_ml"], map_volumes(seen), rule)
                 counted = int(np.isfinite(dsc).sum())
                 mean = float(np.nanmean(dsc)) if counted else float("nan")
-                about = {"truth": truth, "rule": rule, "n": len(seen)}
-                rows.append({**where, **about, "counted": counted, "dsc": mean})
+                about = {"truth": truth, "rule": rule, "n": len(seen) // seeds}
+                share = counted / seeds if counted % seeds else counted // seeds
+                rows.append({**where, **about, "counted": share, "dsc": mean})
     return pd.DataFrame(rows, columns=list(RULE_COLUMNS))
 
 
@@ -95,10 +111,10 @@ def rules_side_by_side(rules: pd.DataFrame) -> pd.DataFrame:
 
 
 def _missing_classes(
-    scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]
+    runs: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], bool, pd.DataFrame]]:
     """The key of each cell of a missing class, whether its labels were missing, and its cases."""
-    named = one_score_each(scores)
+    named = one_score_each(runs)
     for keys, cases in named.groupby(CELL, sort=False):
         where = dict(zip(CELL, keys, strict=True))
         missing = datasets.get(where["dataset"], {}).get("missing")

@@ -17,6 +17,7 @@ import pandas as pd
 from dicegrad.data.cases import Case
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.seeds import with_spread
 from dicegrad.files import Columns
 from dicegrad.study.experiment import epsilon_number, heuristic_multiple
 
@@ -126,15 +127,17 @@ def transition(
     epsilon: pd.DataFrame,
     voxels: pd.DataFrame,
     datasets: Mapping[str, Mapping[str, Any]],
+    runs: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """DSC of the missing classes against epsilon / v, for image-wise Dice.
 
     Args:
-        scores: scores.tsv.
+        scores: scores.tsv, the mean of each case over the seeds.
         epsilon: epsilon.tsv, the heuristic per dataset, labeling, fold and class.
         voxels: `voxels_of` each dataset and labeling, `full` included, with columns dataset and
             labeling added.
         datasets: {name: {"missing": {"group", "classes"}, ...}}.
+        runs: scores.tsv, every seed by itself.
 
     Returns:
         Table with `TRANSITION_COLUMNS`, one row per experiment and group. `volume_voxels` is v, the
@@ -142,7 +145,7 @@ def transition(
         were emptied. `halfway`, the same for all rows of a line, is the epsilon / v at which
         the DSC of the missing group has lost half of what it is at the smallest epsilon
         (interpolated in its logarithm; NaN where it never does, or has none to lose),
-        `halfway_push` the push there.
+        `halfway_push` the push there. Of several seeds also what `seeds.with_spread` adds.
 
     Raises:
         InputError: Two experiments share a name.
@@ -172,7 +175,9 @@ def transition(
         crossing = _halfway(line[line["missing"].astype(bool)])
         table.loc[line.index, "halfway"] = crossing
         table.loc[line.index, "halfway_push"] = relative_push(crossing)
-    return table
+    if runs is not None:
+        runs = runs[(runs["loss"] == "dice") & (runs["phi"] == "I")]
+    return with_spread(table, runs, keys, {"dsc": "dsc"})
 
 
 def _doses(

@@ -34,7 +34,8 @@ def one_score_each(
         >>> len(one_score_each(one))
         1
     """
-    keys = [*named_by, *scored]
+    # Training runs with another seed are several values of one experiment.
+    keys = [*named_by, *(name for name in ("seed",) if name in table), *scored]
     again = table[table.duplicated(keys)]
     if len(again):
         first = again.iloc[0]

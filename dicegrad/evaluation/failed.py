@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from dicegrad.evaluation.experiments import NAMED_BY
+from dicegrad.evaluation.seeds import seeds_of
 from dicegrad.evaluation.setups import share_missing
 from dicegrad.files import Columns
 
@@ -18,26 +19,28 @@ TIMES = 3.0
 
 FAILED = Columns(
     text=("dataset", "labeling", "setup", "group", "class"),
-    whole=("batch_size", "fold", "n"),
+    whole=("batch_size", "seed", "fold", "n"),
     numbers=("dsc", "volume_ratio"),
+    optional=("seed",),
 )
-_COLUMNS = (*NAMED_BY, "fold", "group", "class", "n", "dsc", "volume_ratio")
+_COLUMNS = ("fold", "group", "class", "n", "dsc", "volume_ratio")
 
 
-def failed_runs(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def failed_runs(runs: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Labelled groups and classes whose predicted volume is far from the true one.
 
     Args:
-        scores: scores.tsv.
+        runs: scores.tsv, every seed by itself.
         datasets: {name: `Dataset.about`}.
 
     Returns:
-        A row for each training run (experiment and fold), group and class of which the labeling
-        took nothing, where the predicted volume of all held-out cases is more than three times the
-        true one, or less than a third of it. `volume_ratio` is predicted over true.
+        A row for each training run (experiment, fold and seed), group and class of which the
+        labeling took nothing, where the predicted volume of all held-out cases is more than three
+        times the true one, or less than a third of it. `volume_ratio` is predicted over true.
     """
-    drawn = scores[scores["volume_true_ml"] > 0]
-    cells = drawn.groupby([*NAMED_BY, "fold", "group", "class"], sort=False)
+    drawn = runs[runs["volume_true_ml"] > 0]
+    seed = ["seed"] if seeds_of(runs) else []
+    cells = drawn.groupby([*NAMED_BY, *seed, "fold", "group", "class"], sort=False)
     found = cells.agg(
         n=("case", "size"),
         dsc=("dsc", "mean"),
@@ -52,7 +55,7 @@ def failed_runs(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]])
         for dataset, labeling, group, name in found[list(keys)].itertuples(index=False)
     ]
     chosen = far & pd.Series(labelled, index=found.index, dtype=bool)
-    return found.loc[chosen, list(_COLUMNS)].reset_index(drop=True)
+    return found.loc[chosen, [*NAMED_BY, *seed, *_COLUMNS]].reset_index(drop=True)
 
 
 def times(ratio: float) -> str:

@@ -16,6 +16,7 @@ from scipy import optimize, stats
 
 from dicegrad.errors import InputError
 from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.seeds import seeds_of
 from dicegrad.evaluation.setups import with_missing_labels
 from dicegrad.files import Columns
 
@@ -51,7 +52,8 @@ BRATS_THRESHOLDS_ML = np.linspace(-1, 1000, 1002)
 
 ROC = Columns(
     text=("dataset", "labeling", "setup", "class", "positive", "negative", "auc_method"),
-    whole=("batch_size", "n_positive", "n_negative"),
+    whole=("batch_size", "n_positive", "n_negative", "seed"),
+    optional=("seed",),
     rest="number",
 )
 
@@ -239,31 +241,35 @@ def _newcombe(area: float, m: int, n: int, z: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def roc_table(scores: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def roc_table(runs: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Make `roc.tsv`: exact curves per dataset, setup, batch size and missing class.
 
     Args:
-        scores: scores.tsv; of its labelings, the one with the most missing labels is shown.
+        runs: scores.tsv, every seed by itself; of its labelings, the one with the most missing
+            labels is shown.
         datasets: {name: {"missing": {"group": ..., "classes": [...]}, ...}}.
 
     Returns:
         Table with `ROC_COLUMNS`, one row per point of a curve; the AUC columns repeat along it.
-        No rows for a dataset of which one side has no case.
+        No rows for a dataset of which one side has no case. Of several seeds each has a curve of
+        its own, and the table a column `seed`.
 
     Raises:
         InputError: Two experiments share a name.
     """
     parts = []
-    named = with_missing_labels(one_score_each(scores))
+    named = with_missing_labels(one_score_each(runs))
+    seed = ["seed"] if seeds_of(runs) else []
+    curve = ["setup", "batch_size", "class", *seed]
     for name, about in datasets.items():
         missing = about["missing"]
         chosen = named[(named["dataset"] == name) & named["class"].isin(missing["classes"])]
-        for keys, cases in chosen.groupby(["setup", "batch_size", "class"], sort=False):
-            where = dict(zip(("setup", "batch_size", "class"), keys, strict=True))
+        for keys, cases in chosen.groupby(curve, sort=False):
+            where = dict(zip(curve, keys, strict=True))
             where = {"dataset": name, "labeling": cases["labeling"].iloc[0], **where}
             parts += list(_curve_rows(cases, missing["group"], where))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    return table.reindex(columns=list(ROC_COLUMNS))
+    return table.reindex(columns=[*ROC_COLUMNS, *seed])
 
 
 def _curve_rows(

@@ -1,7 +1,7 @@
 """From prediction files to `scores.tsv`: one row per case x class."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import compress
+from itertools import compress, cycle
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ SCORE_COLUMNS = (*COLUMNS, *CASE_COLUMNS, *METRIC_COLUMNS)
 SCORES = Columns(
     text=(*(name for name in COLUMNS if name != "batch_size"), "setup", *CASE_COLUMNS[1:]),
     numbers=(*METRIC_COLUMNS, "volume_map_ml"),
-    whole=("batch_size", "fold"),
-    optional=(*DEFAULTS, "setup", "hd95_mm", "surface_dice", "volume_map_ml"),
+    whole=("batch_size", "fold", "seed"),
+    optional=(*DEFAULTS, "setup", "seed", "hd95_mm", "surface_dice", "volume_map_ml"),
 )
 SOFT_VOLUMES = Columns(text=("case",), rest="number")
 TOLERANCE_MM = 2.0
@@ -245,22 +245,29 @@ def read_scores(path: Path | str) -> pd.DataFrame:
     return scores.assign(**{k: v for k, v in DEFAULTS.items() if k not in scores})
 
 
-def collect_scores(paths: Iterable[Path | str], setups: Iterable[str]) -> pd.DataFrame:
+def collect_scores(
+    paths: Iterable[Path | str], setups: Iterable[str], seeds: Sequence[int] = ()
+) -> pd.DataFrame:
     """The scores of a whole study, with the name of each experiment's setup.
 
     Args:
-        paths: scores.tsv of each experiment.
-        setups: Its setup; see `study.naming.name_setups`.
+        paths: scores.tsv of each experiment, with each seed in turn.
+        setups: Setup of each file; see `study.naming.name_setups`.
+        seeds: Those of the study.
 
     Returns:
-        One table. A column that holds its default everywhere is left out.
+        One table. A column that holds its default everywhere is left out, and so is that of a
+        single seed.
     """
     tables = [
         read_scores(path).assign(setup=setup) for path, setup in zip(paths, setups, strict=True)
     ]
+    if len(seeds) > 1:
+        tables = [table.assign(seed=seed) for table, seed in zip(tables, cycle(seeds))]
     scores = pd.concat(tables, ignore_index=True)
     plain = [name for name, default in DEFAULTS.items() if (scores[name] == default).all()]
-    order = [name for name in (*COLUMNS, "setup", *scores) if name in scores and name not in plain]
+    first = (*COLUMNS, "setup", "seed", *scores)
+    order = [name for name in first if name in scores and name not in plain]
     return scores[list(dict.fromkeys(order))]
 
 

@@ -23,7 +23,8 @@ def surfaces(scores: pd.DataFrame) -> pd.DataFrame:
     """Means of the surface metrics with their bootstrap intervals.
 
     Args:
-        scores: scores.tsv; without its surface columns all means are NaN.
+        scores: scores.tsv, the mean of each case over the seeds; without its surface columns all
+            means are NaN.
 
     Returns:
         Table with `SURFACE_COLUMNS`. HD95 has no value where a map is empty, so it is a mean over

@@ -21,10 +21,11 @@ def failed_lines(failed: pd.DataFrame, dataset: str) -> Iterator[str]:
     """
     here = failed[failed["dataset"] == dataset]
     for row in here.head(_MOST).to_dict("records"):
+        seed = f", seed {row['seed']}" if "seed" in row else ""
         yield (
-            f"! {row['setup']}, {row['labeling']}, B = {row['batch_size']}, fold {row['fold']} has "
-            f"not learnt {row['class']} in {row['group']}, which was labelled: DSC "
-            f"{row['dsc']:.2f}, {times(row['volume_ratio'])}"
+            f"! {row['setup']}, {row['labeling']}, B = {row['batch_size']}, fold {row['fold']}"
+            f"{seed} has not learnt {row['class']} in {row['group']}, which was labelled: "
+            f"DSC {row['dsc']:.2f}, {times(row['volume_ratio'])}"
         )
     if len(here) > _MOST:
         yield f"! and {len(here) - _MOST} more: see failed.tsv"

@@ -151,6 +151,9 @@ def _cell(row: "pd.Series | None", metric: str, suffix: str) -> Cell:
     text = f"{number:.2f}" if metric == "dsc" else whole
     text = _signed(text) if suffix == "_difference" else _unsigned_zero(text)
     text = text.replace("-", "−")
+    spread = row.get(f"{metric}_seed_sd", float("nan"))
+    if not quoted and pd.notna(spread):
+        text += f" ± {spread:.{len(text.partition('.')[2])}f}"
     if quoted:
         return Cell(number, text, quoted)
     inferior = row["inferior_dsc" if metric == "dsc" else "inferior_volume"]

@@ -109,7 +109,8 @@ def areas_beside_paper(roc: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per curve: `AREA_COLUMNS` and auc_paper, which is NaN where the paper has none.
     """
-    areas = roc[list(AREA_COLUMNS)].drop_duplicates(ignore_index=True)
+    seed = ["seed"] if "seed" in roc else []
+    areas = roc[[*AREA_COLUMNS, *seed]].drop_duplicates(ignore_index=True)
     acdc = areas["dataset"].astype(str).str.upper().str.startswith("ACDC")
     same = acdc & (areas["labeling"] == "partial") & (areas["batch_size"] == 2)
     return areas.assign(auc_paper=areas["setup"].map(_AUC).astype(float).where(same))

@@ -36,6 +36,10 @@ def produce(
     """
     output = OUTPUTS[name]
     known = {key: read_input(key, paths) for key, paths in inputs.items()} | dict(settings)
+    if "scores" in known:  # of each case, and of each of its training runs
+        from dicegrad.evaluation.seeds import over_seeds
+
+        known["runs"], known["scores"] = known["scores"], over_seeds(known["scores"])
     for table, about in output.tables.items():
         known[table] = call(about.make, known)
         _write(table, about, known, files)
@@ -62,6 +66,7 @@ def load(name: str) -> Any:  # noqa: ANN401
 
 
 def _write(name: str, about: Table, known: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    from dicegrad.evaluation.seeds import seeds_note
     from dicegrad.reporting.formats import write_page, write_paper_table
 
     table = known[name]
@@ -71,7 +76,8 @@ def _write(name: str, about: Table, known: Mapping[str, Any], files: Mapping[str
         write_page(shown, files[f"{name}_html"], about.caption)
     if about.layout == "paper":
         beside = load(about.beside)(table, known["datasets"]) if about.beside else table.iloc[:0]
-        caption = about.caption + _QUOTED * bool(len(beside))
+        note = seeds_note(table)
+        caption = about.caption + f" {note}" * bool(note) + _QUOTED * bool(len(beside))
         paths = [files[f"{name}_{kind}"] for kind in TABLE_FORMATS[1:]]
         write_paper_table(table, known["datasets"], paths, caption, beside)
 
@@ -153,8 +159,10 @@ def _histories(paths: Sequence[str]) -> "pd.DataFrame":
     for path in paths:
         experiment = Experiment.from_path(path)
         fold = int(Path(path).parent.name.partition("~")[2])
-        table = read_table(path, HISTORY)
-        tables.append(table.assign(**vars(experiment), experiment=experiment.path, fold=fold))
+        above = Path(path).parents[1].name
+        seed = above if above.startswith("seed~") else ""
+        table = read_table(path, HISTORY).assign(**vars(experiment), experiment=experiment.path)
+        tables.append(table.assign(seed=seed, fold=fold))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from dicegrad.evaluation.seeds import seeds_note
 from dicegrad.evaluation.setups import share_missing
 from dicegrad.reporting.doubts import alike_line, failed_lines, volume_bias
 from dicegrad.reporting.looks import sort_setups
@@ -32,8 +33,8 @@ def summarise(
     Args:
         table1: From `tables.table1`.
         datasets: As for `tables.table1`.
-        scores: scores.tsv, to see whether the true labels of the missing group are in the data; if
-            not given, they are taken to be.
+        scores: scores.tsv, the mean of each case over the seeds, to see whether the true labels of
+            the missing group are in the data; if not given, they are taken to be.
         apart: From `evaluation.apart.apart_table`; if not given, groups can be told apart.
         failed: From `evaluation.failed.failed_runs`; none, if not given.
 
@@ -44,7 +45,7 @@ def summarise(
         missing, which loss to take. What did not come out as theory expects is marked with `!`. A
         group that the network cannot tell from the others is no verdict on the loss.
     """
-    lines: list[str] = []
+    lines = [note] if (note := seeds_note(table1)) else []
     agreed: list[bool] = []
     alike = 0
     for name, about in datasets.items():
@@ -159,11 +160,18 @@ def _partial(
             segmented = kept.empty or float(kept["dsc"].mean()) >= POOR
             done, agrees = _judge(dsc, reference, expected, segmented)
             name = setup + f", {labeling}" * shares + f", B = {size}" * sizes
-            groups = "".join(f", {r['group']} {r['dsc']:.2f}" for _, r in kept.iterrows())
+            groups = "".join(f", {r['group']} {_dsc(r)}" for _, r in kept.iterrows())
             against = f" ({source} {reference:.2f})" if source else ""
             mark = "" if agrees else "! "
             bias = volume_bias(scores, gone.iloc[0], group, str(gone["class"].iloc[0]))
-            yield f"{mark}{name} {done}: DSC {group} {dsc:.2f}{against}{bias}{groups}", agrees
+            found = _dsc(gone.iloc[0])
+            yield f"{mark}{name} {done}: DSC {group} {found}{against}{bias}{groups}", agrees
+
+
+def _dsc(row: pd.Series) -> str:
+    """The mean DSC of a row of Table 1, with its spread where there are several seeds."""
+    spread = row.get("dsc_seed_sd", float("nan"))
+    return f"{row['dsc']:.2f}" + (f" ± {spread:.2f}" if pd.notna(spread) else "")
 
 
 def _reference(here: pd.DataFrame, gone: pd.Series, kept: pd.DataFrame) -> tuple[float, str]:

@@ -13,7 +13,8 @@ from dicegrad.evaluation.apart import alike_row
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.comparisons import rivals_of
 from dicegrad.evaluation.epsilon_sweep import NOTABLE_PUSH, relative_push
-from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.experiments import CELL, one_score_each
+from dicegrad.evaluation.seeds import with_spread
 from dicegrad.evaluation.setups import share_missing
 from dicegrad.files import Columns
 from dicegrad.reporting.looks import sort_setups
@@ -60,17 +61,19 @@ def table1(
     comparisons: pd.DataFrame,
     datasets: Datasets,
     apart: pd.DataFrame | None = None,
+    runs: pd.DataFrame | None = None,
     *,
     alpha: float = ALPHA,
 ) -> pd.DataFrame:
     """Mean DSC and volume difference of the missing classes, per training run and group.
 
     Args:
-        scores: scores.tsv.
+        scores: scores.tsv, the mean of each case over the seeds.
         comparisons: comparisons.tsv of the same scores.
         datasets: {name: {"missing": {"group": str, "classes": [...]}, "groups": [...],
             "classes": [...]}}, in the order to print.
         apart: Which groups can be told apart, see `evaluation.apart`; all, if not given.
+        runs: scores.tsv, every seed by itself.
         alpha: Level below which a worse result counts as inferior.
 
     Returns:
@@ -78,7 +81,8 @@ def table1(
         the paper's rank test of the DSC against `reference` (labeling/setup): the same setup on
         full labels, or setup I on the same labels for marginal and leaf; NaN if the study does
         not have it. `inferior_*` is p < alpha and a worse mean. `learns_empty` says what theory
-        expects of the missing group, not what was seen.
+        expects of the missing group, not what was seen. Of several seeds also what
+        `evaluation.seeds.with_spread` adds to DSC and volume difference.
 
     Raises:
         InputError: Two experiments share a name.
@@ -92,18 +96,33 @@ def table1(
             _row(cases, where, comparisons, about, alpha, apart=apart)
             for where, cases in _cells(chosen, about)
         ]
-    return pd.DataFrame(rows, columns=list(TABLE1_COLUMNS))
+    return _with_spread(pd.DataFrame(rows, columns=list(TABLE1_COLUMNS)), runs)
+
+
+def _with_spread(table: pd.DataFrame, runs: pd.DataFrame | None) -> pd.DataFrame:
+    """The table with the spread over the seeds, where there are several."""
+    if runs is not None:
+        difference = runs["volume_pred_ml"] - runs["volume_true_ml"]
+        runs = runs.assign(delta_volume_ml=difference)
+    means = {"dsc": "dsc", "delta_volume_ml": "delta_volume_ml"}
+    return with_spread(table, runs, CELL, means)
 
 
 def table_losses(
-    scores: pd.DataFrame, comparisons: pd.DataFrame, datasets: Datasets, *, alpha: float = ALPHA
+    scores: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    datasets: Datasets,
+    runs: pd.DataFrame | None = None,
+    *,
+    alpha: float = ALPHA,
 ) -> pd.DataFrame:
     """I beside the other losses on the same partial labels: all classes and groups.
 
     Args:
-        scores: scores.tsv.
+        scores: scores.tsv, the mean of each case over the seeds.
         comparisons: comparisons.tsv of the same scores.
         datasets: As for `table1`.
+        runs: As for `table1`.
         alpha: As for `table1`.
 
     Returns:
@@ -125,7 +144,7 @@ def table_losses(
         sizes = chosen.loc[chosen["setup"] != "I", "batch_size"].unique()
         for where, cases in _cells(chosen[chosen["batch_size"].isin(sizes)], every):
             rows.append(_row(cases, where, comparisons, about, alpha, question="loss"))
-    return pd.DataFrame(rows, columns=list(TABLE1_COLUMNS))
+    return _with_spread(pd.DataFrame(rows, columns=list(TABLE1_COLUMNS)), runs)
 
 
 def learns_empty(

@@ -1,5 +1,6 @@
 """Where files lie: prepared datasets in resources/, results of a study in results/<study>/."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from dicegrad.study.experiment import Experiment
@@ -8,6 +9,8 @@ from dicegrad.study.losses import AS_EMPTY
 from dicegrad.study.study import Study
 
 _ALWAYS = ("cases.tsv", "folds.tsv", "images.npy", "labels.npy", "prepared.json")
+# Of a training run with another seed than the first, between experiment and fold.
+SEEDED = r"(?:/seed~\d+)?"
 _OF_FOLDS = ("weights.pt", "history.tsv", "predictions")
 
 
@@ -52,18 +55,47 @@ def prepared_files(study: Study) -> list[str]:
     return list(dict.fromkeys(files))
 
 
-def fold_files(study: Study, experiments: Iterable[Experiment], name: str) -> list[str]:
-    """One file of each fold of each experiment."""
+def seeded(study: Study, seed: int) -> str:
+    """What follows the folder of an experiment for one of the seeds.
+
+    Nothing for the first, so that a study which gets more seeds keeps the results that it has.
+    """
+    return "" if seed == study.seeds[0] else f"/seed~{seed}"
+
+
+def seed_of(study: Study, folder: str) -> int:
+    """The seed of the training runs in a folder; those of the first do not name it.
+
+    Args:
+        study: The study.
+        folder: With or without `seed~<n>`, such as `seeded` gives it.
+    """
+    found = re.search(r"(?:^|/)seed~(\d+)(?:/|$)", folder)
+    return int(found[1]) if found else study.seeds[0]
+
+
+def fold_files(
+    study: Study,
+    experiments: Iterable[Experiment],
+    name: str,
+    seeds: Iterable[int] | None = None,
+) -> list[str]:
+    """One file of each fold of each experiment, with each of the seeds (all, if None)."""
     return [
-        f"results/{study.name}/{each.path}/fold~{fold}/{name}"
+        f"results/{study.name}/{each.path}{seeded(study, seed)}/fold~{fold}/{name}"
         for each in experiments
+        for seed in (study.seeds if seeds is None else seeds)
         for fold in study.folds(each.dataset)
     ]
 
 
 def score_files(study: Study) -> list[str]:
-    """The scores of each experiment."""
-    return [f"results/{study.name}/{each.path}/scores.tsv" for each in study.experiments]
+    """The scores of each experiment, with each seed."""
+    return [
+        f"results/{study.name}/{each.path}{seeded(study, seed)}/scores.tsv"
+        for each in study.experiments
+        for seed in study.seeds
+    ]
 
 
 def settings_files(study: Study) -> list[str]:

@@ -27,7 +27,7 @@ class Study:
         name: Of the folder results/<name>/; part of every seed.
         experiments: Rows of the table, in its order.
         datasets: Those of the table, by name, in the order of their first row.
-        seed: Of all training runs.
+        seeds: Of the training runs: every row and fold is trained once with each.
         wanted_folds: `all`, or the folds to run.
         device: `auto`, `cpu` or `cuda`.
         training_threads: Threads of one training run.
@@ -39,7 +39,7 @@ class Study:
     name: str
     experiments: tuple[Experiment, ...]
     datasets: Mapping[str, Dataset]
-    seed: int = 0
+    seeds: tuple[int, ...] = (0,)
     wanted_folds: str | list[int] = "all"
     device: str = "auto"
     training_threads: int = 1
@@ -60,6 +60,8 @@ class Study:
             InputError: The first mistake in config, table or dataset files.
         """
         settings = with_defaults(config, read_schema("config"), where)
+        if "seed" in config and "seeds" in config:
+            raise InputError(f"{where}: has both seed and seeds; leave one of them out")
         table = Path(settings["experiments"])
         experiments = read_experiments(table)
         names = [experiment.dataset for experiment in experiments]
@@ -79,7 +81,7 @@ class Study:
             name=settings["study"],
             experiments=tuple(experiments),
             datasets=datasets,
-            seed=settings["seed"],
+            seeds=tuple(settings.get("seeds", [settings["seed"]])),
             wanted_folds=settings["folds"],
             device=settings["device"],
             training_threads=settings["training_threads"],

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from dicegrad.study import Experiment, Study
+from dicegrad.study import Experiment, Study, paths
 from dicegrad.study.study import read_datasets, read_experiments
 from tests.conftest import refusal
 from tests.study.conftest import CONFIG, HEADER, ROW, line
@@ -154,10 +154,24 @@ def test_a_study_is_its_rows_its_datasets_and_its_settings(tmp_path):
     assert study.experiments == (row(dataset="tumor"), row(), row(phi="BI", labeling="full"))
     assert list(study.datasets) == ["tumor", "heart"]
     assert str(study.datasets["heart"].root) == "here"
-    assert (study.seed, study.draws, study.device) == (4, 100_000, "auto")
+    assert (study.seeds, study.draws, study.device) == ((4,), 100_000, "auto")
     assert study.folds("heart") == [1, 0]
     assert study.labelings("heart") == ["partial", "full"]
     assert study.of_dataset("tumor") == [row(dataset="tumor")]
+
+
+def test_the_first_seed_keeps_the_folder_that_it_had_alone(tmp_path):
+    one, three = (read(tmp_path, line(), folds=[0], **s) for s in ({}, {"seeds": [0, 2, 5]}))
+    assert (one.seeds, three.seeds) == ((0,), (0, 2, 5))
+    row = f"results/mine/{one.experiments[0].path}"
+    assert paths.score_files(one) == [f"{row}/scores.tsv"]
+    assert paths.score_files(three) == [
+        f"{row}/scores.tsv", f"{row}/seed~2/scores.tsv", f"{row}/seed~5/scores.tsv"
+    ]  # fmt: skip
+    weights = paths.fold_files(three, three.experiments, "weights.pt")
+    assert weights[1:] == [f"{row}/seed~{seed}/fold~0/weights.pt" for seed in (2, 5)]
+    assert [paths.seed_of(three, path) for path in weights] == [0, 2, 5]
+    assert Experiment.from_path(weights[1]) == one.experiments[0]
 
 
 def test_the_experiments_with_the_most_missing_labels_are_found_for_each_dataset(tmp_path):
@@ -180,6 +194,15 @@ def test_the_experiments_with_the_most_missing_labels_are_found_for_each_dataset
         (line(labeling="half"), {}, "mine.tsv: heart half dice I 1e-7 2: labeling is 'half'; the"),
         (line(), {"folds": [7]}, "folds: 7 is not a fold of heart; it has 0 to "),
         (line(), {"sed": 1}, "mine.yaml: unknown key sed; did you mean 'seed'?"),
+        (line(), {"seedss": [1]}, "mine.yaml: unknown key seedss; did you mean 'seeds'?"),
+        (line(), {"seed": 0, "seeds": [0, 1]}, "mine.yaml: has both seed and seeds; leave one of"),
+        (
+            line(),
+            {"seeds": [0, 0]},
+            "mine.yaml: seeds is [0, 0]; it should be a list of seeds",
+        ),
+        (line(), {"seeds": []}, "mine.yaml: seeds is []; it should be a list of seeds such as"),
+        (line(), {"seeds": 3}, "mine.yaml: seeds is 3; it should be a list of seeds such as"),
         (line(), {"datasets": {"heart": {"roots": "x"}}}, "mine.yaml: datasets.heart: unknown key"),
     ],
 )

@@ -33,6 +33,7 @@ def plot_finding(table1: pd.DataFrame, out_stem: Path | str) -> list[Path]:
 
     Returns:
         The PNG and the SVG. A shaded band marks experiments in which theory expects empty maps.
+        Of several seeds, two ticks mark their standard deviation.
     """
     if table1.empty:
         return blank("No finding: no score of a class with missing labels.", out_stem)
@@ -83,13 +84,16 @@ def _groups(part: pd.DataFrame) -> list[str]:
 
 
 def _point(panel: "Axes", row: pd.Series, place: int, groups: list[str]) -> None:
-    """Mean and confidence interval; the missing group (listed last) is drawn open."""
+    """Mean, confidence interval, and spread over seeds; the missing group (last) is open."""
     seen = look(row["setup"])
     rank = groups.index(row["group"])
     x = place + 0.28 * (rank - (len(groups) - 1) / 2)
     low, high = row["dsc_low"], row["dsc_high"]
     if pd.notna(low):
         panel.plot([x, x], [low, high], color=seen.colour, linewidth=1.4, zorder=2)
+    if pd.notna(spread := row.get("dsc_seed_sd", float("nan"))):
+        ends = [row["dsc"] - spread, row["dsc"] + spread]
+        panel.hlines(ends, x - 0.12, x + 0.12, color=seen.colour, linewidth=1.2, zorder=2)
     face = "white" if rank == len(groups) - 1 else seen.colour
     style: dict[str, Any] = {"markeredgecolor": seen.colour, "markeredgewidth": 1.5}
     panel.plot(x, row["dsc"], marker=seen.marker, color=face, markersize=6.5, zorder=3, **style)
@@ -110,4 +114,7 @@ def _explain(parts: list[tuple[Any, pd.DataFrame]]) -> list[tuple[Any, str]]:
         entries.insert(0, (filled, f"{kept}: always labelled"))
     if any(part["learns_empty"].any() for _, part in parts):
         entries.append((Patch(color=SHADE, alpha=0.6), "theory expects empty maps"))
+    if any("seeds" in part for _, part in parts):
+        tick = Line2D([], [], color="0.2", linestyle="none", marker="_", markersize=8)
+        entries.append((tick, "± standard deviation over seeds"))
     return entries

@@ -22,7 +22,8 @@ def plot_gaps(gaps: pd.DataFrame, out_stem: Path | str) -> list[Path]:
         out_stem: Path without suffix.
 
     Returns:
-        The PNG and the SVG. Each cell holds the mean DSC and its 95 % interval.
+        The PNG and the SVG. Each cell holds the mean DSC and its 95 % interval; of several seeds
+        also their standard deviation.
     """
     if gaps.empty:
         return blank("No gap: there is no score to show.", out_stem)
@@ -45,6 +46,8 @@ def _draw(
         place = rows.index((row["dataset"], row["labeling"])), setups.index(row["setup"])
         dsc[place] = row["dsc"]
         words[place] = f"{row['dsc']:.2f}"
+        if pd.notna(spread := row.get("dsc_seed_sd", float("nan"))):
+            words[place] += f" ± {spread:.2f}"
         if pd.notna(row["dsc_low"]):
             words[place] += f"\n{row['dsc_low']:.2f}–{row['dsc_high']:.2f}"
     sns.heatmap(

@@ -19,12 +19,12 @@ LOSS_COLUMNS = {"train_loss": "Training loss", "val_loss": "Validation loss"}
 def plot_learning_curves(
     histories: pd.DataFrame, setups: Mapping[str, str], out_stem: Path | str
 ) -> list[Path]:
-    """Draw loss and DSC against the optimisation step, one line per experiment and fold.
+    """Draw loss and DSC against the optimisation step, one line per experiment, fold and seed.
 
     Args:
         histories: history.tsv of all training runs, one below the other: epoch, step, train_loss,
             val_loss, dsc_<class> (of the labels used in training) and the experiment columns
-            with fold. Classes that a dataset lacks are NaN.
+            with fold, and perhaps seed. Classes that a dataset lacks are NaN.
         setups: Folder of an experiment -> name of its setup.
         out_stem: Path without suffix.
 
@@ -68,7 +68,8 @@ def _quantities(part: pd.DataFrame) -> dict[str, str]:
 def _draw(panel: "Axes", part: pd.DataFrame, column: str) -> None:
     for setup in sort_setups(part["setup"]):
         chosen = part[part["setup"] == setup].dropna(subset=column)
-        for (size, _), line in chosen.groupby(["batch_size", "fold"]):
+        seed = [name for name in ("seed",) if name in chosen]
+        for (size, *_), line in chosen.groupby(["batch_size", "fold", *seed]):
             line = line.sort_values("step")
             style: dict[str, Any] = {"color": look(setup).colour, "linestyle": _style(part, size)}
             panel.plot(line["step"], line[column], linewidth=1, alpha=0.8, **style)

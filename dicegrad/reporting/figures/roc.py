@@ -67,22 +67,32 @@ def _draw(panel: "Axes", key: "Axes", part: pd.DataFrame) -> None:
     negative, positive = for_figure(first["negative"]), for_figure(first["positive"])
     panel.set_xlabel(f"1 − specificity ({negative}, n = {first['n_negative']:.0f})")
     panel.set_ylabel(f"Sensitivity ({positive}, n = {first['n_positive']:.0f})")
+    title = "AUC, mean ± SD over seeds" if "seed" in part else "AUC [95 % CI]"
     key.legend(
         *panel.get_legend_handles_labels(), loc="upper center", fontsize=7, title_fontsize=7,
-        title="AUC [95 % CI]", handlelength=3.2, columnspacing=1, ncols=1 if len(order) < 4 else 2,
+        title=title, handlelength=3.2, columnspacing=1, ncols=1 if len(order) < 4 else 2,
     )  # fmt: skip
 
 
-def _draw_curve(panel: "Axes", curve: pd.DataFrame, width: float, several: bool) -> None:
-    first = curve.iloc[0]
+def _draw_curve(panel: "Axes", curves: pd.DataFrame, width: float, several: bool) -> None:
+    """The curve of one experiment, or one curve for each of its seeds."""
+    first = curves.iloc[0]
     seen = look(first["setup"])
     size = f", B={first['batch_size']}" if several else ""
     area = f"{first['auc']:.2f} [{first['auc_low']:.2f}, {first['auc_high']:.2f}]"
-    panel.plot(
-        curve["false_positive_rate"],
-        curve["true_positive_rate"],
-        color=seen.colour,
-        linestyle=line_style(first["batch_size"]) if several else "-",
-        linewidth=width,
-        label=f"{seen.text}{size}: {area}",
-    )
+    of_seeds = [curves]
+    if "seed" in curves:
+        of_seeds = [curve for _, curve in curves.groupby("seed", sort=False)]
+        areas = pd.Series([curve["auc"].iloc[0] for curve in of_seeds])
+        area, width = f"{areas.mean():.2f} ± {areas.std():.2f}", 1.2
+    label: str | None = f"{seen.text}{size}: {area}"
+    for curve in of_seeds:
+        panel.plot(
+            curve["false_positive_rate"],
+            curve["true_positive_rate"],
+            color=seen.colour,
+            linestyle=line_style(first["batch_size"]) if several else "-",
+            linewidth=width,
+            label=label,
+        )
+        label = None

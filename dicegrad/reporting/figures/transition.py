@@ -104,6 +104,10 @@ def _draw(panel: "Axes", here: pd.DataFrame, colours: Mapping[str, Any]) -> None
         panel.vlines(
             line["epsilon_over_v"], line["dsc_low"], line["dsc_high"], color=colour, linewidth=0.8
         )
+        if "dsc_seed_sd" in line:
+            for sign in (-1, 1):
+                ends = line["dsc"] + sign * line["dsc_seed_sd"]
+                panel.plot(line["epsilon_over_v"], ends, "_", color=colour, markersize=6)
         tips = tipping_point(line["share_missing"].iloc[0])
         if here["missing"].iloc[0] and 0 < tips < top:
             panel.plot([tips, tips], [0.0, 0.09], color=colour, linewidth=2.5, zorder=4)
@@ -130,6 +134,9 @@ def _explain(figure: "Figure", transition: pd.DataFrame) -> None:
     if any(0.5 < share < 1 for share in transition["share_missing"]):
         tick = Line2D([], [], color="0.4", linewidth=2.5, marker="")
         entries.append((tick, "theory: empty maps win above this ε / v"))
+    if "seeds" in transition:
+        tick = Line2D([], [], color="0.4", linestyle="none", marker="_", markersize=8)
+        entries.append((tick, "± standard deviation over seeds"))
     handles, labels = zip(*entries, strict=True)
     columns = 2 if figure.get_figwidth() < 8 else 3
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)
