@@ -132,9 +132,9 @@ def outputs() -> str:
         titles = [output.title, *(table.title for table in output.tables.values())]
         lines.append(f"| `{word}` | {files} | {'; '.join(filter(None, titles))} |")
     lines += [
-        "| always | `dataset~.../fold~<n>/` | of each experiment and fold, behind `seed~<n>/` for further "
-        "seeds: `weights.pt`, "
-        "`history.tsv`, `train.log`, `scores.tsv`, and predictions as NIfTI on the original grid |",
+        "| always | `dataset~.../fold~<n>/`, `.../seed~<n>/fold~<n>/` | of each experiment, "
+        "fold and further seed: `weights.pt`, `history.tsv`, `train.log`, `scores.tsv`, and "
+        "predictions as NIfTI on the original grid |",
         "| always | `study/`, `SHA256SUMS` | settings and commands of the study, and a checksum of "
         "every file, which `dicegrad verify` checks |",
     ]
