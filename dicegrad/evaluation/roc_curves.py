@@ -245,22 +245,19 @@ def roc_table(runs: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> 
     """Make `roc.tsv`: exact curves per dataset, setup, batch size and missing class.
 
     Args:
-        runs: scores.tsv, every seed by itself; of its labelings, the one with the most missing
-            labels is shown.
+        runs: scores.tsv; of its labelings, the one with the most missing labels is shown.
         datasets: {name: {"missing": {"group": ..., "classes": [...]}, ...}}.
 
     Returns:
         Table with `ROC_COLUMNS`, one row per point of a curve; the AUC columns repeat along it.
-        No rows for a dataset of which one side has no case. Of several seeds each has a curve of
-        its own, and the table a column `seed`.
+        No rows for a dataset of which one side has no case. Several seeds have a curve each.
 
     Raises:
         InputError: Two experiments share a name.
     """
     parts = []
     named = with_missing_labels(one_score_each(runs))
-    seed = ["seed"] if seeds_of(runs) else []
-    curve = ["setup", "batch_size", "class", *seed]
+    curve = ["setup", "batch_size", "class", *(["seed"] if seeds_of(runs) else [])]
     for name, about in datasets.items():
         missing = about["missing"]
         chosen = named[(named["dataset"] == name) & named["class"].isin(missing["classes"])]
@@ -269,7 +266,7 @@ def roc_table(runs: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> 
             where = {"dataset": name, "labeling": cases["labeling"].iloc[0], **where}
             parts += list(_curve_rows(cases, missing["group"], where))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    return table.reindex(columns=[*ROC_COLUMNS, *seed])
+    return table.reindex(columns=list(dict.fromkeys([*ROC_COLUMNS, *curve])))
 
 
 def _curve_rows(

@@ -256,18 +256,16 @@ def collect_scores(
         seeds: Those of the study.
 
     Returns:
-        One table. A column that holds its default everywhere is left out, and so is that of a
-        single seed.
+        One table. A column of defaults alone is left out, and so is that of a single seed.
     """
-    tables = [
-        read_scores(path).assign(setup=setup) for path, setup in zip(paths, setups, strict=True)
-    ]
+    pairs = zip(paths, setups, strict=True)
+    tables = [read_scores(path).assign(setup=setup) for path, setup in pairs]
     if len(seeds) > 1:
         tables = [table.assign(seed=seed) for table, seed in zip(tables, cycle(seeds))]
     scores = pd.concat(tables, ignore_index=True)
     plain = [name for name, default in DEFAULTS.items() if (scores[name] == default).all()]
-    first = (*COLUMNS, "setup", "seed", *scores)
-    order = [name for name in first if name in scores and name not in plain]
+    names = (*COLUMNS, "setup", "seed", *scores)
+    order = [name for name in names if name in scores and name not in plain]
     return scores[list(dict.fromkeys(order))]
 
 
