@@ -174,8 +174,12 @@ def read_text(path: Path | str, lossy: bool = False, most: int = _LARGEST) -> st
     return text
 
 
-def read_json(path: Path | str) -> Any:  # noqa: ANN401
+def read_json(path: Path | str, remedy: str = "correct it") -> Any:  # noqa: ANN401
     """Read a JSON file.
+
+    Args:
+        path: The file.
+        remedy: What to do about one that is not valid, for the message.
 
     Raises:
         InputError: It cannot be read, is not JSON, or has a key twice.
@@ -186,9 +190,9 @@ def read_json(path: Path | str) -> Any:  # noqa: ANN401
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except RecursionError:
-        raise InputError(f"{path}: not valid JSON (nested too deeply); correct it") from None
+        raise InputError(f"{path}: not valid JSON (nested too deeply); {remedy}") from None
     except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({one_line(error)[:200]}); correct it") from None
+        raise InputError(f"{path}: not valid JSON ({one_line(error)[:200]}); {remedy}") from None
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import numpy as np
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.engines.nnunet_raw import write_labels, write_raw
 from dicegrad.errors import InputError, nearest
-from dicegrad.files import read_text
+from dicegrad.files import read_json
 from dicegrad.logs import Report
 from dicegrad.study.labeling import Labeling
 
@@ -177,13 +177,7 @@ def read_plans(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file is missing or damaged.
     """
-    try:
-        plans = json.loads(read_text(path))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not valid JSON; delete it to plan again") from None
-    return plans
+    return read_json(path, remedy="delete it to plan again")
 
 
 def configuration_of(plans: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Folds: which subjects are held out together."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from dicegrad.data.adapter import Case
 from dicegrad.errors import InputError
-from dicegrad.files import Columns, read_rows, read_text, write_table
+from dicegrad.files import Columns, read_json, read_rows, write_table
 
 FOLDS = Columns(text=("subject",), whole=("fold",))
 
@@ -75,12 +74,10 @@ def read_splits(path: Path, cases: Sequence[str]) -> dict[str, int]:
         InputError: The file is of another form, or of other cases; or a case is validated on in no
             fold or in two.
     """
+    splits = read_json(path)
     try:
-        splits = json.loads(read_text(path))
         parts = [[str(name) for name in split["val"]] for split in splits]
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except (KeyError, TypeError):
         raise InputError(
             f'{path}: is no list of folds {{"train": [...], "val": [...]}}; correct or remove it'
         ) from None

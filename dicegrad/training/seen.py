@@ -56,7 +56,7 @@ def seen_in(arrays: Path, cases: Sequence[str]) -> Seen | None:
         chosen = [about[case] for case in cases if case in about]
         grids = [Grid.from_json(each["grid"]) for each in chosen]
         originals = [Grid.from_json(each["original"]["grid"]) for each in chosen]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: is damaged; delete it to prepare the cases again") from error
     if not grids:
         return None

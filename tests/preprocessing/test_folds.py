@@ -166,6 +166,12 @@ def test_splits_never_separate_a_subject(tmp_path):
     )
 
 
+def test_splits_nested_without_end_are_refused_in_one_line(tmp_path):
+    path = tmp_path / "splits_final.json"
+    path.write_text("[" * 100_000)
+    assert "nested too deeply" in refusal(folds_of_splits, [maps("a")], path, 1)
+
+
 def test_a_file_that_holds_no_splits_is_refused(tmp_path):
     path = tmp_path / "splits_final.json"
     path.write_text('{"train": []}')
