@@ -104,6 +104,7 @@ class Means:
         fold_count: How many folds there are.
         memory: Bytes that one training run may take.
         augmentation: Block of the settings.
+        validation: Share of the training subjects that validation looks at; 0 is the held-out fold.
     """
 
     known: Fingerprint
@@ -113,16 +114,24 @@ class Means:
     fold_count: int
     memory: float
     augmentation: Mapping[str, Any]
+    validation: float = 0.0
 
     @property
-    def validation_cases(self) -> int:
+    def held_out(self) -> int:
         """Cases of a fold."""
         return max(len(self.known.facts) // self.fold_count, 1)
 
     @property
+    def validation_cases(self) -> int:
+        """Cases of a fold, or those of the other folds that are set aside."""
+        others = len(self.known.facts) - self.held_out
+        return max(round(self.validation * others), 1) if self.validation else self.held_out
+
+    @property
     def training_cases(self) -> int:
-        """Those of the other folds."""
-        return max(len(self.known.facts) - self.validation_cases, 1)
+        """Those of the other folds that are learnt from."""
+        others = len(self.known.facts) - self.held_out
+        return max(others - (self.validation_cases if self.validation else 0), 1)
 
     def batch_size(self, width: int) -> int:
         """Two cases in a batch, or one, if that is all that fits the memory; 0 if that does not."""

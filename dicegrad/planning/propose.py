@@ -15,6 +15,8 @@ from dicegrad.planning.on_grid import OnGrid, settle_grid
 from dicegrad.planning.rows import Rows, propose_rows
 
 SPLITS = "splits_final.json"
+ASIDE = 0.1  # of the training subjects, for validation
+FEWEST_SUBJECTS = 20  # to learn from, below which none is set aside for validation
 _GOOD = 0.9  # mean DSC that a grid keeps of every class, from where on it may be coarser
 _FEWEST = 20_000  # voxels of a grid
 _JOB = 6.0  # seconds until a job has started
@@ -37,6 +39,8 @@ class Plan:
         run: The folds that are run.
         parallel: Training runs at a time.
         minutes: Of the whole study, estimated.
+        validation: Share of the training subjects that validation looks at; 0 where they are too
+            few to set some aside.
     """
 
     known: Fingerprint
@@ -49,6 +53,7 @@ class Plan:
     run: list[int]
     parallel: int
     minutes: float
+    validation: float = 0.0
 
 
 def propose(
@@ -76,6 +81,7 @@ def propose(
     runs = rows.count * len(run)
     parallel = min(cores(), runs) if device == "cpu" else 1
     in_turn = -(-runs // parallel)
+    aside = _validation(known, folds["count"])
     share = (memory or _SHARE * free_memory(device)) / parallel
     most = float(wanted.most_voxels)
     while most:
@@ -83,13 +89,31 @@ def propose(
         augmentation = _augmentation(on_grid.grid)
         overhead = _overhead(known, runs, folds["count"], on_grid.seconds, parallel)
         seconds = max((60 * wanted.minutes - overhead) / in_turn, 30) if wanted.minutes else 0.0
-        means = Means(known, on_grid.grid, wanted, seconds, folds["count"], share, augmentation)
+        means = Means(
+            known, on_grid.grid, wanted, seconds, folds["count"], share, augmentation, aside
+        )
         training = plan_training(means, device, report)
         most = _smaller(on_grid, training, wanted)
     if training is None:
         raise _too_little(share, parallel, on_grid)
     minutes = (in_turn * training.seconds + overhead) / 60
-    return Plan(known, preset, on_grid, augmentation, training, rows, folds, run, parallel, minutes)
+    return Plan(
+        known, preset, on_grid, augmentation, training, rows, folds, run, parallel, minutes, aside
+    )
+
+
+def training_subjects(known: Fingerprint, fold_count: int) -> int:
+    """How many subjects a fold leaves to learn from, at least."""
+    return len(known.subjects) - -(-len(known.subjects) // fold_count)
+
+
+def _validation(known: Fingerprint, fold_count: int) -> float:
+    """The share of the training subjects to validate on; none where they are few.
+
+    The training runs that are proposed go to their end whatever validation says: a tenth is enough
+    to see how they fare, and costs little of what is learnt from.
+    """
+    return ASIDE if training_subjects(known, fold_count) >= FEWEST_SUBJECTS else 0.0
 
 
 def _too_little(share: float, parallel: int, on_grid: OnGrid) -> InputError:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dicegrad.planning.budget import PRESETS
 from dicegrad.planning.grids import background_share, network_block
-from dicegrad.planning.propose import Plan
+from dicegrad.planning.propose import ASIDE, Plan, training_subjects
 from dicegrad.planning.rows import gap_words
 from dicegrad.study.experiment import COLUMNS
 
@@ -180,12 +180,25 @@ def _training(plan: Plan) -> list[str]:
         _line("  learning_rate", preset.rate, "of Adam, the highest"),
         _line("  schedule", "one_cycle", "up for a tenth of the steps, then down to almost 0"),
         _line("  stop_patience", 0, "every training run goes to its end"),
+        _validation(plan),
         "  augmentation: # small: a short training run learns little from strong ones",
     ]
     units = {"rotation": "rad", "scaling": "as a share"}
     return lines + [
         _line(f"    {key}", value, units.get(key, "")) for key, value in plan.augmentation.items()
     ]
+
+
+def _validation(plan: Plan) -> str:
+    """What validation looks at while it trains."""
+    if plan.validation:
+        why = "of the training subjects are set aside for it; the held-out fold is not looked at"
+        return _line("  validation", plan.validation, why)
+    few = training_subjects(plan.known, plan.folds["count"])
+    return (
+        f"  # validation: {ASIDE} # left out: of {few} training subjects none is to spare, so the "
+        "held-out fold is looked at"
+    )
 
 
 def _line(key: str, value: object, why: str = "") -> str:

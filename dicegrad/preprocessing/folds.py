@@ -126,12 +126,56 @@ def _legacy_shuffle(groups: Mapping[str, tuple[str, ...]], count: int, seed: int
 
 def _stratified(groups: Mapping[str, tuple[str, ...]], count: int, seed: int) -> dict[str, int]:
     """Assign the shuffled subjects of each stratum in turn, starting where the last one stopped."""
+    return {subject: i % count for i, subject in enumerate(_by_stratum(groups, seed))}
+
+
+def _by_stratum(groups: Mapping[str, tuple[str, ...]], seed: int) -> list[str]:
+    """The subjects, one stratum after the other, shuffled within each."""
     generator = np.random.default_rng(seed)
-    order = []
+    order: list[str] = []
     for stratum in sorted(set(groups.values())):
         members = sorted(subject for subject in groups if groups[subject] == stratum)
         order += [members[i] for i in generator.permutation(len(members))]
-    return {subject: i % count for i, subject in enumerate(order)}
+    return order
+
+
+def validation_part(
+    cases: Sequence[Case], held_out: Sequence[bool], share: float, fold: int
+) -> list[bool]:
+    """Which training cases of a fold are set aside for validation.
+
+    The draw depends on subjects and fold alone, so that all rows of a study, and all its seeds,
+    set the same subjects aside. Each group has its share, and so have the subjects in whose cases
+    the same classes were looked for.
+
+    Args:
+        cases: The case table.
+        held_out: Of each, whether the fold holds it out.
+        share: Of the training subjects, in [0, 1); 0 sets none aside.
+        fold: 0-based; the seed of the draw.
+
+    Raises:
+        InputError: The share is no subject, or all of them.
+    """
+    if not share:
+        return [False] * len(cases)
+    strata: dict[str, tuple[str, ...]] = {}
+    for case, out in zip(cases, held_out, strict=True):
+        if not out:
+            seen = f"{case.group} {case.annotated}"
+            strata[case.subject] = tuple(sorted({*strata.get(case.subject, ()), seen}))
+    order = _by_stratum(strata, fold)
+    count = int(share * len(order) + 0.5)
+    if not 0 < count < len(order):
+        raise InputError(
+            f"training: validation is {share}, which of the {len(order)} training subjects of fold "
+            f"{fold} leaves none to {'learn from' if count else 'validate on'}; give a "
+            f"{'smaller' if count else 'larger'} share, or leave it out to validate on the "
+            "held-out fold"
+        )
+    # Evenly along the strata: each gives its share, rounded up or down.
+    chosen = {order[int((number + 0.5) * len(order) / count)] for number in range(count)}
+    return [case.subject in chosen for case in cases]
 
 
 def write_folds(path: Path, folds: dict[str, int]) -> None:

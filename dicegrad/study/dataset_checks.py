@@ -73,6 +73,11 @@ def check_sense(settings: Settings, where: str) -> None:
         raise InputError(
             f"{where}: released is of the engine {UNET}, and engine is {NNUNET}; remove released"
         )
+    if settings.get("engine") == NNUNET and "validation" in settings["training"]:
+        raise InputError(
+            f"{where}: training.validation is of the engine {UNET}; nnU-Net trains to its last "
+            "epoch whatever its validation says: remove training.validation"
+        )
     listed = settings["folds"]["method"] == "listed"
     if listed != ("file" in settings["folds"]):
         raise InputError(

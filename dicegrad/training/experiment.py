@@ -14,7 +14,7 @@ from dicegrad.data.cases import read_cases
 from dicegrad.errors import InputError
 from dicegrad.logs import Report
 from dicegrad.preprocessing.epsilon import read_epsilon
-from dicegrad.preprocessing.folds import held_out
+from dicegrad.preprocessing.folds import held_out, validation_part
 from dicegrad.preprocessing.labeling import read_annotated
 from dicegrad.provenance import TRAINING, made_by
 from dicegrad.study.experiment import Experiment, epsilon_number
@@ -26,6 +26,7 @@ from dicegrad.training.dataset import PreparedData, load_prepared
 from dicegrad.training.loop import train
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.objective import Wanted, make_objective
+from dicegrad.training.progress_figure import validated_on
 from dicegrad.training.run import Split, derive_seed
 from dicegrad.training.seen import seen_in
 from dicegrad.training.settings import TrainingSettings
@@ -129,10 +130,11 @@ def train_experiment(
     source = Source.from_dict(settings["source"]) if settings.get("source") else None
     overlapping = bool(source and overlap(source.class_values))
     data = load_prepared(files.images, files.labels, names, classes, device, annotated, overlapping)
-    split = _split(cases, out_of_fold, settings["sampling"])
+    training = TrainingSettings.from_dict(settings["training"])
+    aside = validation_part(cases, out_of_fold, training.validation, fold)
+    split = _split(cases, out_of_fold, settings["sampling"], aside)
     epsilon = epsilon_of(experiment, files.epsilon, fold, classes)
     released = sorted(settings.get("released", ()))
-    training = TrainingSettings.from_dict(settings["training"])
     if "patience" in released:
         training = scaled_patience(training, split)
     network = _network(settings["network"], data, files.images)
@@ -172,6 +174,7 @@ def train_experiment(
     if line := _longer(settings["sampling"], split, experiment.batch_size):
         report(line)
     report(f"{experiment.title}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
+    report(_validation_words(training.validation, [cases[number] for number in split.validation]))
     if experiment.labeling != FULL:
         report(
             f"DSC below is against {experiment.labeling} labels: where labels are missing, what is "
@@ -207,16 +210,42 @@ def _longer(sampling: Mapping[str, int], split: Split, batch_size: int) -> str:
     )
 
 
-def _split(cases: Sequence[Case], held_out: Sequence[bool], sampling: Mapping[str, int]) -> Split:
-    """Training and validation cases by number; a group is listed as often as `sampling` says."""
+def _validation_words(share: float, cases: Sequence[Case]) -> str:
+    """A line on what validation looks at."""
+    if not share:
+        return (
+            "validation loss and DSC below are of the held-out fold, as in the paper: a plateau or "
+            "an early stop looks at the cases of the test; training.validation: 0.2 takes a share "
+            "of the training subjects instead"
+        )
+    subjects = sorted({case.subject for case in cases})
+    some = ", ".join(subjects[:8]) + (f" and {len(subjects) - 8} more" if len(subjects) > 8 else "")
+    return (
+        f"validation loss and DSC below are of {validated_on(share)} ({some}), which it does not "
+        "learn from; the held-out fold is not looked at"
+    )
+
+
+def _split(
+    cases: Sequence[Case],
+    held_out: Sequence[bool],
+    sampling: Mapping[str, int],
+    aside: Sequence[bool],
+) -> Split:
+    """Training and validation cases by number; a group is listed as often as `sampling` says.
+
+    Validation looks at the training cases that are set aside; if there are none, at the held-out
+    ones.
+    """
+    validation = aside if any(aside) else held_out
     return Split(
         train=tuple(
             number
             for number, case in enumerate(cases)
             for _ in range(sampling.get(case.group, 1))
-            if not held_out[number]
+            if not held_out[number] and not aside[number]
         ),
-        validation=tuple(number for number, out_of in enumerate(held_out) if out_of),
+        validation=tuple(number for number, chosen in enumerate(validation) if chosen),
     )
 
 

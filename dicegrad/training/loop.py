@@ -93,6 +93,8 @@ def train(
         **(identity or {}),
     }
     del configuration["training.checkpoint_minutes"]  # changes nothing of the result
+    if not settings.validation:  # so that a checkpoint of an earlier version is one of this
+        del configuration["training.validation"]
     run = Run(data, split, network_settings, settings, objective, batch_size, seed)
     watch, checkpoint, saved = Stopwatch(), out / "checkpoint.pt", time.monotonic()
 
@@ -114,7 +116,9 @@ def train(
             remove_unfinished(out / name)
         if checkpoint.exists():
             _resume(run, watch, checkpoint, configuration, set_aside, report)
-        figure = ProgressFigure(out / "progress.png", report, fresh=run.step == 0)
+        figure = ProgressFigure(
+            out / "progress.png", report, fresh=run.step == 0, share=settings.validation
+        )
         with (
             stop_signals() as caught,
             numerics(settings, data.device),

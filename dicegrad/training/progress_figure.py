@@ -27,12 +27,18 @@ class ProgressFigure:
         fresh: Remove the picture of an earlier training run.
         every: Seconds between two pictures, and before the first one; a training run that is over
             sooner leaves none.
+        share: Of the training subjects that validation looks at; 0 is the held-out fold.
     """
 
     def __init__(
-        self, path: Path, report: Callable[[str], None], fresh: bool = False, every: float = 30
+        self,
+        path: Path,
+        report: Callable[[str], None],
+        fresh: bool = False,
+        every: float = 30,
+        share: float = 0.0,
     ) -> None:
-        self.path, self.report, self.every = path, report, every
+        self.path, self.report, self.every, self.share = path, report, every, share
         self.drawn = time.monotonic()
         self.wanted = True
         if fresh:
@@ -47,7 +53,7 @@ class ProgressFigure:
     def draw(self, history: Sequence[Row], seconds: Sequence[float], now: Progress) -> None:
         """Draw now; a line says why if that fails, and it is not tried again."""
         try:
-            figure = draw_curves(history, seconds, now)
+            figure = draw_curves(history, seconds, now, self.share)
             with whole_file(self.path, lasting=False, checked=False) as file:
                 figure.savefig(file, format="png", dpi=110)
         except ImportError:
@@ -59,13 +65,29 @@ class ProgressFigure:
         self.drawn = time.monotonic()
 
 
-def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress) -> "Figure":
+def validated_on(share: float) -> str:
+    """What validation looks at, in words.
+
+    Args:
+        share: `TrainingSettings.validation`.
+
+    Example:
+        >>> validated_on(0.2), validated_on(0.0)
+        ('20 % of the training subjects', 'the held-out fold')
+    """
+    return f"{100 * share:.3g} % of the training subjects" if share else "the held-out fold"
+
+
+def draw_curves(
+    history: Sequence[Row], seconds: Sequence[float], now: Progress, share: float = 0.0
+) -> "Figure":
     """Losses, DSC of each class, learning rate and duration over epochs.
 
     Args:
         history: The rows so far.
         seconds: Duration of each epoch.
         now: Where the training run stands; goes into the title.
+        share: As for `ProgressFigure`.
 
     Raises:
         ImportError: matplotlib is not there.
@@ -116,7 +138,8 @@ def draw_curves(history: Sequence[Row], seconds: Sequence[float], now: Progress)
     dice.legend(frameon=False, title=title, loc="lower right")
     words = now.words()
     figure.suptitle(
-        f"epoch {words['epoch']}   {words['cases/s']} cases/s   time left: {words['left']}",
+        f"epoch {words['epoch']}   {words['cases/s']} cases/s   time left: {words['left']}   "
+        f"validation: {validated_on(share)}",
         fontsize=11,
     )
     return figure

@@ -25,6 +25,8 @@ class TrainingSettings:
         factor: What `plateau` multiplies the learning rate by.
         stop_patience: Epochs without improvement before training stops; 0 never stops early.
         min_delta: What counts as an improvement of the validation loss.
+        validation: Share of the training subjects that validation looks at, in (0, 1); with 0 it is
+            the held-out fold, as in the paper.
         l2: Penalty on the squared convolution kernels, added to the loss.
         keep_every: Keep the weights of the last epoch that is a multiple of this; 1 is the last.
         checkpoint_minutes: How often a checkpoint is written.
@@ -44,6 +46,7 @@ class TrainingSettings:
     factor: float = 0.2
     stop_patience: int = 60
     min_delta: float = 1e-4
+    validation: float = 0.0
     l2: float = 1e-5
     keep_every: int = 1
     checkpoint_minutes: float = 10.0
@@ -60,6 +63,11 @@ class TrainingSettings:
         if self.precision not in _PRECISIONS:
             raise InputError(
                 f"training: precision is {self.precision!r}; allowed: {', '.join(_PRECISIONS)}"
+            )
+        if not 0 <= self.validation < 1:
+            raise InputError(
+                f"training: validation is {self.validation}; give a share of the training subjects "
+                "between 0 and 1, such as 0.2"
             )
         for name in ("deterministic", "compile"):
             if not isinstance(getattr(self, name), bool):

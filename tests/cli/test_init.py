@@ -58,6 +58,20 @@ def test_every_setting_says_why(here, capsys):
             assert "# " in line or bare, line
 
 
+@pytest.mark.parametrize(("count", "share"), [(5, None), (25, 0.1)])
+def test_some_subjects_are_set_aside_for_validation_where_there_are_enough(
+    here, capsys, count, share
+):
+    write_decathlon(here / "balls", count)
+    run(capsys, "init", "balls")
+    assert study("balls").datasets["balls"].block("training").get("validation") == share
+    text = Path("config/datasets/balls.yaml").read_text()
+    words = (
+        "the held-out fold is not looked at" if share else "left out: of 4 training subjects none"
+    )
+    assert words in text
+
+
 def test_nothing_that_is_there_is_replaced(here, capsys):
     write_decathlon(here / "balls")
     path = here / "config" / "experiments" / "balls.tsv"

@@ -13,13 +13,14 @@ from dicegrad.preprocessing.folds import (
     held_out,
     make_folds,
     read_folds,
+    validation_part,
     write_folds,
 )
 from tests.conftest import refusal
 
 
-def case(subject, group):
-    return SimpleNamespace(subject=subject, group=group)
+def case(subject, group, annotated=None):
+    return SimpleNamespace(subject=subject, group=group, annotated=annotated)
 
 
 def patients(count):
@@ -176,3 +177,58 @@ def test_a_file_that_holds_no_splits_is_refused(tmp_path):
     path = tmp_path / "splits_final.json"
     path.write_text('{"train": []}')
     assert "is no list of folds" in refusal(folds_of_splits, [maps("a")], path, 1)
+
+
+def set_aside(cases, out, share, fold=0):
+    chosen = validation_part(cases, out, share, fold)
+    return [each for each, aside in zip(cases, chosen, strict=True) if aside]
+
+
+@given(st.integers(2, 40), st.integers(0, 40), st.floats(0.05, 0.95), st.integers(0, 4))
+def test_validation_takes_whole_subjects_of_the_training_folds_from_each_group(
+    high, low, share, fold
+):
+    cases = tumors(high, low) * 2  # two images of each
+    folds = make_folds(cases, 2)
+    out = [folds[each.subject] == fold % 2 for each in cases]
+    known = Counter({c.subject: c.group for c, o in zip(cases, out, strict=True) if not o}.values())
+    count = int(share * known.total() + 0.5)
+    if not 0 < count < known.total():
+        return
+    chosen = set_aside(cases, out, share, fold)
+    subjects = {each.subject: each.group for each in chosen}
+    assert len(chosen) == 2 * len(subjects)
+    assert len(subjects) == count
+    assert not {c.subject for c, o in zip(cases, out, strict=True) if o} & set(subjects)
+    for group, number in Counter(subjects.values()).items():
+        assert abs(number - share * known[group]) <= 1.5
+
+
+def test_validation_is_the_same_draw_whatever_the_order_of_the_cases_and_another_in_another_fold():
+    cases = patients(40)
+    out = [int(each.subject[-3:]) % 5 == 0 for each in cases]
+    first = {each.subject for each in set_aside(cases, out, 0.25)}
+    again = {each.subject for each in set_aside(cases[::-1], out[::-1], 0.25)}
+    assert first == again
+    assert len(first) == 8
+    assert first != {each.subject for each in set_aside(cases, out, 0.25, fold=1)}
+
+
+def test_subjects_with_the_same_classes_annotated_give_their_share():
+    half = [case(f"a{i}", "all", ("LV",)) for i in range(10)]
+    half += [case(f"b{i}", "all", ("LV", "RV")) for i in range(10)]
+    chosen = set_aside(half, [False] * 20, 0.2)
+    assert Counter(each.subject[0] for each in chosen) == {"a": 2, "b": 2}
+
+
+def test_a_share_that_is_no_subject_or_all_is_refused():
+    cases, none = patients(3), [False] * 6
+    assert validation_part(cases, none, 0, 0) == none
+    said = refusal(validation_part, cases, none, 0.1, 0)
+    assert said.startswith(
+        "training: validation is 0.1, which of the 3 training subjects of fold 0"
+    )
+    assert "leaves none to validate on; give a larger share" in said
+    assert "leaves none to learn from; give a smaller" in refusal(
+        validation_part, cases, none, 0.9, 0
+    )

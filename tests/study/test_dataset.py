@@ -210,6 +210,11 @@ def test_the_folds_to_run_are_all_or_those_named():
 def test_the_engine_is_ours_unless_the_file_says_so():
     assert read_one().engine == "unet"
     assert read_one(engine="nnunet").engine == "nnunet"
+    training = {"validation": 0.2}
+    said = refusal(lambda: read_one(engine="nnunet", training=training))
+    assert "training.validation is of the engine unet; nnU-Net trains to its last epoch" in said
+    said = refusal(lambda: read_one(training={"validation": 1}))
+    assert "training.validation is 1; it should be a share of the training subjects" in said
     said = refusal(lambda: read_one(engine="nnunet", released=["soft_volumes"]))
     assert said.endswith("released is of the engine unet, and engine is nnunet; remove released")
 

@@ -80,6 +80,32 @@ def test_a_row_becomes_a_training_on_all_folds_but_one(folder, given):
     )
 
 
+def test_validation_looks_at_a_share_of_the_training_subjects_and_never_at_the_held_out_fold(
+    folder, given
+):
+    """Three subjects to learn from, one of which is set aside; the log names it."""
+    lines = ["case\tsubject\tgroup\tlabel\timage_cine"]
+    lines += [f"p{number}\tp{number}\tED\tl.nii\ti.nii" for number in range(4)]
+    (folder / "cases.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "folds.tsv").write_text("subject\tfold\np0\t0\np1\t0\np2\t0\np3\t1\n")
+    files, said = PreparedFiles.of(folder, row()), []
+    training = {"epochs": 1, "validation": 0.3}
+    for settings in (SETTINGS, SETTINGS | {"training": training}):
+        arguments = (row(), 1, files, settings, "study", 3, folder / "out")
+        train_experiment(*arguments, report=said.append)
+    (_, paper, *_), (_, share, *_) = (call[0] for call in given)
+    assert (paper.train, paper.validation) == ((0, 0, 1, 1, 2, 2), (3,))
+    assert 3 not in share.train + share.validation
+    assert len(share.validation) == 1
+    assert sorted({*share.train, *share.validation}) == [0, 1, 2]
+    assert not set(share.train) & set(share.validation)
+    held, aside = (line for line in said if line.startswith("validation loss and DSC below are of"))
+    assert "of the held-out fold, as in the paper" in held
+    assert f"of 30 % of the training subjects (p{share.validation[0]})" in aside
+    trained = given[1][1]["trained"]
+    assert trained.training_cases == tuple(f"p{number}" for number in sorted(set(share.train)))
+
+
 def test_the_heuristic_epsilon_is_that_of_the_fold(folder, given):
     run(folder, row(epsilon="heuristic"), fold=1)
     data, objective = given[0][0][0], given[0][0][4]
@@ -179,3 +205,32 @@ def test_what_sampling_and_partial_labels_do_to_the_log_is_said(folder, given):
     (line,) = told
     assert "lists cases of ED 3 times: 4 steps an epoch instead of 2; compare with" in line
     assert sum(line.startswith("DSC below is against partial labels") for line in lines) == 2
+
+
+def test_with_a_validation_share_the_held_out_fold_changes_nothing_of_a_training_run(folder):
+    """Not the learning rate under a plateau either; without one, it does."""
+    lines = ["case\tsubject\tgroup\tlabel\timage_cine"]
+    lines += [f"p{number}\tp{number}\tES\tl.nii\ti.nii" for number in range(4)]
+    (folder / "cases.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "folds.tsv").write_text("subject\tfold\np0\t0\np1\t0\np2\t0\np3\t1\n")
+    plateau = {"epochs": 3, "schedule": "plateau", "patience": 1, "precision": "float32"}
+
+    def histories(labels):
+        np.save(folder / "labels" / "partial.npy", labels)
+        found = []
+        for number, share in enumerate(({"validation": 0.3}, {})):
+            out = folder / f"out{number}"
+            settings = SETTINGS | {"training": plateau | share}
+            files = PreparedFiles.of(folder, row())
+            train_experiment(row(), 1, files, settings, "study", 3, out)
+            found.append((out / "history.tsv").read_text())
+            (out / "weights.pt").unlink()
+        return found
+
+    labels = np.load(folder / "labels" / "partial.npy")
+    share, paper = histories(labels)
+    labels[3] = labels[3][::-1]
+    labels[3, :4] = 0
+    share_again, paper_again = histories(labels)
+    assert share_again == share
+    assert paper_again != paper

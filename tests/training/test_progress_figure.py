@@ -125,3 +125,9 @@ def test_the_picture_of_another_training_goes(tmp_path):
     assert path.exists()
     ProgressFigure(path, print, fresh=True)
     assert not path.exists()
+
+
+def test_the_picture_says_what_validation_looks_at():
+    for share, words in ((0.0, "the held-out fold"), (0.25, "25 % of the training subjects")):
+        figure = draw_curves(rows(2), [1.0, 2.0], now(2), share)
+        assert f"validation: {words}" in figure.get_suptitle()
