@@ -75,7 +75,7 @@ INTEROP := build/interop
 test-interop: setup ## Test with nnU-Net and Lightning, in an environment of their own (ten minutes)
 	@test -x $(INTEROP)/bin/nnUNetv2_train || $(PYTHON) -m venv $(INTEROP)
 	$(INTEROP)/bin/pip install --quiet --disable-pip-version-check -c requirements.lock \
-	    -e '.[nnunet]' monai lightning pytest hypothesis pyyaml
+	    -e '.[nnunet]' monai lightning pytorch-ignite pytest hypothesis pyyaml
 	$(INTEROP)/bin/pytest -rs tests/interop tests/engines tests/losses/test_published.py
 
 # A wheel with the native code, for Linux on x86-64 and every Python from 3.11 on. zig is a C compiler

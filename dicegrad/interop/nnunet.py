@@ -29,6 +29,7 @@ from dicegrad.interop.nnunet_masks import (
     read_table,
     refuse_contradiction,
 )
+from dicegrad.interop.push_watch import PushWatch
 from dicegrad.losses.inputs import Phi
 
 
@@ -50,6 +51,7 @@ class nnUNetTrainerDicegrad(nnUNetTrainer):
     epsilon: float = EPSILON
 
     table: Table | None = None  # of cases that are listed; None without annotated.tsv
+    watch: PushWatch | None = None  # of a loss that can be measured, once training has begun
 
     def initialize(self) -> None:
         """Build network and loss as nnU-Net does, and read what is annotated.
@@ -119,6 +121,42 @@ class nnUNetTrainerDicegrad(nnUNetTrainer):
             known = annotated_maps(self.table, batch["keys"], self.class_names)
             loss.annotated = known.to(self.device)
         return loss.annotated
+
+    def make_watch(self) -> PushWatch:
+        """The push meter of the loss, with a row for every epoch.
+
+        Raises:
+            InputError: The loss is one that cannot be measured.
+        """
+        return PushWatch(self.loss, self.class_names, self.num_iterations_per_epoch)
+
+    def on_train_start(self) -> None:
+        """Begin as nnU-Net does, and listen to the loss."""
+        super().on_train_start()
+        try:
+            self.watch = self.make_watch()
+        except InputError as error:  # a loss of the user's own is trained all the same
+            self.print_to_log_file(f"The push meter is off: {error}")
+            return
+        self.watch.report = self.print_to_log_file
+        self.watch.go_on(self._push_table, self.current_epoch * self.num_iterations_per_epoch)
+        self.watch.listen()
+
+    @property
+    def _push_table(self) -> Path:
+        return Path(self.output_folder, "push.tsv")
+
+    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
+        """End an epoch as nnU-Net does, and write the row."""
+        super().on_train_epoch_end(train_outputs)
+        if self.watch and self.watch.rows and self.local_rank == 0:
+            self.watch.write(self._push_table)
+
+    def on_train_end(self) -> None:
+        """End as nnU-Net does."""
+        super().on_train_end()
+        if self.watch:
+            self.watch.close()
 
     def train_step(self, batch: dict) -> dict:
         """One step as nnU-Net makes it."""

@@ -2,12 +2,15 @@
 
 import importlib
 import os
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from dicegrad.files import read_cells
 from dicegrad.interop import TRAINERS
 from tests.conftest import refusal
 
@@ -162,6 +165,62 @@ def test_without_a_table_it_trains_as_its_parent(nnunet, tmp_path, monkeypatch):
         trainer.network.train()
         losses.append([float(trainer.train_step(batch)["loss"]) for batch in batches])
     assert losses[1] == pytest.approx(losses[0], abs=1e-6)
+
+
+def steps(trainer, count):
+    """An epoch of training steps on real batches, the first cases of which are partly drawn."""
+    trainer.on_train_epoch_start()
+    outputs = []
+    for _ in range(count):
+        batch = next(trainer.dataloader_train)
+        batch["keys"] = ["case0", "case1", *batch["keys"]][: len(batch["keys"])]
+        outputs.append(trainer.train_step(batch))
+    trainer.on_train_epoch_end(outputs)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_it_writes_what_pushes_on_a_class_and_goes_on(nnunet, deep):
+    trainer = make_trainer(nnunet, deep=deep)
+    trainer.num_iterations_per_epoch = 2
+    trainer.initialize()
+    trainer.on_train_start()
+    Path(trainer.output_folder, "push.tsv").unlink(missing_ok=True)
+    steps(trainer, 2)
+    header, rows = read_cells(Path(trainer.output_folder, "push.tsv"))
+    row = dict(zip(header, rows[0][1], strict=True))
+    assert row["step"] == "2"
+    assert float(row["push_empty_RV"]) == 0
+    assert {"push_missing_LV", "predicted_empty_RV"} <= set(header)
+    again = make_trainer(nnunet, deep=deep)
+    again.initialize()
+    again.current_epoch = 1
+    again.on_train_start()
+    assert [each["step"] for each in again.watch.rows] == [2]
+
+
+def test_a_loss_that_cannot_be_measured_trains_all_the_same(nnunet):
+    trainer = make_trainer(nnunet, deep=False)
+    trainer.make_loss = torch.nn.CrossEntropyLoss
+    trainer.initialize()
+    trainer.on_train_start()
+    assert trainer.watch is None
+    log = max(Path(trainer.output_folder).glob("training_log_*.txt"), key=os.path.getmtime)
+    assert "The push meter is off: the push of CrossEntropyLoss() cannot" in log.read_text()
+
+
+def test_the_watched_trainer_of_the_docs_measures_the_twin(nnunet):
+    page = Path(__file__).parents[2] / "docs" / "nnunet.md"
+    found = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (snippet,) = [each for each in found if "PushWatch" in each]
+    names = {}
+    exec(snippet, names)
+    trainer = make_trainer(nnunet)
+    trainer.initialize()
+    watch = names["nnUNetTrainerWatched"].make_watch(trainer)
+    logits, targets = make_batch("classes", deep=True)
+    with watch.listening():
+        with_two_weights(trainer.loss)(logits, targets)
+    assert watch.step == 1
 
 
 def test_the_pseudo_dice_counts_annotated_maps_alone(nnunet):
