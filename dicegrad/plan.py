@@ -5,9 +5,12 @@ output file with the rule that makes it, its state, and whether it will be made 
 """
 
 import csv
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,10 @@ from typing import Any
 from dicegrad.errors import InputError
 from dicegrad.logs import code_in
 from dicegrad.provenance import DEAR, code_of
+from dicegrad.study import Study
+
+# Names the file in which the workflow writes what study it has read, if it is set.
+ASKED = "DICEGRAD_STUDY_TOLD"
 
 # The states of Snakemake, in the words of a user; `ok` files follow from what they read.
 REASONS = {
@@ -68,22 +75,37 @@ class Plan:
     outdated: dict[str, int] = field(default_factory=dict)
 
 
-def make_plan(options: Sequence[str]) -> Plan:
+def make_plan(options: Sequence[str], told: Path | None = None) -> Plan:
     """Ask Snakemake what it would run.
 
     Args:
         options: Of Snakemake, such as `--configfile config/acdc.yaml`.
+        told: Where the workflow is to write what study the options name; see `study_told`.
 
     Raises:
         InputError: Snakemake refuses the study; its last line says why.
     """
     command = [sys.executable, "-m", "snakemake", "--summary", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, **({ASKED: str(told)} if told else {})}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
         text = done.stdout + done.stderr
         said = [line for line in text.splitlines() if line.strip() and "  File " not in line]
         raise InputError(said[-1] if said else "snakemake --summary failed")
     return read_summary(done.stdout.splitlines())
+
+
+def study_told(told: Path) -> tuple[Study, Path]:
+    """The study that the options of Snakemake name, and the folder that its paths begin in.
+
+    Args:
+        told: What the workflow wrote, see `make_plan`.
+    """
+    content = json.loads(told.read_text(encoding="utf-8"))
+    folder = Path(content["folder"])
+    with chdir(folder):
+        places = (Path("config"), Path(content["home"]) / "config")
+        return Study.read(content["config"], content["where"], places), folder
 
 
 def read_summary(lines: Iterable[str]) -> Plan:

@@ -1,5 +1,6 @@
 """The study, and what rules ask of it."""
 
+import json
 import os
 import re
 import shutil
@@ -16,11 +17,12 @@ from dicegrad.engines.nnunet import check_installed
 from dicegrad.errors import InputError
 from dicegrad.interrupts import pass_on_interrupts
 from dicegrad.logs import errors_in
+from dicegrad.plan import ASKED
 from dicegrad.provenance import code_of
 from dicegrad.reporting.outputs import OUTPUTS, files_of, wanted_files
 from dicegrad.reporting.record import add_command
 from dicegrad.study import Experiment, Study, paths
-from dicegrad.study.dataset_checks import NNUNET
+from dicegrad.study.dataset_checks import GRID, NNUNET, SLIDE
 from dicegrad.study.labeling import FULL
 from dicegrad.study.regions import check_loss, overlap
 from dicegrad.study.schemas import read_yaml
@@ -63,6 +65,10 @@ try:
         check_installed(NNUNETS[0])
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+if asked := environment.get(ASKED):
+    told = {"config": config, "where": where, "folder": os.getcwd(), "home": str(HOME)}
+    Path(asked).write_text(json.dumps(told), encoding="utf-8")
 
 RESULTS = f"results/{STUDY.name}"
 # Behind the experiment, the seed: nothing for the study's first.
@@ -126,13 +132,22 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def on_cluster():
+    """Whether training runs are jobs on other machines than this one."""
+    return bool(workflow.non_local_exec or workflow.remote_exec)
+
+
+def weights_of(experiment):
+    """The weights of all training runs of an experiment."""
+    return paths.fold_files(STUDY, [experiment], "weights.pt")
+
+
 def gpu(wildcards):
     """GPUs that a training run asks for; the profile says how many there are.
 
     `auto` is one where this machine has one, and on a cluster, whose login node has none, always.
     """
-    cluster = workflow.non_local_exec or workflow.remote_exec
-    auto = cluster or shutil.which("nvidia-smi") is not None
+    auto = on_cluster() or shutil.which("nvidia-smi") is not None
     return int({"cpu": False, "cuda": True, "auto": auto}[STUDY.device])
 
 
@@ -145,6 +160,17 @@ def removals_of(wildcards):
     """What a labeling takes away, as plain values."""
     labeling = dataset_of(wildcards).labeling(wildcards.labeling)
     return [vars(removal) for removal in labeling.removals]
+
+
+def window_of(wildcards):
+    """How held-out images are looked at: `grid` or `slide`."""
+    return setting("prediction", "window", default=GRID)(wildcards)
+
+
+def originals_to_predict(wildcards):
+    """The original files, where a window slides over them; else none."""
+    name = dataset_of(wildcards).name
+    return ORIGINALS[name] if window_of(wildcards) == SLIDE else []
 
 
 def annotated_table(name):

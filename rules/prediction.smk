@@ -8,6 +8,8 @@ rule predict:
         images=prepared("images.npy"),
         about=prepared("prepared.json"),
         weights=f"{FOLD}/weights.pt",
+        # A window that slides sees more of an image than was prepared.
+        originals=originals_to_predict,
     output:
         directory(f"{FOLD}/predictions"),
     log:
@@ -26,6 +28,9 @@ rule predict:
         network=setting("network"),
         restoration=setting("preprocessing", "restoration", default="linear"),
         soft_volumes=releases("soft_volumes"),
+        # Another window is another set of input files.
+        window=lambda wildcards, output: window_of(wildcards),
+        preprocessing=lambda wildcards, output: setting("preprocessing")(wildcards),
         title=title_of,
     message:
         "Predicting fold {wildcards.fold} of {params.title}"

@@ -195,9 +195,30 @@ rule epsilon_table:
 rule checked:
     """Every data set has been read and found good: only then is an hour spent on training."""
     input:
+        # Alone, as ever: where it runs again, Snakemake passes over changed settings of the jobs
+        # that wait for it. The script finds the cases and labels beside it.
         expand("resources/{dataset}/prepared.json", dataset=STUDY.datasets),
     output:
-        touch(f"{RESULTS}/checked"),
+        f"{RESULTS}/checked",
     log:
         f"logs/{STUDY.name}/checked.log",
     localrule: True
+    conda:
+        "../envs/training.yaml"
+    params:
+        # What derives from the output is no reason to run again.
+        datasets=lambda wildcards, output: {
+            name: dataset.settings for name, dataset in STUDY.datasets.items()
+        },
+        rows=lambda wildcards, output: [
+            {"path": each.path, "weights": weights_of(each)} for each in STUDY.experiments
+        ],
+        folds=lambda wildcards, output: {name: STUDY.folds(name) for name in STUDY.datasets},
+        device=lambda wildcards, output: STUDY.device,
+        threads_of_training=lambda wildcards, output: STUDY.training_threads,
+        cores=lambda wildcards, output: workflow.resource_settings.cores or 1,
+        cluster=lambda wildcards, output: on_cluster(),
+    message:
+        "Looking at the data, and timing the first steps"
+    script:
+        "../scripts/checked.py"

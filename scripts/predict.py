@@ -10,10 +10,19 @@ from dicegrad.arrays import open_array
 from dicegrad.data.cases import read_cases
 from dicegrad.files import write_table
 from dicegrad.logs import job
-from dicegrad.prediction.inference import build_network, check_prepared, predict_cases
+from dicegrad.prediction.inference import (
+    WayBack,
+    build_network,
+    check_prepared,
+    overlapping,
+    predict_cases,
+)
+from dicegrad.prediction.window import slide_over_cases
 from dicegrad.preprocessing.about import read_about
 from dicegrad.preprocessing.folds import held_out
+from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.provenance import PREDICTION
+from dicegrad.study.dataset_checks import SLIDE
 from dicegrad.study.regions import overlap
 from dicegrad.training.cards import card
 from dicegrad.training.checkpoint import load_weights, remove_checkpoint
@@ -40,15 +49,23 @@ with (
     # That this job runs means that Snakemake has accepted the weights.
     remove_checkpoint(Path(files.weights).with_name("checkpoint.pt"))
     out.mkdir(parents=True)
-    volumes = predict_cases(
-        network,
-        [cases[number].case for number in chosen],
-        [images[number] for number in chosen],
-        about,
-        params.restoration,
-        out,
-        report,
-        soft=params.soft_volumes,
-    )
+    if params.window == SLIDE:
+        way_back = WayBack(
+            about, params.restoration, out, overlapping(network), params.soft_volumes
+        )
+        held = [cases[number] for number in chosen]
+        preprocessing = Preprocessing.from_dict(params.preprocessing)
+        volumes = slide_over_cases(network, held, preprocessing, way_back, report)
+    else:
+        volumes = predict_cases(
+            network,
+            [cases[number].case for number in chosen],
+            [images[number] for number in chosen],
+            about,
+            params.restoration,
+            out,
+            report,
+            soft=params.soft_volumes,
+        )
     if volumes:
         write_table(volumes, out / "soft_volumes.tsv")

@@ -1,10 +1,12 @@
 """`dicegrad check`: is a dataset sound, and what does its grid keep of the labels?"""
 
 import argparse
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicegrad.cli.dataset import open_dataset
 from dicegrad.errors import InputError
@@ -58,6 +60,11 @@ def add_check(commands: "argparse._SubParsersAction") -> None:
     check.add_argument(
         "--jobs", type=int, default=cores(), help="processes (default: one a core, %(default)s)"
     )
+    check.add_argument(
+        "--json",
+        action="store_true",
+        help="print what was found as JSON, and nothing else on standard output",
+    )
     check.set_defaults(run=_check)
 
 
@@ -77,16 +84,47 @@ def _check(options: argparse.Namespace) -> None:
     for name, lowest in (("jobs", 1), ("worst", 0)):
         if getattr(options, name) < lowest:
             raise InputError(f"--{name} is {getattr(options, name)}; it must be at least {lowest}")
+    told = Told(quiet=options.json)
+    try:
+        _look(options, told)
+    except InputError as error:
+        told.content["problems"] = list(error.args)
+        raise
+    finally:
+        if options.json and told.content:
+            print(json.dumps(told.content, indent=2, ensure_ascii=False))
+
+
+@dataclass
+class Told:
+    """What a check has found: as lines, printed at once, and as plain values.
+
+    Attributes:
+        quiet: Whether lines are not printed.
+        content: The values.
+    """
+
+    quiet: bool = False
+    content: dict[str, Any] = field(default_factory=lambda: {"problems": []})
+
+    def say(self, line: str) -> None:
+        """Print a line, if lines are wanted."""
+        if not self.quiet:
+            print(line)
+
+
+def _look(options: argparse.Namespace, told: Told) -> None:
+    """Check a dataset file, or a folder."""
     if options.what.endswith(_ENDINGS):
-        _check_dataset(options)
+        _check_dataset(options, told)
         return
     if options.configfile is not None:
         raise InputError(f"--configfile needs a dataset file, not {options.what!r}; leave it out")
-    layout, root = _layout(options.what, options.root)
-    _check_files(layout, root, options.jobs)
+    layout, root = _layout(options.what, options.root, told)
+    _check_files(layout, root, options.jobs, told)
 
 
-def _layout(what: str, root: Path | None) -> tuple[str, Path]:
+def _layout(what: str, root: Path | None, told: Told) -> tuple[str, Path]:
     """The layout and folder that two words name; one word is a folder."""
     from dicegrad.data.adapters import ADAPTERS, AUTO, detect
 
@@ -101,11 +139,11 @@ def _layout(what: str, root: Path | None) -> tuple[str, Path]:
     if root is not None and what != AUTO:
         return what, folder
     name = detect(folder)
-    print(f"{folder}: layout {name}")
+    told.say(f"{folder}: layout {name}")
     return name, folder
 
 
-def _check_dataset(options: argparse.Namespace) -> None:
+def _check_dataset(options: argparse.Namespace, told: Told) -> None:
     """Check the files of a dataset, then say what its grid keeps."""
     from dicegrad.prediction.ceiling import dataset_ceiling, describe
     from dicegrad.preprocessing.settings import Preprocessing
@@ -113,19 +151,27 @@ def _check_dataset(options: argparse.Namespace) -> None:
     dataset = open_dataset(Path(options.what), options.configfile)
     preprocessing = Preprocessing.from_dict(dataset.block("preprocessing"))
     root, classes = options.root or dataset.root, dataset.classes
-    cases, adapter = _check_files(dataset.adapter, root, options.jobs, preprocessing.align, dataset)
+    align = preprocessing.align
+    cases, adapter = _check_files(dataset.adapter, root, options.jobs, told, align, dataset)
     with bar("to the grid and back", len(cases)) as done:
         found = dataset_ceiling(cases, adapter, classes, preprocessing, options.jobs, done)
     size = " x ".join(map(str, preprocessing.size))
     spacing = " x ".join(f"{s}" for s in preprocessing.spacing)
-    print(f"grid of {size} voxels of {spacing} mm, crop: {preprocessing.crop}")
-    print("\n".join(describe(found, classes, options.worst)))
+    told.say(f"grid of {size} voxels of {spacing} mm, crop: {preprocessing.crop}")
+    told.say("\n".join(describe(found, classes, options.worst)))
+    told.content["grid"] = {
+        "size": list(preprocessing.size),
+        "spacing": list(preprocessing.spacing),
+        "crop": preprocessing.crop,
+    }
+    told.content["kept"] = [asdict(each) for each in found]
 
 
 def _check_files(
     name: str,
     root: Path,
     jobs: int,
+    told: Told,
     align: bool = False,
     dataset: "Dataset | None" = None,
 ) -> "tuple[Sequence[Case], Adapter]":
@@ -149,7 +195,8 @@ def _check_files(
     named = dataset.block("annotated") if dataset else None
     cases, line = marked_by_table(found.cases, root, named, tuple(adapter.class_values))
     if line:
-        print(line)
+        told.say(line)
+    told.content |= {"root": str(root), "layout": adapter.name, "annotated": line}
     readable = [case for case in cases if not find_problems([case], adapter, align)]
     with bar("reading", len(readable)) as done:
         for lines in map_cases(partial(_voxel_problems, adapter=adapter), readable, jobs):
@@ -157,21 +204,27 @@ def _check_files(
             done()
     if problems:
         raise InputError(*problems)
-    _say_good(root, cases, dataset)
+    _say_good(root, cases, dataset, told)
     return cases, adapter
 
 
-def _say_good(root: Path, cases: "Sequence[Case]", dataset: "Dataset | None") -> None:
+def _say_good(root: Path, cases: "Sequence[Case]", dataset: "Dataset | None", told: Told) -> None:
     """What a sound dataset holds."""
     from dicegrad.data.checks import orientation_line
 
     groups = [case.group for case in cases]
     counts = ", ".join(f"{groups.count(group)} {group}" for group in dict.fromkeys(groups))
     subjects = len({case.subject for case in cases})
-    print(f"{root}: {len(cases)} cases of {subjects} subjects ({counts}); all good")
+    told.say(f"{root}: {len(cases)} cases of {subjects} subjects ({counts}); all good")
+    told.content |= {
+        "cases": len(cases),
+        "subjects": subjects,
+        "groups": {group: groups.count(group) for group in dict.fromkeys(groups)},
+    }
     as_is = dataset is None or dataset.block("preprocessing").get("orientation") != "RAS"
     if as_is and (line := orientation_line(cases)):
-        print(line)
+        told.say(line)
+        told.content["orientation"] = line
 
 
 def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
@@ -188,7 +241,7 @@ def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:
 
 
 @contextmanager
-def bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+def bar(what: str, total: int | None) -> Iterator[Callable[[], None]]:
     """A progress bar on standard error, on a terminal only.
 
     Yields:

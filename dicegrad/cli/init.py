@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dicegrad.errors import InputError, nearest
 from dicegrad.machine import cores
+from dicegrad.study.dataset_checks import NNUNET, UNET
 
 if TYPE_CHECKING:
     from dicegrad.planning.fingerprint import Fingerprint
@@ -44,6 +45,13 @@ def add_init(commands: "argparse._SubParsersAction") -> None:
         "--memory", type=float, metavar="GB", help="for all training runs (default: what is free)"
     )
     init.add_argument("--classes", metavar="A,B", help="those to be segmented (default: all)")
+    init.add_argument(
+        "--engine",
+        choices=(UNET, NNUNET),
+        default=UNET,
+        help="what trains and predicts: the network of this package, or nnU-Net, which plans its "
+        "own (default: unet)",
+    )
     init.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     init.set_defaults(run=_init)
 
@@ -51,7 +59,8 @@ def add_init(commands: "argparse._SubParsersAction") -> None:
 def _init(options: argparse.Namespace) -> None:
     from dicegrad.cli.device import device_there
     from dicegrad.planning.propose import propose
-    from dicegrad.planning.text import config_text, dataset_text, existing, table_text
+    from dicegrad.planning.text import UNTIMED, config_text, dataset_text, existing, table_text
+    from dicegrad.study.regions import overlap
     from dicegrad.whole import whole_file
 
     if options.memory is not None and not options.memory > 0:
@@ -68,12 +77,17 @@ def _init(options: argparse.Namespace) -> None:
         )
     device = device_there(options.device)
     known = _look(options)
+    if options.engine == NNUNET and overlap(known.adapter.class_values):
+        raise InputError(
+            f"--engine {NNUNET}: classes of {options.root} share label values, which is for the "
+            f"engine {UNET}; leave --engine out"
+        )
     plan = propose(known, options.preset, options.memory and 1e9 * options.memory, device, print)
     root = _written_root(options.root)
     annotated = any(each.case.annotated is not None for each in known.facts)
     texts = [
-        config_text(plan, name, device),
-        dataset_text(plan, root, known.adapter.name, annotated),
+        config_text(plan, name, device, options.engine),
+        dataset_text(plan, root, known.adapter.name, annotated, options.engine),
         table_text(plan, name),
     ]
     _check(plan.rows.count, texts, name)
@@ -82,7 +96,8 @@ def _init(options: argparse.Namespace) -> None:
         with whole_file(path) as file:
             file.write(text.encode())
         print(f"wrote {path}")
-    print(f"about {plan.minutes:.0f} minutes; run it with\n{_command(paths[0], plan.parallel)}")
+    takes = f"about {plan.minutes:.0f} minutes" if options.engine == UNET else UNTIMED
+    print(f"{takes}; run it with\n{_command(paths[0], plan.parallel)}")
 
 
 def _name(options: argparse.Namespace) -> str:

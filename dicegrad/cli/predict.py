@@ -71,9 +71,8 @@ def _add_options(predict: argparse.ArgumentParser) -> None:
     predict.add_argument(
         "--window",
         choices=("grid", "slide"),
-        default="grid",
         help="grid: the networks see one grid of the image; slide: it is moved over the image, "
-        "and probabilities are averaged with Gaussian weights (default: grid)",
+        "and probabilities are averaged with Gaussian weights (default: as the study predicts)",
     )
     predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     predict.add_argument(
@@ -109,7 +108,7 @@ def _predict(options: argparse.Namespace) -> None:
     if len(left) < len(images) and not options.json:
         print(f"{out}: {len(images) - len(left)} of {len(images)} already exist")
     device = device_there(options.device)
-    slide = options.window == "slide"
+    slide = (options.window or given.source.window) == "slide"
     model = models.Model.from_weights(weights, given, options.crop, device, slide)
     out.mkdir(parents=True, exist_ok=True)  # if that fails, it should fail here
     with counted(len(left), silent=options.json) as report:
@@ -148,7 +147,8 @@ def _given(dataset: Path, weights: Sequence[Path], options: argparse.Namespace) 
     settings.check_names(adapter.class_values, None)  # groups are of no use here
     network = models.network_settings(settings.settings, adapter, dataset)
     source = Source.of(settings, adapter)
-    models.place_grid(source.preprocessing, options.crop, dataset, options.window == "slide")
+    slide = (options.window or source.window) == "slide"
+    models.place_grid(source.preprocessing, options.crop, dataset, slide)
     return models.Given(source, network, dataset)
 
 

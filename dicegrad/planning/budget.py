@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dicegrad.planning.fingerprint import Fingerprint
-from dicegrad.planning.grids import WIDEST, GridPlan, network_block
+from dicegrad.planning.grids import GridPlan, network_block
+from dicegrad.planning.memory import step_memory
 from dicegrad.planning.pace import Pace, time_step
 from dicegrad.training.network import NetworkSettings
 
 WIDTHS = (8, 12, 16, 24, 32)
-_BYTES = 4
-# Copies of a level's maps that wait for the backward pass, for each convolution: its input, and
-# what normalisation and activation leave; fitted to peak memory.
-_COPIES = 6.5
 
 
 @dataclass(frozen=True)
@@ -79,17 +76,8 @@ class Training:
 
 def memory_of(grid: GridPlan, width: int, channels: int, classes: int, batch_size: int) -> float:
     """Bytes that a training step needs, about."""
-    voxels, total = float(grid.voxels), 0.0
-    for level in range(len(grid.pools) + 1):
-        features = min(width * 2**level, WIDEST)
-        blocks = 1 if level == len(grid.pools) else 2
-        # The second block of a level takes skip and upsampled maps, three times the features.
-        total += voxels * features * (2 * blocks + (3 if blocks == 2 else 0))
-        if level < len(grid.pools):
-            x, y, z = grid.pools[level]
-            voxels /= x * y * z
-    ends = grid.voxels * (channels + 4 * (classes + 1))
-    return batch_size * _BYTES * (_COPIES / 2 * total + ends)
+    network = NetworkSettings.from_dict(network_block(grid, width), channels, classes)
+    return step_memory(network, grid.size, batch_size)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a plan needs to know of a data set: voxel sizes, where the labels lie, what is filled."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -152,8 +152,7 @@ def take_fingerprint(
     values = {name: adapter.class_values[name] for name in classes}
     headers = [read_header(case.images[0], case.images.count(case.images[0])) for case in cases]
     orientation = best_orientation(headers)
-    look = partial(_facts, values=values, orientation=orientation)
-    facts = _gather(partial(_try, look), cases, workers, done)
+    facts = facts_of(cases, values, orientation, workers, done)
     step = -(-len(cases) // MOST_IMAGES)
     samples = _gather(partial(_try, partial(_sample, values=values)), cases[::step], workers, done)
     for k, name in enumerate(classes):
@@ -165,6 +164,29 @@ def take_fingerprint(
     channels = range(len(adapter.channels))
     intensities = tuple(_pool([sample[channel] for sample in samples]) for channel in channels)
     return Fingerprint(root, adapter, tuple(classes), tuple(facts), intensities, orientation)
+
+
+def facts_of(
+    cases: Sequence[Case],
+    values: Mapping[str, Sequence[int]],
+    orientation: str,
+    workers: int = 1,
+    done: Callable[[], None] = lambda: None,
+) -> list[Facts]:
+    """Read the label map of each case.
+
+    Args:
+        cases: To read.
+        values: The label values of each class.
+        orientation: How the axes are turned first; see `Preprocessing`.
+        workers: Number of processes.
+        done: Called after each case.
+
+    Raises:
+        InputError: One line for each file that cannot be read.
+    """
+    look = partial(_facts, values=values, orientation=orientation)
+    return _gather(partial(_try, look), cases, workers, done)
 
 
 def _gather(
@@ -189,7 +211,7 @@ def _try(work: Callable[[Case], object], case: Case) -> object:
         return error
 
 
-def _facts(case: Case, values: dict[str, tuple[int, ...]], orientation: str) -> Facts:
+def _facts(case: Case, values: Mapping[str, Sequence[int]], orientation: str) -> Facts:
     label = read_volume(case.label)
     image = read_header(case.images[0], case.images.count(case.images[0]))
     label = turn_of((image, label.header), orientation).volume(label)

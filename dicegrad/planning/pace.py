@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from dicegrad.study.experiment import Experiment
+from dicegrad.study.experiment import Experiment, epsilon_number
+from dicegrad.study.losses import NONE
 from dicegrad.training.dataset import PreparedData
 from dicegrad.training.network import NetworkSettings
 from dicegrad.training.numerics import numerics, settle
@@ -41,11 +42,13 @@ def time_step(
     augmentation: Mapping[str, Any],
     batch_size: int,
     device: str,
+    experiment: Experiment | None = None,
+    threads: int = 1,
 ) -> Pace:
     """Time training steps and a validation.
 
     On the CPU the time of the process on one thread is taken, which does not depend on what else
-    the machine does.
+    the machine does; of several threads, the time that passes.
 
     Args:
         size: Of the grid, voxels along x, y, z.
@@ -54,14 +57,18 @@ def time_step(
         augmentation: Block of the settings.
         batch_size: Cases in a batch.
         device: `cpu` or `cuda`.
+        experiment: Whose loss to take; Dice with cross-entropy, if it is not given.
+        threads: Of torch on a CPU.
     """
-    data = _random_cases((batch_size, network.in_channels, *size), classes, device)
+    overlapping = bool(network.overlapping)
+    data = _random_cases((batch_size, network.in_channels, *size), classes, device, overlapping)
     passes = {"epochs": 1, "passes": _REPEATS + 1, "augmentation": augmentation}
     settings = settle(TrainingSettings.from_dict(passes), data.device)
-    experiment = Experiment("benchmark", "full", "dice_ce", "I", "1e-7", batch_size)
-    objective = make_objective(Wanted(experiment, 1e-7, tuple(classes)))
-    every, clock = tuple(range(batch_size)), _clock(device)
-    with numerics(settings, data.device), _one_thread():
+    row = experiment or Experiment("benchmark", "full", "dice_ce", "I", "1e-7", batch_size)
+    epsilon = None if row.epsilon == NONE else epsilon_number(row.epsilon)
+    objective = make_objective(Wanted(row, epsilon, tuple(classes), overlapping=overlapping))
+    every, clock = tuple(range(batch_size)), _clock(device, threads)
+    with numerics(settings, data.device), _threads(threads):
         run = Run(data, Split(every, every), network, settings, objective, batch_size, 0)
         times = [clock()]
         for _ in run.steps():
@@ -77,30 +84,34 @@ def time_step(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
-def _random_cases(shape: Sequence[int], classes: Sequence[str], device: str) -> PreparedData:
+def _random_cases(
+    shape: Sequence[int], classes: Sequence[str], device: str, overlapping: bool
+) -> PreparedData:
     """A batch of (B, C, X, Y, Z) noise; each class is a slab in the middle of every case."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(tuple(shape), generator=generator).half()
     batch, _, x, y, z = shape
     labels = torch.zeros((batch, x, y, z), dtype=torch.uint8)
     for k in range(len(classes)):
-        labels[:, k % x] = k + 1
+        labels[:, k % x] = 2**k if overlapping else k + 1
     names = tuple(map(str, range(batch)))
-    return PreparedData(images.to(device), labels.to(device), names, tuple(classes))
+    return PreparedData(
+        images.to(device), labels.to(device), names, tuple(classes), overlapping=overlapping
+    )
 
 
-def _clock(device: str) -> Callable[[], float]:
+def _clock(device: str, threads: int) -> Callable[[], float]:
     if device == "cpu":
-        return time.process_time
+        return time.process_time if threads == 1 else time.monotonic
 
     def finished() -> float:
         torch.cuda.synchronize()

@@ -11,6 +11,7 @@ from dicegrad.machine import cores, free_memory
 from dicegrad.planning.budget import PRESETS, Means, Preset, Training, plan_training
 from dicegrad.planning.fingerprint import Fingerprint
 from dicegrad.planning.grids import THICK, GridPlan
+from dicegrad.planning.minutes import JOB, REPORT
 from dicegrad.planning.on_grid import OnGrid, settle_grid
 from dicegrad.planning.rows import Rows, propose_rows
 
@@ -19,8 +20,6 @@ ASIDE = 0.1  # of the training subjects, for validation
 FEWEST_SUBJECTS = 20  # to learn from, below which none is set aside for validation
 _GOOD = 0.9  # mean DSC that a grid keeps of every class, from where on it may be coarser
 _FEWEST = 20_000  # voxels of a grid
-_JOB = 6.0  # seconds until a job has started
-_REPORT = 45.0  # seconds for tables and figures
 _SHARE = 0.7  # of the memory that is free
 
 
@@ -185,5 +184,5 @@ def _overhead(
     channels = len(known.adapter.channels)
     prepare = len(known.facts) * seconds * (1 + channels) / cores()
     judge = runs * held_out * seconds * 3 / parallel
-    jobs = (8 + 3 * runs / parallel) * _JOB
-    return prepare + judge + jobs + _REPORT
+    jobs = (8 + 3 * runs / parallel) * JOB
+    return prepare + judge + jobs + REPORT

@@ -1,26 +1,37 @@
 """The three files of a study as text, each line with its reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dicegrad.planning.budget import PRESETS
 from dicegrad.planning.grids import background_share, network_block
 from dicegrad.planning.propose import ASIDE, Plan, training_subjects
 from dicegrad.planning.rows import gap_words
+from dicegrad.study.dataset_checks import NNUNET, UNET
 from dicegrad.study.experiment import COLUMNS
 
+UNTIMED = "nnU-Net plans its own network, so the time is not estimated"
+# Of nnU-Net's numbers, how many a preset takes; `full` has its own.
+NNUNET_NUMBERS: Mapping[str, Mapping[str, int]] = {
+    "minutes": {"epochs": 10, "iterations": 10, "validation_iterations": 2},
+    "hour": {"epochs": 40, "iterations": 50, "validation_iterations": 5},
+    "full": {"epochs": 1000, "iterations": 250, "validation_iterations": 50},
+}
 
-def config_text(plan: Plan, name: str, device: str) -> str:
+
+def config_text(plan: Plan, name: str, device: str, engine: str = UNET) -> str:
     """The config: `config/NAME.yaml`."""
     count = plan.folds["count"]
+    rows = f"{plan.rows.count} rows x {len(plan.run)} fold{'s' * (len(plan.run) != 1)}"
+    time = (
+        f"About {_duration(plan.minutes)} on this machine ({_where(plan, device)}): {rows}, "
+        f"{_duration(plan.training.seconds / 60)} a training run."
+    )
     words = f"of {count}: each is held out once" if len(plan.run) == count else f"of {count}"
     return "\n".join(
         [
             f"# A study of {plan.known.root}, written by dicegrad init, preset {plan.preset}.",
-            f"# About {_duration(plan.minutes)} on this machine ({_where(plan, device)}): "
-            f"{plan.rows.count} rows x {len(plan.run)} "
-            f"fold{'s' * (len(plan.run) != 1)}, {_duration(plan.training.seconds / 60)} a "
-            "training run.",
+            f"# {time if engine == UNET else f'{rows}; {UNTIMED}.'}",
             f"# config/datasets/{name}.yaml says how the data are prepared and learnt, "
             f"config/experiments/{name}.tsv what is compared.",
             _line("study", name, f"results lie in results/{name}/"),
@@ -49,13 +60,15 @@ def table_text(plan: Plan, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def dataset_text(plan: Plan, root: str, adapter: str, annotated: bool) -> str:
+def dataset_text(plan: Plan, root: str, adapter: str, annotated: bool, engine: str = UNET) -> str:
     """The dataset file: `config/datasets/NAME.yaml`."""
     known = plan.known
     lines = [f"# {line}" for line in _about(plan)]
     lines.append(_line("adapter", adapter, "the layout of the folder"))
     lines.append(_line("root", root, "read, and never written to"))
     lines.append(_line("classes", list(known.classes), "in the order of the network's maps"))
+    if engine == NNUNET:
+        lines += _nnunet(plan.preset)
     if annotated:
         lines.append("# annotated.tsv in that folder says which classes were looked for.")
     if plan.rows.missing:
@@ -65,8 +78,23 @@ def dataset_text(plan: Plan, root: str, adapter: str, annotated: bool) -> str:
         lines.append("labelings:")
         for word, (entries, why) in plan.rows.labelings.items():
             lines.append(_line(f"  {word}", entries, why))
-    lines += [*_preprocessing(plan), *_folds(plan), *_network(plan), *_training(plan)]
+    lines += [*_preprocessing(plan), *_folds(plan), *_network(plan), *_training(plan, engine)]
     return "\n".join(lines) + "\n"
+
+
+def _nnunet(preset: str) -> list[str]:
+    """The blocks of the engine nnunet, cut as the preset says."""
+    lines = [
+        _line("engine", NNUNET, "nnU-Net plans, trains and predicts; `unet` is the other one"),
+        "nnunet:",
+        _line("  configuration", "3d_fullres", "or 3d_lowres, 2d, if nnU-Net plans them"),
+    ]
+    for key, number in NNUNET_NUMBERS[preset].items():
+        own = NNUNET_NUMBERS["full"][key]
+        why = "nnU-Net's own" if number == own else f"cut; nnU-Net's own is {own}"
+        lines.append(_line(f"  {key}", number, why))
+    lines.append("# nnU-Net sees the images as they are; network and training are not for it.")
+    return lines
 
 
 def _about(plan: Plan) -> list[str]:
@@ -171,7 +199,7 @@ def _product(values: Sequence[int]) -> int:
     return product
 
 
-def _training(plan: Plan) -> list[str]:
+def _training(plan: Plan, engine: str) -> list[str]:
     preset, training = PRESETS[plan.preset], plan.training
     pace = f"{training.pace.train:.2f} s a case as timed here"
     lines = [
@@ -180,7 +208,7 @@ def _training(plan: Plan) -> list[str]:
         _line("  learning_rate", preset.rate, "of Adam, the highest"),
         _line("  schedule", "one_cycle", "up for a tenth of the steps, then down to almost 0"),
         _line("  stop_patience", 0, "every training run goes to its end"),
-        _validation(plan),
+        *([_validation(plan)] if engine == UNET else []),
         "  augmentation: # small: a short training run learns little from strong ones",
     ]
     units = {"rotation": "rad", "scaling": "as a share"}

@@ -1,13 +1,14 @@
 """From a trained network and a prepared image to probabilities, and on to a file."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from dicegrad.data.geometry import Grid
 from dicegrad.errors import InputError, first_line
 from dicegrad.prediction.restoration import restore, soft_volumes, write_prediction
 from dicegrad.preprocessing.about import About
@@ -144,15 +145,48 @@ def predict_cases(
     Returns:
         With `soft`, a row per case: its name, and the soft volume of each class in ml.
     """
+    way_back = WayBack(about, restoration, folder, overlapping(network), soft)
     rows: list[dict[str, str | float]] = []
     for case, image in zip(cases, images, strict=True):
-        grid, header = about.grids[case], about.originals[case]
-        prediction = probabilities(network, image)
-        label = restore(prediction, grid, header.grid, restoration, overlapping(network))
-        path = folder / f"{case}.nii.gz"
-        write_prediction(path, label, about.classes, about.class_values, header, checked=True)
-        if soft:
-            volumes = soft_volumes(prediction, grid, header.grid, restoration).tolist()
-            rows.append({"case": case, **dict(zip(about.classes, volumes, strict=True))})
+        rows += way_back.write(case, probabilities(network, image), about.grids[case])
         report(case)
     return rows
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """From probabilities on a prepared grid to a label map on the image's own.
+
+    Attributes:
+        about: Classes, label values and the headers of the images.
+        restoration: `linear` or `nearest`; see `restore`.
+        folder: For `<case>.nii.gz`.
+        overlapping: Whether a voxel may be of several classes.
+        soft: Whether soft volumes are wanted.
+    """
+
+    about: About
+    restoration: str
+    folder: Path
+    overlapping: bool
+    soft: bool = False
+
+    def write(self, case: str, prediction: np.ndarray, grid: Grid) -> list[dict[str, str | float]]:
+        """Write the label map of a case.
+
+        Args:
+            case: Its name.
+            prediction: (K + 1, X, Y, Z), see `probabilities`.
+            grid: Where its voxels lie.
+
+        Returns:
+            With `soft`, a row: the case, and the soft volume of each class in ml.
+        """
+        about, header = self.about, self.about.originals[case]
+        label = restore(prediction, grid, header.grid, self.restoration, self.overlapping)
+        path = self.folder / f"{case}.nii.gz"
+        write_prediction(path, label, about.classes, about.class_values, header, checked=True)
+        if not self.soft:
+            return []
+        volumes = soft_volumes(prediction, grid, header.grid, self.restoration).tolist()
+        return [{"case": case, **dict(zip(about.classes, volumes, strict=True))}]

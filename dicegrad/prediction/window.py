@@ -1,13 +1,19 @@
 """An image that is larger than the networks' grid: the grid is moved over it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
+from dicegrad.data.adapter import Case
+from dicegrad.data.cases import check_originals
+from dicegrad.data.volumes import read_channels
 from dicegrad.errors import InputError
-from dicegrad.prediction.inference import mean_probabilities
+from dicegrad.prediction.inference import WayBack, mean_probabilities
+from dicegrad.preprocessing.prepare import prepare_images
+from dicegrad.preprocessing.settings import Preprocessing
 
 OVERLAP = 0.5  # of two windows beside each other, as nnU-Net has it
 
@@ -38,7 +44,7 @@ def sliding_probabilities(
         from monai.inferers import sliding_window_inference
     except ImportError as error:
         raise InputError(
-            "--window slide needs the package monai; pip install monai, or leave it out"
+            "a sliding window needs the package monai; pip install monai, or take the window `grid`"
         ) from error
 
     def predict(windows: torch.Tensor) -> torch.Tensor:
@@ -48,3 +54,38 @@ def sliding_probabilities(
     volume = torch.from_numpy(np.ascontiguousarray(image))[None].float()
     shares = sliding_window_inference(volume, size, 1, predict, OVERLAP, "gaussian")
     return np.asarray(shares[0].numpy(), np.float32)
+
+
+def slide_over_cases(
+    network: nn.Module,
+    cases: Sequence[Case],
+    settings: Preprocessing,
+    way_back: WayBack,
+    report: Callable[[str], None] = lambda case: None,
+) -> list[dict[str, str | float]]:
+    """Segment whole cases of a dataset, read from their original images.
+
+    Args:
+        network: In evaluation mode.
+        cases: To segment.
+        settings: Of the dataset; where its grid would lie is of no matter.
+        way_back: Writes the label maps.
+        report: Takes the name of each case that is done.
+
+    Returns:
+        The rows of `WayBack.write`.
+
+    Raises:
+        InputError: An image cannot be read, or has changed since it was found; see also
+            `sliding_probabilities`.
+    """
+    if settings.crop == "label":
+        settings = replace(settings, crop="center")
+    rows: list[dict[str, str | float]] = []
+    for case in cases:
+        check_originals(case)
+        prepared = prepare_images(read_channels(case.images), settings, whole=True)
+        shares = sliding_probabilities([network], prepared.image, settings.size)
+        rows += way_back.write(case.case, shares, prepared.grid)
+        report(case.case)
+    return rows

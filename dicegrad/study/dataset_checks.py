@@ -10,6 +10,7 @@ from dicegrad.study.labeling import PARTIAL, WORDS, Removal
 from dicegrad.study.schemas import Settings, check, shown, with_numbers
 
 UNET, NNUNET = "unet", "nnunet"
+GRID, SLIDE = "grid", "slide"  # of prediction.window
 
 
 def checked(settings: Settings, schema: Settings, where: str) -> Settings:
@@ -77,6 +78,11 @@ def check_sense(settings: Settings, where: str) -> None:
         raise InputError(
             f"{where}: training.validation is of the engine {UNET}; nnU-Net trains to its last "
             "epoch whatever its validation says: remove training.validation"
+        )
+    if settings.get("engine") == NNUNET and settings.get("prediction"):
+        raise InputError(
+            f"{where}: prediction is of the engine {UNET}, and engine is {NNUNET}, which slides "
+            "its own window; remove prediction"
         )
     listed = settings["folds"]["method"] == "listed"
     if listed != ("file" in settings["folds"]):

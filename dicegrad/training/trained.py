@@ -10,6 +10,7 @@ from dicegrad.checksums import verify
 from dicegrad.errors import InputError
 from dicegrad.files import read_text
 from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.study.dataset_checks import GRID
 from dicegrad.study.schemas import shown
 from dicegrad.training.seen import Seen
 
@@ -30,12 +31,15 @@ class Source:
         classes: Names of the classes, in network order.
         class_values: The dataset's own label values of each class; the first is written.
         preprocessing: From an image to the network's grid, and back.
+        window: `grid`, or `slide` where the grid is moved over an image that is larger. It is a
+            choice of whoever predicts, so that another one is no difference.
     """
 
     channels: tuple[str, ...]
     classes: tuple[str, ...]
     class_values: Mapping[str, tuple[int, ...]]
     preprocessing: Preprocessing
+    window: str = GRID
 
     @classmethod
     def of(cls, dataset: "Dataset", adapter: "Adapter") -> "Source":
@@ -45,6 +49,7 @@ class Source:
             dataset.classes,
             {name: tuple(adapter.class_values[name]) for name in dataset.classes},
             Preprocessing.from_dict(dataset.block("preprocessing")),
+            dataset.block("prediction", "window", default=GRID),
         )
 
     @classmethod
@@ -72,6 +77,7 @@ class Source:
                 **known,
                 "classes": dataset.classes,
                 "preprocessing": dataset.block("preprocessing"),
+                "window": dataset.block("prediction", "window", default=GRID),
             }
         )
 
@@ -87,6 +93,7 @@ class Source:
             tuple(values["classes"]),
             {name: tuple(each) for name, each in values["class_values"].items()},
             Preprocessing.from_dict(values["preprocessing"]),
+            values.get("window", GRID),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 import subprocess
@@ -139,6 +140,29 @@ def test_the_check_of_a_dataset_file_says_what_its_grid_keeps(capsys, made, tmp_
         assert outside.endswith("%")
     assert lines[6] == "lowest:"
     assert all("of patient00" in line for line in lines[7:])
+
+
+def test_a_check_as_json_holds_what_its_lines_say(capsys, made, tmp_path):
+    path = dataset_file(tmp_path, made)
+    code, out, err = run(capsys, "check", path, "--jobs", 1, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert (found["layout"], found["cases"], found["problems"]) == ("acdc", 4, [])
+    assert found["groups"] == {"ED": 2, "ES": 2}
+    assert found["grid"]["size"] == [32, 32, 8]
+    assert len(found["kept"]) == 4 * 3
+    assert all(0.5 < each["dsc"] <= 1 for each in found["kept"])
+
+
+def test_a_check_as_json_names_what_is_wrong_and_fails(capsys, made, tmp_path):
+    root = tmp_path / "bad"
+    shutil.copytree(made, root)
+    next(root.rglob("*_frame01_gt.nii.gz")).unlink()
+    code, out, err = run(capsys, "check", "acdc", root, "--json")
+    assert code == 1
+    (problem,) = json.loads(out)["problems"]
+    assert "_frame01_gt.nii.gz" in problem
+    assert err == f"error: {problem}\n"
 
 
 def test_a_narrow_grid_shows_in_the_check(capsys, made, tmp_path):

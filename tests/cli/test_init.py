@@ -72,6 +72,28 @@ def test_some_subjects_are_set_aside_for_validation_where_there_are_enough(
     assert words in text
 
 
+def test_the_engine_can_be_nnunet(here, capsys):
+    write_decathlon(here / "balls", 25)  # with enough subjects for a setting of the other engine
+    code, out, _ = run(capsys, "init", "balls", "--engine", "nnunet")
+    assert code == 0
+    dataset = study("balls").datasets["balls"]
+    assert dataset.engine == "nnunet"
+    assert dataset.block("nnunet", "epochs") == 10
+    assert "nnU-Net plans its own network, so the time is not estimated" in out
+    assert "not estimated" in (here / "config" / "balls.yaml").read_text()
+
+
+def test_regions_are_not_for_the_engine_nnunet(here, capsys):
+    root = write_decathlon(here / "balls")
+    about = json.loads((root / "dataset.json").read_text())
+    about["labels"] = {"background": 0, "all": [1, 2], "box": 2}
+    about["regions_class_order"] = [1, 2]
+    (root / "dataset.json").write_text(json.dumps(about))
+    code, _, err = run(capsys, "init", "balls", "--engine", "nnunet")
+    assert code == 1
+    assert err.startswith("error: --engine nnunet: classes of balls share label values")
+
+
 def test_nothing_that_is_there_is_replaced(here, capsys):
     write_decathlon(here / "balls")
     path = here / "config" / "experiments" / "balls.tsv"

@@ -1,5 +1,7 @@
 """The finished study as its reader meets it."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -24,6 +26,14 @@ def test_a_finished_study_leaves_tables_figures_and_a_summary(finished):
     assert {"finding", "roc", "distributions", "volumes"} <= figures
     assert "examples_heart" in figures
     assert figures == {path.stem for path in (finished.results / "figures").glob("*.svg")}
+
+
+def test_the_study_says_what_it_trains_on_and_for_how_long_before_it_trains(finished):
+    log = (finished.folder / "logs/tiny/checked.log").read_text()
+    assert re.search(r"heart: 8 cases of .* mm; a grid of 16 x 16 x 6 voxels of 6 x 6 x 10 mm", log)
+    assert re.search(r"labeling +fold +training +validation +held out +LV +MYO +RV\n", log)
+    assert re.search(r"partial +1 +4 +- +4 +4/0/0 +2/0/2 +4/0/0\n", log)
+    assert re.search(r"6 training runs of about .* second.*, 2 at a time: about .* second", log)
 
 
 def test_every_case_and_class_is_scored_once_per_experiment(finished):

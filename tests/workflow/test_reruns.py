@@ -1,5 +1,6 @@
 """Only what changed runs again, from Snakemake's own dry run."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -123,6 +124,18 @@ def test_a_new_row_runs_its_own_jobs_alone(rerun, monkeypatch):
     assert [item.count(rule) for rule in ("train", "predict", "evaluate")] == [2, 2, 1]
     copies = {"settings", "checksums"}
     assert {rule.name for rule in plan.rules} == {"learning_curves", *SUMMED_UP, *copies}
+
+    done = rerun.python("dicegrad.cli plan", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["estimate"]["runs"] == 2
+    assert 0 < told["estimate"]["seconds"][0] < 600
+    (heart,) = told["datasets"]
+    partial = next(each for each in heart["folds"] if each["labeling"] == "partial")
+    assert partial["maps"]["MYO"] == {"filled": 2, "empty": 0, "not_annotated": 2}
+    text = rerun.python("dicegrad.cli plan").stdout
+    assert "heart: 8 cases of" in text
+    assert "2 training runs of about" in text
 
 
 def test_a_changed_epsilon_reruns_its_row_alone(rerun):
