@@ -256,8 +256,8 @@ def look(data: Data, dataset: Dataset, labelings: Sequence[Labeling], folds: Seq
             kinds = (annotated & filled, annotated & ~filled, ~annotated)
             counts = np.array([kind[train].sum(axis=0) for kind in kinds]).T.tolist()
             maps = {name: Maps(*c) for name, c in zip(dataset.classes, counts, strict=True)}
-            cases = (int(part.sum()) for part in (train, aside, out))
-            found.append(FoldMaps(labeling.name, fold, *cases, maps))
+            few, spared, tested = (int(part.sum()) for part in (train, aside, out))
+            found.append(FoldMaps(labeling.name, fold, few, spared, tested, maps))
     preprocessing = Preprocessing.from_dict(dataset.block("preprocessing"))
     size, spacing = preprocessing.size, preprocessing.spacing
     room = [

@@ -71,7 +71,9 @@ class Rows:
         sampling = self.dataset.sampling_of(self.experiment)
         out, aside = self.data.held_out(fold), self.data.aside(fold, self.training.validation)
         looked_at = int(aside.sum() or out.sum())
-        groups = [self.data.cases[number].group for number in np.flatnonzero(~out & ~aside)]
+        groups = [
+            self.data.cases[number].group for number in np.flatnonzero(~out & ~aside).tolist()
+        ]
         listed = sum(sampling.get(group, 1) for group in groups) * self.training.passes
         return self.training.epochs * (listed * pace.train + looked_at * pace.validate)
 
