@@ -92,11 +92,42 @@ def volume_bias(
     """
     if scores is None:
         return ""
-    keys = ["dataset", "labeling", "setup", "batch_size"]
-    wanted = [*(row[key] for key in keys), group, class_name]
-    cases = scores[scores[[*keys, "group", "class"]].eq(wanted).all(axis=1)]
+    cases = _cases(scores, row, group, class_name)
     cases = cases[cases["volume_true_ml"] > 0]
     if cases.empty:
         return ""
     share = cases["volume_pred_ml"].sum() / cases["volume_true_ml"].sum() - 1
     return f", volume {100 * share:+.0f} %"
+
+
+def truly_empty(scores: pd.DataFrame | None, dataset: str, class_name: str) -> list[str]:
+    """The groups that were annotated for a class and have no voxel of it, where any group has.
+
+    Args:
+        scores: scores.tsv; without it, none.
+        dataset: Its name.
+        class_name: One of the classes.
+    """
+    if scores is None:
+        return []
+    here = scores[scores[["dataset", "class"]].eq([dataset, class_name]).all(axis=1)]
+    most = here.groupby("group", sort=False)["volume_true_ml"].max()
+    return list(most.index[most == 0]) if (most > 0).any() else []
+
+
+def invented(scores: pd.DataFrame, row: Mapping[str, Any], group: str, class_name: str) -> str:
+    """In how many cases of a truly empty group a setup draws the class; see `volume_bias`."""
+    cases = _cases(scores, row, group, class_name)
+    drawn = int((cases["volume_pred_ml"] > 0).sum())
+    if not drawn:
+        return f", {group} left empty"
+    return f", invented in {drawn} of {len(cases)} cases of {group}"
+
+
+def _cases(
+    scores: pd.DataFrame, row: Mapping[str, Any], group: str, class_name: str
+) -> pd.DataFrame:
+    """The scores of one experiment, group and class."""
+    keys = ["dataset", "labeling", "setup", "batch_size"]
+    wanted = [*(row[key] for key in keys), group, class_name]
+    return scores[scores[[*keys, "group", "class"]].eq(wanted).all(axis=1)]

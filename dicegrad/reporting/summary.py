@@ -1,13 +1,13 @@
 """What a study shows, in a few plain lines computed from Table 1."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from dicegrad.evaluation.seeds import seeds_note
 from dicegrad.evaluation.setups import share_missing
-from dicegrad.reporting.doubts import alike_line, failed_lines, volume_bias
+from dicegrad.reporting.doubts import alike_line, failed_lines, invented, truly_empty, volume_bias
 from dicegrad.reporting.looks import sort_setups
 from dicegrad.reporting.recommend import recommendation
 from dicegrad.reporting.tables import Datasets
@@ -123,8 +123,10 @@ def _about_group(
     lacking = here["labeling"].map(
         lambda labeling: share_missing(about, labeling, group, class_name) > 0
     )
-    judged = list(_partial(here[lacking | (here["labeling"] == FULL)], group, scores))
-    lines = [*_full(here), *(line for line, _ in judged)]
+    empty = [each for each in truly_empty(scores, dataset, class_name) if each != group]
+    chosen = here[lacking | (here["labeling"] == FULL)]
+    judged = list(_partial(chosen, group, scores, empty))
+    lines = [*_full(here[~here["group"].isin(empty)]), *(line for line, _ in judged)]
     return [f"  {line}" for line in lines], [agrees for _, agrees in judged]
 
 
@@ -144,15 +146,19 @@ def _full(here: pd.DataFrame) -> list[str]:
 
 
 def _partial(
-    here: pd.DataFrame, group: str, scores: pd.DataFrame | None
+    here: pd.DataFrame, group: str, scores: pd.DataFrame | None, empty: Sequence[str]
 ) -> Iterator[tuple[str, bool]]:
-    """One line per experiment with partial labels, and whether it came out as theory expects."""
+    """One line per experiment with partial labels, and whether it came out as theory expects.
+
+    `empty`: groups that truly have nothing of the class, which are no measure of segmentation.
+    """
     partial = here[here["labeling"] != "full"]
     shares, sizes = partial["labeling"].nunique() > 1, partial["batch_size"].nunique() > 1
     for setup in sort_setups(partial["setup"]):
         trained = partial[partial["setup"] == setup].groupby(["labeling", "batch_size"])
         for (labeling, size), rows in trained:
-            gone, kept = rows[rows["group"] == group], rows[rows["group"] != group]
+            gone = rows[rows["group"] == group]
+            kept = rows[~rows["group"].isin([group, *empty])]
             if gone.empty:
                 continue
             dsc, expected = float(gone["dsc"].iloc[0]), bool(gone["learns_empty"].iloc[0])
@@ -163,8 +169,10 @@ def _partial(
             groups = "".join(f", {r['group']} {_dsc(r)}" for _, r in kept.iterrows())
             against = f" ({source} {reference:.2f})" if source else ""
             mark = "" if agrees else "! "
-            bias = volume_bias(scores, gone.iloc[0], group, str(gone["class"].iloc[0]))
-            found = _dsc(gone.iloc[0])
+            class_name, found = str(gone["class"].iloc[0]), _dsc(gone.iloc[0])
+            bias = volume_bias(scores, gone.iloc[0], group, class_name)
+            if scores is not None:
+                groups += "".join(invented(scores, gone.iloc[0], g, class_name) for g in empty)
             yield f"{mark}{name} {done}: DSC {group} {found}{against}{bias}{groups}", agrees
 
 

@@ -48,6 +48,25 @@ def test_a_network_that_outputs_nothing_has_not_learnt_which_maps_are_empty(tabl
     )
 
 
+def test_a_group_that_truly_lacks_the_class_is_no_failure_but_a_line_on_what_is_invented(
+    table, datasets, scores
+):
+    """Scores and Table 1 gain a group of healthy hearts, in which I draws MYO and BI does not."""
+    of_class = (scores["dataset"] == "heart") & (scores["class"] == "MYO")
+    healthy = scores[of_class & (scores["group"] == "ED")].assign(group="healthy")
+    drawn = healthy["volume_pred_ml"].where(healthy["setup"] == "I", 0.0)
+    healthy = healthy.assign(volume_true_ml=0.0, volume_pred_ml=drawn)
+    rows = table[(table["dataset"] == "heart") & (table["group"] == "ED")]
+    rows = rows[rows["class"] == "MYO"].assign(group="healthy", dsc=0.0)
+    datasets["heart"]["groups"] = [*datasets["heart"]["groups"], "healthy"]
+    text = summarise(pd.concat([table, rows]), datasets, pd.concat([scores, healthy]))
+    cases = healthy.groupby(["labeling", "setup", "batch_size"]).size().iloc[0]
+    assert re.search(rf"\n  I ignores .*, invented in {cases} of {cases} cases of healthy", text)
+    assert re.search(r"\n  BI learns the empty maps: .*, healthy left empty", text)
+    assert "fails" not in text
+    assert re.search(r"full labels: DSC 0\.9\d", text)
+
+
 def test_labels_that_are_missing_in_the_data_themselves_are_not_judged(table, datasets, scores):
     hidden = (scores["dataset"] == "heart") & (scores["group"] == "ES")
     unknown = scores.assign(volume_true_ml=scores["volume_true_ml"].mask(hidden, 0.0))
