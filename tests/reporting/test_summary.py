@@ -58,8 +58,9 @@ def test_a_group_that_truly_lacks_the_class_is_no_failure_but_a_line_on_what_is_
     healthy = healthy.assign(volume_true_ml=0.0, volume_pred_ml=drawn)
     rows = table[(table["dataset"] == "heart") & (table["group"] == "ED")]
     rows = rows[rows["class"] == "MYO"].assign(group="healthy", dsc=0.0)
-    datasets["heart"]["groups"] = [*datasets["heart"]["groups"], "healthy"]
-    text = summarise(pd.concat([table, rows]), datasets, pd.concat([scores, healthy]))
+    heart = {**datasets["heart"], "groups": [*datasets["heart"]["groups"], "healthy"]}
+    both = datasets | {"heart": heart}
+    text = summarise(pd.concat([table, rows]), both, pd.concat([scores, healthy]))
     cases = healthy.groupby(["labeling", "setup", "batch_size"]).size().iloc[0]
     assert re.search(rf"\n  I ignores .*, invented in {cases} of {cases} cases of healthy", text)
     assert re.search(r"\n  BI learns the empty maps: .*, healthy left empty", text)
