@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from dicegrad.data.cases import read_cases
+from dicegrad.evaluation.failed import volume_lines
 from dicegrad.evaluation.scores import score_folds, write_scores
 from dicegrad.logs import job
 from dicegrad.preprocessing.about import read_about
@@ -22,3 +25,5 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
     )
     write_scores(scores, snakemake.output[0])
     report(f"{len(scores)} rows")
+    for line in volume_lines(pd.DataFrame(scores)):
+        report(line)

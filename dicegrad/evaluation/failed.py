@@ -58,6 +58,26 @@ def failed_runs(runs: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -
     return found.loc[chosen, [*NAMED_BY, *seed, *_COLUMNS]].reset_index(drop=True)
 
 
+def volume_lines(scores: pd.DataFrame) -> list[str]:
+    """Lines on one experiment for its log: DSC and volume of each fold, group and class.
+
+    Args:
+        scores: Rows of scores.tsv. Maps without a true voxel are left out.
+
+    Returns:
+        What is far from the true volume is marked with `!`: where labels were missing in training
+        that may be what the loss was taught; where they were there, it was not learnt.
+    """
+    lines = []
+    drawn = scores[scores["volume_true_ml"] > 0]
+    for (fold, group, name), cases in drawn.groupby(["fold", "group", "class"], sort=False):
+        ratio = float(cases["volume_pred_ml"].sum() / cases["volume_true_ml"].sum())
+        mark = "" if 1 / TIMES <= ratio <= TIMES else "! "
+        dsc = float(cases["dsc"].mean())
+        lines.append(f"{mark}fold {fold}, {group}, {name}: DSC {dsc:.2f}, {times(ratio)}")
+    return lines
+
+
 def times(ratio: float) -> str:
     """A ratio of volumes in words.
 

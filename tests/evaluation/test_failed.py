@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from dicegrad.evaluation.failed import failed_runs
+from dicegrad.evaluation.failed import failed_runs, volume_lines
 from tests.reporting.conftest import DATASETS, make_scores
 
 
@@ -28,6 +28,16 @@ def test_one_fold_of_one_labelled_class_is_named_with_how_far_it_is_off(scores, 
     assert {key: row[key] for key in where} == where
     assert row["volume_ratio"] == pytest.approx(factor)
     assert row["n"] == 6
+
+
+def test_the_log_of_an_experiment_marks_what_is_three_times_too_large_or_too_small(scores):
+    keys = {"dataset": "heart", "labeling": "partial", "setup": "I"}
+    mine = scores[scores[list(keys)].eq(list(keys.values())).all(axis=1)]
+    assert not any(line.startswith("!") for line in volume_lines(mine))
+    far = change(mine, 3.5, fold=1, group="ED", **{"class": "LV"})
+    (line,) = [line for line in volume_lines(far) if line.startswith("!")]
+    assert line.startswith("! fold 1, ED, LV: DSC 0.9")
+    assert line.endswith("3.5 times the true volume")
 
 
 def test_what_was_missing_is_no_failure(scores):

@@ -315,6 +315,30 @@ def test_the_legend_names_a_shade_only_where_there_is_one(table, tmp_path, drawn
     assert "theory expects empty maps" in texts_of(drawn)
 
 
+def test_the_legend_says_nothing_of_missing_labels_where_none_are(table, tmp_path, drawn):
+    heart = table[table["dataset"] == "heart"]
+    plot_finding(heart[heart["labeling"] == "full"], tmp_path / "full")
+    assert not any("missing" in text for text in texts_of(drawn))
+    drawn.clear()
+    odd = heart.assign(labeling=heart["labeling"].replace({"partial": "hidden"}))
+    plot_finding(odd, tmp_path / "hidden")
+    assert "ES: labels missing if hidden" in texts_of(drawn)
+
+
+def test_learning_curves_of_one_epoch_can_be_seen_and_say_what_the_dsc_is_against(
+    scores, tmp_path, drawn
+):
+    histories, setups = make_histories(scores[scores["dataset"] == "heart"])
+    plot_learning_curves(histories[histories["epoch"] == 1], setups, tmp_path / "curves")
+    (figure,) = drawn
+    lines = [line for panel in figure.axes for line in panel.lines]
+    assert lines
+    assert all(len(line.get_xdata()) == 1 and line.get_marker() == "o" for line in lines)
+    labels = texts_of(drawn)
+    assert any(text.startswith("Validation DSC, MYO\nagainst partial labels") for text in labels)
+    assert "Validation DSC, MYO" in labels
+
+
 def texts_of(figures):
     (texts,) = figures.values()
     return [text.get_text() for text in texts]

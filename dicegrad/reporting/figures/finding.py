@@ -18,7 +18,7 @@ from dicegrad.reporting.figures.style import (
 )
 from dicegrad.reporting.looks import look, sort_setups
 from dicegrad.reporting.names import for_figure
-from dicegrad.study.labeling import sort_labelings
+from dicegrad.study.labeling import FULL, PARTIAL, sort_labelings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,9 +109,12 @@ def _explain(parts: list[tuple[Any, pd.DataFrame]]) -> list[tuple[Any, str]]:
     style: dict[str, Any] = {"linestyle": "none", "marker": "o", "markeredgecolor": "0.2"}
     filled = Line2D([], [], color="0.2", **style)
     hollow = Line2D([], [], color="white", markeredgewidth=1.5, **style)
-    entries: list[tuple[Any, str]] = [(hollow, f"{gone}: labels missing if partial")]
+    labelings = {name for _, part in parts for name in part["labeling"]} - {FULL}
+    word = PARTIAL if not labelings or PARTIAL in labelings else " or ".join(sorted(labelings))
+    lacks, has = (f": labels missing if {word}", ": always labelled") if labelings else ("", "")
+    entries: list[tuple[Any, str]] = [(hollow, f"{gone}{lacks}")]
     if kept:
-        entries.insert(0, (filled, f"{kept}: always labelled"))
+        entries.insert(0, (filled, f"{kept}{has}"))
     if any(part["learns_empty"].any() for _, part in parts):
         entries.append((Patch(color=SHADE, alpha=0.6), "theory expects empty maps"))
     if any("seeds" in part for _, part in parts):

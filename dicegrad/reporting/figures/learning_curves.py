@@ -9,6 +9,7 @@ import pandas as pd
 from dicegrad.evaluation.experiments import NAMED_BY, one_score_each
 from dicegrad.reporting.figures.style import blank, label_panel, legend, panels, save, theme
 from dicegrad.reporting.looks import line_style, look, sort_setups
+from dicegrad.study.labeling import FULL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def plot_learning_curves(
     named = histories.assign(setup=histories["experiment"].map(setups))
     named = one_score_each(named, [*NAMED_BY, "fold"], ["epoch"])
     parts = list(named.groupby(["dataset", "labeling"], sort=False))
-    quantities = [_quantities(part) for _, part in parts]
+    quantities = [_quantities(part, str(keys[1])) for keys, part in parts]
     with theme():
         figure, axes = panels(len(parts), max(map(len, quantities)), (2.5, 1.9), extra_height=0.4)
         for row, (keys, part), shown in zip(axes, parts, quantities, strict=True):
@@ -51,10 +52,11 @@ def plot_learning_curves(
         return save(figure, out_stem)
 
 
-def _quantities(part: pd.DataFrame) -> dict[str, str]:
+def _quantities(part: pd.DataFrame, labeling: str) -> dict[str, str]:
     """Columns to draw for a dataset and their axis labels."""
+    against = "" if labeling == FULL else f"\nagainst {labeling} labels"
     classes = {
-        column: f"Validation DSC, {column.removeprefix('dsc_')}"
+        column: f"Validation DSC, {column.removeprefix('dsc_')}{against}"
         for column in part
         if str(column).startswith("dsc_")
     }
@@ -72,7 +74,8 @@ def _draw(panel: "Axes", part: pd.DataFrame, column: str) -> None:
         for (size, *_), line in chosen.groupby(["batch_size", "fold", *seed]):
             line = line.sort_values("step")
             style: dict[str, Any] = {"color": look(setup).colour, "linestyle": _style(part, size)}
-            panel.plot(line["step"], line[column], linewidth=1, alpha=0.8, **style)
+            marker = "o" if len(line) == 1 else None  # a line of one point cannot be seen
+            panel.plot(line["step"], line[column], lw=1, alpha=0.8, marker=marker, ms=4, **style)
     if column.startswith("dsc_"):
         panel.set_ylim(-0.03, 1.03)
     panel.margins(x=0.02)
