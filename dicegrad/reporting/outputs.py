@@ -13,8 +13,13 @@ ALWAYS = ("scores.tsv", "epsilon.tsv", "versions.tsv")
 
 
 def has_other_losses(study: Study) -> bool:
-    """Whether a loss besides Dice is trained on partial labels."""
-    return any(each.loss != "dice" for each in study.experiments if each.labeling != FULL)
+    """Whether I and a loss besides Dice are trained on the same partial labels."""
+    named: dict[tuple[str, str, int], set[str]] = {}
+    for each in study.experiments:
+        if each.labeling != FULL and (each.loss != "dice" or study.setups[each] == "I"):
+            here = named.setdefault((each.dataset, each.labeling, each.batch_size), set())
+            here.add(study.setups[each])
+    return any("I" in setups and len(setups) > 1 for setups in named.values())
 
 
 def has_sweep(study: Study) -> bool:

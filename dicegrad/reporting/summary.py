@@ -19,6 +19,7 @@ SAME = 0.2
 EMPTY = 0.5
 # Below this mean DSC the labelled group itself is not segmented.
 POOR = 0.5
+ALONE = "there are no groups, so nothing tells which cases lack it: look at DSC and volume"
 
 
 def summarise(
@@ -58,8 +59,11 @@ def summarise(
                 lines += [f"{name}: {class_name}", *(f"  {line}" for line in _full(here))]
             for group in groups:
                 part, verdicts = _about_group(here, about, group, class_name, scores)
-                lines.append(f"{name}: {class_name} is missing in {group}")
-                if line := alike_line(apart, here, group, class_name):
+                alone = len(about["groups"]) == 1
+                where = "some cases" if alone else group
+                lines.append(f"{name}: {class_name} is missing in {where}")
+                line = ALONE if alone else alike_line(apart, here, group, class_name)
+                if line and verdicts:
                     lines.append(f"  {line}")
                     alike, verdicts = alike + len(verdicts), []
                 lines += part
@@ -67,7 +71,9 @@ def summarise(
         if failed is not None:
             lines += [f"  {line}" for line in failed_lines(failed, name)]
     advice = [] if scores is None else [(name, recommendation(scores, name)) for name in datasets]
-    verdict = [*_verdict(agreed, alike), *(f"{name}: {text}." for name, text in advice if text)]
+    verdict = [f"{name}: {text}." for name, text in advice if text]
+    if agreed or alike or not verdict:
+        verdict += _verdict(agreed, alike)
     return "\n".join([*lines, "", *verdict] if lines else verdict)
 
 
@@ -86,7 +92,7 @@ def _verdict(agreed: list[bool], alike: int) -> list[str]:
     if alike:
         lines.append(
             f"{alike} experiment{'s' * (alike > 1)} with partial labels cannot show what a missing "
-            "label teaches, since the network cannot tell the groups apart; look at the volumes"
+            "label teaches, since the network cannot tell which cases lack it; look at the volumes"
         )
     if agreed:
         verdict = f"{sum(agreed)} of {len(agreed)} experiments with partial labels came out as "
@@ -154,6 +160,7 @@ def _partial(
     """
     partial = here[here["labeling"] != "full"]
     shares, sizes = partial["labeling"].nunique() > 1, partial["batch_size"].nunique() > 1
+    several = here["group"].nunique() > 1
     for setup in sort_setups(partial["setup"]):
         trained = partial[partial["setup"] == setup].groupby(["labeling", "batch_size"])
         for (labeling, size), rows in trained:
@@ -173,7 +180,8 @@ def _partial(
             bias = volume_bias(scores, gone.iloc[0], group, class_name)
             if scores is not None:
                 groups += "".join(invented(scores, gone.iloc[0], g, class_name) for g in empty)
-            yield f"{mark}{name} {done}: DSC {group} {found}{against}{bias}{groups}", agrees
+            judged = f"{mark}{name} {done}: DSC {group} " if several else f"{name}: DSC "
+            yield f"{judged}{found}{against}{bias}{groups}", agrees
 
 
 def _dsc(row: pd.Series) -> str:

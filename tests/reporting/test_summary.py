@@ -68,6 +68,23 @@ def test_a_group_that_truly_lacks_the_class_is_no_failure_but_a_line_on_what_is_
     assert re.search(r"full labels: DSC 0\.9\d", text)
 
 
+def test_without_groups_there_is_no_verdict_but_dsc_and_volume(table, datasets, scores):
+    heart = {
+        **datasets["heart"],
+        "groups": ["ES"],
+        "missing": {"group": "", "classes": ["MYO"]},
+        "labelings": {"partial": {"ES": {"MYO": 0.5}}},
+    }
+    one = table[(table["dataset"] == "heart") & (table["group"] == "ES")]
+    one = one[one["labeling"] == "partial"]
+    text = summarise(one, {"heart": heart}, scores[scores["group"] == "ES"])
+    assert "heart: MYO is missing in some cases\n  there are no groups" in text
+    assert re.search(r"\n  I: DSC 0\.9\d, volume [+-]\d+ %\n", text)
+    assert "ignores" not in text
+    assert "learns" not in text
+    assert "came out as" not in text
+
+
 def test_labels_that_are_missing_in_the_data_themselves_are_not_judged(table, datasets, scores):
     hidden = (scores["dataset"] == "heart") & (scores["group"] == "ES")
     unknown = scores.assign(volume_true_ml=scores["volume_true_ml"].mask(hidden, 0.0))
@@ -127,7 +144,7 @@ def test_groups_that_look_alike_give_no_verdict_on_the_loss(scores, comparisons,
     assert re.search(r"BI ignores the missing labels: DSC ES 0.91 .*, volume -98 %, ED", text)
     assert (
         "5 experiments with partial labels cannot show what a missing label teaches, since the "
-        "network cannot tell the groups apart; look at the volumes\n3 of 3 experiments" in text
+        "network cannot tell which cases lack it; look at the volumes\n3 of 3 experiments" in text
     )
 
 
