@@ -8,6 +8,10 @@ from dicegrad.advice.audit_types import Counts
 if TYPE_CHECKING:
     from dicegrad.advice.forecast import Cell, Forecast
 
+_LIMIT = (
+    "learn: where training ends if the images show which maps are missing, say by site; of maps "
+    "missing at random up to a half, a network keeps most."
+)
 _HEADER = ("class", "loss", "missing maps", "push", "empty maps", "push")
 
 
@@ -35,6 +39,8 @@ def describe(found: "Forecast") -> str:
     )
     told = [f"{name}: {text}" for name, text in found.recommendation.items()]
     table = [title, "", *(line.rstrip() for line in lines), ""] if cells else []
+    if any(cell.missing == "learn" for cell in cells):
+        told.append(_LIMIT)
     return "\n".join([*table, *told])
 
 

@@ -41,6 +41,12 @@ def test_missing_maps_are_learnt_by_some_losses_and_ignored_by_others(tmp_path):
     assert told["Dice BI, told what is annotated"] == "ignore"
 
 
+def test_it_says_when_learn_does_not_hold(tmp_path):
+    limit = "of maps missing at random up to a half, a network keeps most"
+    assert limit in forecast(folder(tmp_path / "some", missing=6)).text
+    assert limit not in forecast(folder(tmp_path / "none")).text
+
+
 def test_empty_maps_are_learnt_by_a_loss_that_is_told_which_are_missing(tmp_path):
     found = forecast(folder(tmp_path, empty=3, missing=3))
     assert words(found)["Dice BI, told what is annotated"] == "ignore"
