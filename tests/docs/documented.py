@@ -29,6 +29,8 @@ SLOW = (
     "--config study=cross-entropy-seed1 seed=1",
     "snakemake --cores 2 --configfile config/transition.yaml",
     "snakemake --cores 2 --configfile config/missing-and-empty.yaml",
+    "snakemake --cores 2 --configfile config/missing-and-empty.yaml "
+    "--config study=missing-and-empty-seed1 seed=1",
     "dicegrad init Task04_Hippocampus --study mine",
     "snakemake --cores 2 --configfile config/mine.yaml",
     "dicegrad summary results/mine",
