@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
+from dicegrad.data.annotated import contradictions
 from dicegrad.data.orientation import best_orientation, turn_of
 from dicegrad.data.volumes import read_channels, read_header, read_volume
 from dicegrad.errors import InputError
@@ -213,6 +214,8 @@ def _try(work: Callable[[Case], object], case: Case) -> object:
 
 def _facts(case: Case, values: Mapping[str, Sequence[int]], orientation: str) -> Facts:
     label = read_volume(case.label)
+    if problems := contradictions(case, label.voxels, values):
+        raise InputError(*problems)
     image = read_header(case.images[0], case.images.count(case.images[0]))
     label = turn_of((image, label.header), orientation).volume(label)
     size = label.grid.size

@@ -120,6 +120,17 @@ def test_gaps_make_a_study_of_what_a_loss_is_told(here, capsys):
     assert removal.share == (0.0, 0.5)
 
 
+def test_what_is_drawn_against_the_table_of_what_was_annotated_is_refused(here, capsys):
+    root = write_decathlon(here / "balls", annotated={0: "ball", 1: "ball"})
+    table = root / "annotated.tsv"
+    table.write_text(table.read_text().replace("\tball\n", "\tbox\n"))
+    code, _, err = run(capsys, "init", "balls")
+    assert code == 1
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert all("voxels of ball, but case" in line for line in lines)
+
+
 def test_groups_make_a_study_of_partial_labels(here, capsys):
     write_decathlon(here / "balls", groups=("site A", "site B"))
     assert run(capsys, "init", "balls")[0] == 0
