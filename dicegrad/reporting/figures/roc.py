@@ -1,6 +1,7 @@
 """Figure 2: detecting the always-labelled group by the predicted volume of the missing class."""
 
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,9 @@ from dicegrad.reporting.tables import Datasets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+LETTER_INCHES = 0.085  # of a title, about
+KEY_LETTER_INCHES = 0.05  # of the key
 
 
 def worth_drawing(experiments: pd.DataFrame, datasets: Datasets) -> bool:
@@ -43,17 +47,27 @@ def plot_roc(roc: pd.DataFrame, out_stem: Path | str) -> list[Path]:
     with theme():
         parts = list(roc.groupby(["dataset", "class"], sort=False))
         longest = max(part.groupby(["setup", "batch_size"]).ngroups for _, part in parts)
-        foot = 0.25 + 0.16 * (longest if longest < 4 else -(-longest // 2))
         width = 3.9 if roc["batch_size"].nunique() > 1 else 3.4  # room for B in the key
-        figure, axes = panels(1, len(parts), (width, 3.5), foot=foot)
+        columns = _key_columns(roc, longest, width)
+        foot = 0.25 + 0.16 * -(-longest // columns)
+        figure, axes = panels(1, len(parts), (width, 3.3), foot=foot)
         for (panel, key), (keys, part) in zip(axes.T, parts, strict=True):
-            _draw(panel, key, part)
+            _draw(panel, key, part, columns)
             first = part.iloc[0]
-            label_panel(panel, f"{keys[0]}: {first['positive']} by predicted {keys[1]} volume")
+            title = f"{keys[0]}: {first['positive']} by predicted {keys[1]} volume"
+            label_panel(panel, "\n".join(wrap(title, int(width / LETTER_INCHES))))
         return save(figure, out_stem)
 
 
-def _draw(panel: "Axes", key: "Axes", part: pd.DataFrame) -> None:
+def _key_columns(roc: pd.DataFrame, entries: int, width: float) -> int:
+    """Two columns for a long key, if two of its longest entries fit side by side."""
+    names = [look(setup).text for setup in roc["setup"].unique()]
+    letters = max(map(len, names)) + len(": 0.00 [0.00, 0.00]")
+    letters += len(", B=2") * (roc["batch_size"].nunique() > 1)
+    return 2 if entries > 3 and 2 * (letters * KEY_LETTER_INCHES + 0.5) < width else 1
+
+
+def _draw(panel: "Axes", key: "Axes", part: pd.DataFrame, columns: int) -> None:
     panel.plot([0, 1], [0, 1], color="0.75", linewidth=0.8, zorder=1)
     curves = dict(list(part.groupby(["setup", "batch_size"])))
     order = [key for s in sort_setups(part["setup"]) for key in sorted(curves) if key[0] == s]
@@ -70,7 +84,7 @@ def _draw(panel: "Axes", key: "Axes", part: pd.DataFrame) -> None:
     title = "AUC, mean ± SD over seeds" if "seed" in part else "AUC [95 % CI]"
     key.legend(
         *panel.get_legend_handles_labels(), loc="upper center", fontsize=7, title_fontsize=7,
-        title=title, handlelength=3.2, columnspacing=1, ncols=1 if len(order) < 4 else 2,
+        title=title, handlelength=3.2, columnspacing=1, ncols=columns,
     )  # fmt: skip
 
 
