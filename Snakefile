@@ -31,6 +31,11 @@ include: "rules/reporting.smk"
 include: "rules/record.smk"
 
 
+if TESTED:
+
+    include: "rules/test_set.smk"
+
+
 if NNUNETS:
 
     include: "rules/nnunet.smk"
@@ -51,6 +56,7 @@ rule epsilon:
 
 # On a cluster these are worth a job; everything else takes seconds and runs where snakemake runs.
 DEAR = {"resample", "train", "predict", "evaluate"}
+DEAR |= {"test_predict", "test_evaluate"}
 DEAR |= {"nnunet_plan", "nnunet_preprocess", "nnunet_train", "nnunet_predict"}
 workflow.localrules(*({each.name for each in workflow.rules} - DEAR))
 

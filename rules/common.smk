@@ -13,6 +13,7 @@ from snakemake.settings.types import DeploymentMethod
 from dicegrad.data import download
 from dicegrad.data.adapters import adapter_of
 from dicegrad.data.annotated import find_table
+from dicegrad.data.test_set import labelled_test_cases
 from dicegrad.engines.nnunet import check_installed
 from dicegrad.errors import InputError
 from dicegrad.interrupts import pass_on_interrupts
@@ -46,7 +47,7 @@ try:
     for file in workflow.configfiles:
         read_yaml(Path(file))  # of two equal keys Snakemake takes the last, and says nothing
     STUDY = Study.read(config, where, (Path("config"), HOME / "config"))
-    ABOUT, ORIGINALS, OVERLAPPING, SOURCES = {}, {}, {}, {}
+    ABOUT, ORIGINALS, OVERLAPPING, SOURCES, TESTED = {}, {}, {}, {}, {}
     for name, dataset in STUDY.datasets.items():
         adapter = adapter_of(dataset)
         dataset.check_names(adapter.class_values, adapter.groups)
@@ -56,6 +57,8 @@ try:
         # One rule names all original files and writes a fingerprint of each case; what reads them
         # through that table runs again when a file changes.
         ORIGINALS[name] = download.originals(dataset, adapter)
+        if dataset.block("test"):
+            TESTED[name] = labelled_test_cases(dataset.root, adapter)
     for each in STUDY.experiments:
         if OVERLAPPING[each.dataset]:
             check_loss(each.loss, each.unannotated)

@@ -185,6 +185,7 @@ def _check_files(
     from dicegrad.data.adapters import get_adapter
     from dicegrad.data.annotated import marked_by_table
     from dicegrad.data.checks import find_problems
+    from dicegrad.data.test_set import line_on_test_set
     from dicegrad.preprocessing.prepare import map_cases
 
     adapter = get_adapter(name, root)
@@ -205,6 +206,9 @@ def _check_files(
     if problems:
         raise InputError(*problems)
     _say_good(root, cases, dataset, told)
+    if line := line_on_test_set(root, adapter):
+        told.say(line)
+        told.content["test_set"] = line
     return cases, adapter
 
 

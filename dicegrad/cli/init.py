@@ -87,7 +87,9 @@ def _init(options: argparse.Namespace) -> None:
     annotated = any(each.case.annotated is not None for each in known.facts)
     texts = [
         config_text(plan, name, device, options.engine),
-        dataset_text(plan, root, known.adapter.name, annotated, options.engine),
+        dataset_text(
+            plan, root, known.adapter.name, annotated, options.engine, _has_test_labels(known)
+        ),
         table_text(plan, name),
     ]
     _check(plan.rows.count, texts, name)
@@ -98,6 +100,12 @@ def _init(options: argparse.Namespace) -> None:
         print(f"wrote {path}")
     takes = f"about {plan.minutes:.0f} minutes" if options.engine == UNET else UNTIMED
     print(f"{takes}; run it with\n{_command(paths[0], plan.parallel)}")
+
+
+def _has_test_labels(known: "Fingerprint") -> bool:
+    """Whether a test set with labels lies beside the data."""
+    found = known.adapter.test(known.root).cases if known.adapter.test else ()
+    return any(case.label.is_file() for case in found)
 
 
 def _name(options: argparse.Namespace) -> str:

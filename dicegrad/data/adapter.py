@@ -58,6 +58,8 @@ class Adapter:
         scan: Finds the cases under a root without opening a volume.
         files: Lists the files that a study of a root reads, without opening a volume.
         ignore: The label value of voxels of which no label is known, if the dataset has one.
+        test: Finds the cases of a test set that lies beside those for training, labelled or not;
+            None in a layout without one.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Adapter:
     scan: Callable[[Path], Scan]
     files: Callable[[Path], list[Path]]
     ignore: int | None = None
+    test: Callable[[Path], Scan] | None = None
 
     @property
     def raw_values(self) -> tuple[int, ...]:

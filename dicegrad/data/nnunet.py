@@ -86,6 +86,7 @@ def make_adapter(
         scan=partial(_scan, folder=folder),
         files=partial(_files, folder=folder),
         ignore=dataset_json.ignore_value(about, where),
+        test=partial(_scan_test, folder=folder),
     )
 
 
@@ -130,27 +131,32 @@ def _stems(folder: Path, ending: str) -> set[str]:
     return {name for name in names if not name.startswith(".")}
 
 
-def _found(root: Path, folder: _Folder) -> dict[str, tuple[tuple[Path, ...], Path]]:
-    """Case -> its images, one a channel, and its label."""
-    if folder.listed:
+def _found(
+    root: Path, folder: _Folder, part: str = "Tr"
+) -> dict[str, tuple[tuple[Path, ...], Path]]:
+    """Case -> its images, one a channel, and its label; `part` is Tr, or Ts for a test set."""
+    if folder.listed and part == "Tr":
         return {
             case: (tuple(root / image for image in images), root / label)
             for case, (images, label) in sorted(folder.listed.items())
         }
-    images = _stems(root / "imagesTr", folder.ending)
-    labels = _stems(root / "labelsTr", folder.ending)
+    images = _stems(root / f"images{part}", folder.ending)
+    labels = _stems(root / f"labels{part}", folder.ending)
     # A name with a label of its own needs no channel number, whatever it ends in.
     cases = labels | {s if s in labels else _NUMBERED.sub("", s) for s in images}
     return {
-        case: (_images(root, case, folder), root / "labelsTr" / f"{case}{folder.ending}")
+        case: (
+            _images(root / f"images{part}", case, folder),
+            root / f"labels{part}" / f"{case}{folder.ending}",
+        )
         for case in sorted(cases)
     }
 
 
-def _images(root: Path, case: str, folder: _Folder) -> tuple[Path, ...]:
+def _images(images: Path, case: str, folder: _Folder) -> tuple[Path, ...]:
     """The file of each channel; one file without a number holds all of them."""
-    numbered = [root / "imagesTr" / f"{case}_{i:04d}{folder.ending}" for i in range(folder.count)]
-    plain = root / "imagesTr" / f"{case}{folder.ending}"
+    numbered = [images / f"{case}_{i:04d}{folder.ending}" for i in range(folder.count)]
+    plain = images / f"{case}{folder.ending}"
     if plain.is_file() and not numbered[0].is_file():
         return (plain,) * folder.count
     return tuple(numbered)
@@ -190,8 +196,21 @@ def _scan(root: Path, folder: _Folder) -> Scan:
         cases.append(Case(name, subject, group, images, label))
     problems += [
         f"{root / 'groups.tsv'}: case {name} has no file in imagesTr or labelsTr; drop the line"
-        for name in sorted(set(rows) - set(found))
+        for name in sorted(set(rows) - set(found) - set(_found(root, folder, "Ts")))
     ]
+    return Scan(tuple(cases), tuple(problems))
+
+
+def _scan_test(root: Path, folder: _Folder) -> Scan:
+    """The cases of imagesTs; those whose label is not in labelsTs name a file that is not there."""
+    cases: list[Case] = []
+    problems: list[str] = []
+    for name, (images, label) in _found(root, folder, "Ts").items():
+        if folder.rows and name not in folder.rows:
+            problems.append(f"{root / 'groups.tsv'}: no line for test case {name}; add one")
+            continue
+        subject, group = folder.rows.get(name, (name, ONE_GROUP))
+        cases.append(Case(name, subject, group, images, label))
     return Scan(tuple(cases), tuple(problems))
 
 

@@ -235,18 +235,21 @@ def map_volumes(scores: pd.DataFrame) -> pd.Series:
     return scores["volume_map_ml"].fillna(scores["volume_pred_ml"])
 
 
-def read_scores(path: Path | str) -> pd.DataFrame:
-    """Read a scores.tsv.
+def read_scores(path: Path | str, columns: Columns = SCORES) -> pd.DataFrame:
+    """Read a scores.tsv, or with `TEST_SCORES` a test_scores.tsv.
 
     Raises:
         InputError: See `files.read_rows`.
     """
-    scores = read_table(path, SCORES)
+    scores = read_table(path, columns)
     return scores.assign(**{k: v for k, v in DEFAULTS.items() if k not in scores})
 
 
 def collect_scores(
-    paths: Iterable[Path | str], setups: Iterable[str], seeds: Sequence[int] = ()
+    paths: Iterable[Path | str],
+    setups: Iterable[str],
+    seeds: Sequence[int] = (),
+    columns: Columns = SCORES,
 ) -> pd.DataFrame:
     """The scores of a whole study, with the name of each experiment's setup.
 
@@ -254,12 +257,13 @@ def collect_scores(
         paths: scores.tsv of each experiment, with each seed in turn.
         setups: Setup of each file; see `study.naming.name_setups`.
         seeds: Those of the study.
+        columns: As for `read_scores`.
 
     Returns:
         One table. A column of defaults alone is left out, and so is that of a single seed.
     """
     pairs = zip(paths, setups, strict=True)
-    tables = [read_scores(path).assign(setup=setup) for path, setup in pairs]
+    tables = [read_scores(path, columns).assign(setup=setup) for path, setup in pairs]
     if len(seeds) > 1:
         tables = [table.assign(seed=seed) for table, seed in zip(tables, cycle(seeds))]
     scores = pd.concat(tables, ignore_index=True)

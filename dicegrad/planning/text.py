@@ -60,7 +60,14 @@ def table_text(plan: Plan, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def dataset_text(plan: Plan, root: str, adapter: str, annotated: bool, engine: str = UNET) -> str:
+def dataset_text(
+    plan: Plan,
+    root: str,
+    adapter: str,
+    annotated: bool,
+    engine: str = UNET,
+    test: bool = False,
+) -> str:
     """The dataset file: `config/datasets/NAME.yaml`."""
     known = plan.known
     lines = [f"# {line}" for line in _about(plan)]
@@ -69,6 +76,9 @@ def dataset_text(plan: Plan, root: str, adapter: str, annotated: bool, engine: s
     lines.append(_line("classes", list(known.classes), "in the order of the network's maps"))
     if engine == NNUNET:
         lines += _nnunet(plan.preset)
+    if test and engine == UNET:
+        why = "labelsTs holds labels of imagesTs: the study is scored on them too, by all folds"
+        lines.append(_line("test", True, why))
     if annotated:
         lines.append("# annotated.tsv in that folder says which classes were looked for.")
     if plan.rows.missing:

@@ -46,6 +46,11 @@ def has_gaps(study: Study) -> bool:
     return any(len(set(study.labelings(name)) - {FULL}) > 1 for name in study.datasets)
 
 
+def has_test(study: Study) -> bool:
+    """Whether a dataset has a test set that is scored."""
+    return any(dataset.block("test") for dataset in study.datasets.values())
+
+
 _FINDING, _CASES = "1. The finding", "4. Case by case"
 
 OUTPUTS: dict[str, Output] = {
@@ -113,6 +118,22 @@ OUTPUTS: dict[str, Output] = {
         figure="reporting.figures.gaps:plot_gaps",
         title="Which loss survives which gap",
         applies=has_gaps,
+    ),
+    "test": Output(
+        _FINDING,
+        ("test_scores",),
+        {
+            "test": Table(
+                "evaluation.test_set:table_of_test_set",
+                "",
+                "Held-out test set",
+                "Held-out test set. Of imagesTs and labelsTs, which no network was trained on. "
+                "Each case is segmented once: the probabilities of the networks of all folds are "
+                "averaged. 95 % intervals by subject.",
+                "page",
+            )
+        },
+        applies=has_test,
     ),
     "transition": Output(
         "2. The transition",

@@ -73,7 +73,9 @@ def _write(name: str, about: Table, known: Mapping[str, Any], files: Mapping[str
     write_table(table, files[name], list(table.columns), digits=6 if about.layout == "paper" else 8)
     if about.layout == "page":
         shown = load(about.shown)(table) if about.shown else table
-        write_page(shown, files[f"{name}_html"], about.caption)
+        write_page(
+            shown, files[f"{name}_html"], " ".join([about.caption, seeds_note(table)]).strip()
+        )
     if about.layout == "paper":
         beside = load(about.beside)(table, known["datasets"]) if about.beside else table.iloc[:0]
         note = seeds_note(table)
@@ -94,6 +96,7 @@ def read_input(name: str, paths: Sequence[str]) -> Any:  # noqa: ANN401
     """
     readers: dict[str, Callable[[Sequence[str]], Any]] = {
         "scores": _scores,
+        "test_scores": _test_scores,
         "epsilon": _epsilon,
         "histories": _histories,
         "voxels": _voxels,
@@ -113,6 +116,13 @@ def _scores(paths: Sequence[str]) -> "pd.DataFrame":
     from dicegrad.evaluation.scores import read_scores
 
     return read_scores(paths[0])
+
+
+def _test_scores(paths: Sequence[str]) -> "pd.DataFrame":
+    from dicegrad.evaluation.scores import read_scores
+    from dicegrad.evaluation.test_set import TEST_SCORES
+
+    return read_scores(paths[0], TEST_SCORES)
 
 
 def _epsilon(paths: Sequence[str]) -> "pd.DataFrame":

@@ -84,6 +84,11 @@ def check_sense(settings: Settings, where: str) -> None:
             f"{where}: prediction is of the engine {UNET}, and engine is {NNUNET}, which slides "
             "its own window; remove prediction"
         )
+    if settings.get("engine") == NNUNET and settings.get("test"):
+        raise InputError(
+            f"{where}: test is of the engine {UNET}, and engine is {NNUNET}; remove test, and let "
+            "nnUNetv2_predict segment imagesTs"
+        )
     listed = settings["folds"]["method"] == "listed"
     if listed != ("file" in settings["folds"]):
         raise InputError(

@@ -98,6 +98,16 @@ def score_files(study: Study) -> list[str]:
     ]
 
 
+def test_files(study: Study, name: str) -> list[str]:
+    """One file of each experiment and seed on a dataset with a test set that is scored."""
+    return [
+        f"results/{study.name}/{each.path}{seeded(study, seed)}/{name}"
+        for each in study.experiments
+        if study.datasets[each.dataset].block("test")
+        for seed in study.seeds
+    ]
+
+
 def settings_files(study: Study) -> list[str]:
     """The copy of what the user wrote."""
     names = [
@@ -120,4 +130,6 @@ def study_files(study: Study, wanted: Sequence[str]) -> list[str]:
     files = [f"results/{study.name}/{name}" for name in wanted]
     for name in _OF_FOLDS:
         files += fold_files(study, study.experiments, name)
+    for name in ("test_predictions", "test_scores.tsv"):
+        files += test_files(study, name)
     return files + score_files(study) + settings_files(study)

@@ -1,10 +1,13 @@
 import json
+import shutil
 
 import pytest
 
 from dicegrad.data.adapters import get_adapter
+from dicegrad.data.test_set import labelled_test_cases
 from dicegrad.errors import InputError
 from tests.conftest import find_cases, raw_files, refusal
+from tests.decathlon import write_decathlon
 
 ABOUT = {
     "channel_names": {"0": "flair", "1": "t1"},
@@ -179,3 +182,26 @@ def test_a_key_twice_and_a_deep_dataset_json_are_refused(root):
     )
     path.write_text('{"labels": ' + "[" * 100_000)
     assert "nested too deeply" in refusal(get_adapter, "nnunet", root)
+
+
+def test_a_test_set_is_found_by_itself_with_the_groups_that_the_table_names(tmp_path):
+    root = write_decathlon(tmp_path / "balls", 3, groups=("A", "B"))
+    for kind in ("images", "labels"):
+        (root / f"{kind}Ts").mkdir()
+        for name in ("new", "other")[: 1 + (kind == "images")]:
+            shutil.copy(
+                root / f"{kind}Tr" / "scan_000.nii.gz", root / f"{kind}Ts" / f"{name}.nii.gz"
+            )
+    adapter = get_adapter("nnunet", root)
+    assert adapter.test(root).problems == tuple(
+        f"{root / 'groups.tsv'}: no line for test case {name}; add one" for name in ("new", "other")
+    )
+    with (root / "groups.tsv").open("a") as table:
+        table.write("new\tp9\tB\nother\tother\tA\n")
+    adapter = get_adapter("nnunet", root)
+    assert [case.case for case in adapter.scan(root).cases] == ["scan_000", "scan_001", "scan_002"]
+    assert adapter.scan(root).problems == ()
+    new, other = adapter.test(root).cases
+    assert (new.case, new.subject, new.group) == ("new", "p9", "B")
+    assert labelled_test_cases(root, adapter) == [new]
+    assert not other.label.is_file()

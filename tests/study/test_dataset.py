@@ -213,6 +213,8 @@ def test_the_engine_is_ours_unless_the_file_says_so():
     training = {"validation": 0.2}
     said = refusal(lambda: read_one(engine="nnunet", training=training))
     assert "training.validation is of the engine unet; nnU-Net trains to its last epoch" in said
+    said = refusal(lambda: read_one(engine="nnunet", test=True))
+    assert "test is of the engine unet, and engine is nnunet; remove test" in said
     said = refusal(lambda: read_one(training={"validation": 1}))
     assert "training.validation is 1; it should be a share of the training subjects" in said
     said = refusal(lambda: read_one(engine="nnunet", released=["soft_volumes"]))

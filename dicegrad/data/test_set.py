@@ -1,0 +1,75 @@
+"""A test set beside the cases for training: what of it is labelled, and that it is held out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dicegrad.data.adapter import Adapter, Case
+from dicegrad.data.checks import find_problems
+from dicegrad.errors import InputError
+
+
+def labelled_test_cases(root: Path, adapter: Adapter) -> list[Case]:
+    """The cases of the test set that have a label.
+
+    Raises:
+        InputError: The layout has no test set, no case of it is labelled, or a case is not named in
+            groups.tsv.
+    """
+    if adapter.test is None:
+        raise InputError(
+            f"root {root}: test is true, but a folder of layout {adapter.name} has no test set; "
+            "leave test out of the dataset file"
+        )
+    found = adapter.test(root)
+    if found.problems:
+        raise InputError(found.problems[0])
+    cases = [case for case in found.cases if case.label.is_file()]
+    if not cases:
+        raise InputError(
+            f"root {root}: test is true, but no image of imagesTs has a label in labelsTs; put the "
+            "labels there, or leave test out of the dataset file"
+        )
+    return cases
+
+
+def problems_of_test_set(
+    cases: Sequence[Case], known: Sequence[Case], adapter: Adapter, align: bool = False
+) -> list[str]:
+    """Lines on test cases that cannot be used, or are not held out.
+
+    Args:
+        cases: Of the test set, with their fingerprints.
+        known: Of training, as `read_cases` gives them.
+        adapter: Of both.
+        align: See `find_problems`.
+    """
+    subjects = {case.subject: case.case for case in known}
+    contents = {case.fingerprint.split("-", 1)[-1]: case.case for case in known}
+    lines = [
+        f"test case {case.case}: its subject {case.subject} is in imagesTr too (case "
+        f"{subjects[case.subject]}); a test set is of other subjects: remove it from one of both"
+        for case in cases
+        if case.subject in subjects
+    ]
+    lines += [
+        f"test case {case.case}: its images are those of the case {contents[images]} in imagesTr; "
+        "remove it from one of both"
+        for case in cases
+        if (images := case.fingerprint.split("-", 1)[-1]) in contents
+        and case.subject not in subjects
+    ]
+    return [*find_problems(cases, adapter, align), *lines]
+
+
+def line_on_test_set(root: Path, adapter: Adapter) -> str:
+    """What `dicegrad check` says of a test set; empty where there is none."""
+    found = adapter.test(root).cases if adapter.test else ()
+    if not found:
+        return ""
+    count = sum(case.label.is_file() for case in found)
+    use = (
+        "never trained on; `test: true` in the dataset file scores a study on them"
+        if count
+        else "not used, since a study scores what has labels; `dicegrad predict` segments them"
+    )
+    return f"{root / 'imagesTs'}: {len(found)} images, {count} with a label in labelsTs: {use}"

@@ -1,0 +1,22 @@
+"""Find the labelled cases of a test set, and see that no subject of them is trained on."""
+
+from pathlib import Path
+
+from dicegrad.data.adapters import get_adapter
+from dicegrad.data.cases import read_cases, summary, write_cases
+from dicegrad.data.test_set import labelled_test_cases, problems_of_test_set
+from dicegrad.errors import InputError
+from dicegrad.logs import job
+
+with job(snakemake.log[0], inputs=[snakemake.input.cases]) as report:
+    files, params, out = snakemake.input, snakemake.params, Path(snakemake.output[0])
+    root = Path(params.root)
+    adapter = get_adapter(params.adapter, root)
+    write_cases(out, labelled_test_cases(root, adapter), adapter.channels)
+    cases = read_cases(out)  # with their fingerprints
+    problems = problems_of_test_set(cases, read_cases(Path(files.cases)), adapter, params.align)
+    for problem in problems:
+        report(problem)
+    if problems:
+        raise InputError(summary(problems, snakemake.log[0]))
+    report(f"{len(cases)} cases")
