@@ -287,6 +287,10 @@ def wanted_files(study: Study) -> list[str]:
                 f"outputs has {word!r}; allowed: all, or a list of {', '.join(WORDS)}"
                 f"{nearest(word, WORDS)}"
             )
+    if "test" in study.outputs and not has_test(study):
+        raise InputError(
+            "outputs has 'test', but no dataset of the study has `test: true`; add it there"
+        )
     files = list(ALWAYS)
     for name, output in OUTPUTS.items():
         word = output.word or name

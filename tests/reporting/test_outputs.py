@@ -33,7 +33,7 @@ def test_every_function_that_an_output_names_is_there(name):
 
 def test_an_output_reads_what_the_workflow_has_or_an_earlier_output_made():
     known = {"scores", "epsilon", "voxels", "histories", "cases", "prepared", "predictions"}
-    known |= {"images"}
+    known |= {"images", "test_scores"}
     known |= {"datasets", "dataset", "chosen", "draws", "setups"}
     for output in OUTPUTS.values():
         assert set(output.reads) <= known
@@ -64,6 +64,13 @@ def test_a_study_gets_what_its_rows_can_answer(tmp_path):
     for expected in ("table_losses.tsv", "transition.tsv", "figures/examples_heart.png"):
         assert expected in files
     assert len(files) == len(set(files))
+
+
+def test_a_test_set_has_a_table_where_a_dataset_is_scored_on_it(tmp_path):
+    assert "test.tsv" not in wanted_files(study(tmp_path, line()))
+    assert "test.tsv" in wanted_files(study(tmp_path, line(), datasets={"heart": {"test": True}}))
+    said = refusal(wanted_files, study(tmp_path, line(), outputs=["test"]))
+    assert said == "outputs has 'test', but no dataset of the study has `test: true`; add it there"
 
 
 def test_two_epsilons_are_no_transition_and_full_labels_no_roc_curve(tmp_path):
