@@ -110,7 +110,10 @@ def test_a_test_set_without_labels_is_one_line(study):
     shutil.rmtree(study.folder / "balls" / "labelsTs")
     done = study.snakemake("-n")
     assert done.returncode == 1
-    assert "test is true, but no image of imagesTs has a label in labelsTs" in done.stderr
+    assert (
+        "test is true, but no image of imagesTs has a label in labelsTs"
+        in done.stdout + done.stderr
+    )
 
 
 @pytest.mark.parametrize("labels", [True, False])
