@@ -11,6 +11,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def load() -> float:
+    """Processes that want to run, for each core; 0 where the system does not say."""
+    return os.getloadavg()[0] / cores() if hasattr(os, "getloadavg") else 0.0
+
+
 def free_memory(device: str) -> float:
     """Bytes of memory that are free now."""
     if device != "cpu":

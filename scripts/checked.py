@@ -20,6 +20,6 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
     found = overview(data, pairs(params.rows), params.folds, machine)
     for line in found.lines():
         report(line)
-    if found.estimate:
-        print("\n".join(found.estimate.lines()), file=sys.stderr, flush=True)
+    for line in found.minutes():
+        print(line, file=sys.stderr, flush=True)
     Path(snakemake.output[0]).touch()

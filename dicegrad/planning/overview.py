@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dicegrad.machine import free_memory
+from dicegrad.machine import free_memory, load
 from dicegrad.planning.look import Data, Look, look
 from dicegrad.planning.minutes import Estimate, estimate, rows_to_do
 from dicegrad.study import Dataset, Experiment
 
+_BUSY = 1.5  # processes for each core, from where on an estimate is too low
 CLUSTER = "the minutes are not estimated, since the training runs are jobs of a cluster"
 
 
@@ -37,6 +38,7 @@ class Overview:
         free: Bytes of memory that are free.
         estimate: How long it takes; None where that is not known.
         unknown: Why not; empty where nothing is to be trained.
+        load: Processes that want to run here, for each core.
     """
 
     looks: tuple[Look, ...]
@@ -44,6 +46,7 @@ class Overview:
     free: float
     estimate: Estimate | None
     unknown: str = ""
+    load: float = 0.0
 
     def lines(self) -> list[str]:
         """In words."""
@@ -57,8 +60,16 @@ class Overview:
                 f"{_gb(together)}, and {_gb(self.free)} are free: give snakemake fewer cores, or "
                 "take a smaller batch_size or network"
             )
-        if self.estimate:
-            told += self.estimate.lines()
+        return [*told, *self.minutes()]
+
+    def minutes(self) -> list[str]:
+        """How long it takes, in words, or why that is not known; none if nothing is to be done."""
+        told = self.estimate.lines() if self.estimate else []
+        if told and self.load > _BUSY:
+            told.append(
+                f"! other programs are at work here, {self.load:.0f} for each core: it takes about "
+                "so many times as long while they run"
+            )
         return told + [self.unknown] * bool(self.unknown)
 
     def to_json(self) -> dict[str, Any]:
@@ -102,12 +113,13 @@ def overview(
     for each in rows:
         memory[each.dataset.name] = max(memory[each.dataset.name], each.memory)
     free = free_memory(machine.device) if machine.device else 0.0
+    before = load() if machine.device == "cpu" else 0.0
     found, unknown = None, "" if machine.device or not rows else CLUSTER
     if machine.device and max(memory.values(), default=0.0) > free:
         unknown = f"the minutes are not estimated, since only {_gb(free)} of memory are free"
     elif machine.device:
         found = estimate(rows, machine.cores, machine.threads, machine.device)
-    return Overview(tuple(looks), memory, free, found, unknown)
+    return Overview(tuple(looks), memory, free, found, unknown, before)
 
 
 def pairs(rows: Iterable[Mapping[str, Any]]) -> list[tuple[Experiment, Sequence[str]]]:

@@ -3,8 +3,8 @@ import pytest
 
 from dicegrad.data.adapter import Case
 from dicegrad.planning.look import Data, look
-from dicegrad.planning.minutes import JOB, estimate, rows_to_do, time_rows
-from dicegrad.planning.overview import Machine, overview
+from dicegrad.planning.minutes import JOB, Estimate, estimate, rows_to_do, time_rows
+from dicegrad.planning.overview import Machine, Overview, overview
 from dicegrad.planning.pace import Pace
 from dicegrad.study import Dataset, Experiment
 from dicegrad.study.labeling import FULL, PARTIAL
@@ -117,6 +117,16 @@ def test_the_steps_of_every_kind_of_row_are_timed(dataset, data, loss, phi, epsi
     )
     (rows,) = rows_to_do([(kind, ["nowhere/fold~0/weights.pt"])], dataset, data)
     assert time_rows(rows, "cpu", 1).train > 0
+
+
+def test_a_busy_machine_is_told_beside_the_minutes():
+    found = Estimate(2, 2, 1.0, 1.0, False, (30.0, 30.0))
+    assert len(Overview((), {}, 0.0, found, load=1.0).lines()) == 1
+    assert (
+        Overview((), {}, 0.0, found, load=7.0)
+        .lines()[1]
+        .startswith("! other programs are at work here, 7 for each core")
+    )
 
 
 def test_a_study_of_a_cluster_is_not_timed_here(dataset, data):
