@@ -162,8 +162,9 @@ def test_the_lightning_example_of_the_docs_trains():
     )
     page = Path(__file__).parents[2] / "docs" / "monai.md"
     snippets = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (snippet,) = [each for each in snippets if "class Segmentation" in each]
     namespace = {}
-    exec(snippets[-1], namespace)
+    exec(snippet, namespace)
     cases = [
         {
             "image": torch.randn(1, 8, 8, 8),
