@@ -70,25 +70,8 @@ def check_sense(settings: Settings, where: str) -> None:
             f"{where}: download is for the adapters acdc and brats, not {settings['adapter']}; "
             "remove it, and put the data at `root`"
         )
-    if settings.get("engine") == NNUNET and settings.get("released"):
-        raise InputError(
-            f"{where}: released is of the engine {UNET}, and engine is {NNUNET}; remove released"
-        )
-    if settings.get("engine") == NNUNET and "validation" in settings["training"]:
-        raise InputError(
-            f"{where}: training.validation is of the engine {UNET}; nnU-Net trains to its last "
-            "epoch whatever its validation says: remove training.validation"
-        )
-    if settings.get("engine") == NNUNET and settings.get("prediction"):
-        raise InputError(
-            f"{where}: prediction is of the engine {UNET}, and engine is {NNUNET}, which slides "
-            "its own window; remove prediction"
-        )
-    if settings.get("engine") == NNUNET and settings.get("test"):
-        raise InputError(
-            f"{where}: test is of the engine {UNET}, and engine is {NNUNET}; remove test, and let "
-            "nnUNetv2_predict segment imagesTs"
-        )
+    if settings.get("engine") == NNUNET:
+        _check_nnunet(settings, where)
     listed = settings["folds"]["method"] == "listed"
     if listed != ("file" in settings["folds"]):
         raise InputError(
@@ -102,6 +85,29 @@ def check_sense(settings: Settings, where: str) -> None:
                 f"there is only {settings['classes'][0]}: remove it"
             )
     _check_network(settings["network"], settings["preprocessing"]["size"], where)
+
+
+def _check_nnunet(settings: Settings, where: str) -> None:
+    """Refuse what is of the other engine."""
+    if settings.get("released"):
+        raise InputError(
+            f"{where}: released is of the engine {UNET}, and engine is {NNUNET}; remove released"
+        )
+    if "validation" in settings["training"]:
+        raise InputError(
+            f"{where}: training.validation is of the engine {UNET}; nnU-Net trains to its last "
+            "epoch whatever its validation says: remove training.validation"
+        )
+    if settings.get("prediction"):
+        raise InputError(
+            f"{where}: prediction is of the engine {UNET}, and engine is {NNUNET}, which slides "
+            "its own window; remove prediction"
+        )
+    if settings.get("test"):
+        raise InputError(
+            f"{where}: test is of the engine {UNET}, and engine is {NNUNET}; remove test, and let "
+            "nnUNetv2_predict segment imagesTs"
+        )
 
 
 def _check_network(network: Settings, size: list[int], where: str) -> None:
