@@ -46,7 +46,9 @@ def in_report(name, kind, path):
     """A file of an output as the report shows it; only pages and figures are shown."""
     output = OUTPUTS[name]
     table = output.tables.get(kind.removesuffix("_html"))
-    if not (kind == "svg" or kind.endswith("_html")):
+    # What another output needs, and the study itself has no use for, is made and not shown.
+    wanted = output.of_each_dataset or path.removeprefix(f"{RESULTS}/") in WANTED
+    if not wanted or not (kind == "svg" or kind.endswith("_html")):
         return path
     labels = {"result": table.title if table else output.title}
     labels["with data"] = "{dataset}" if output.of_each_dataset else ", ".join(STUDY.datasets)
