@@ -59,6 +59,8 @@ NEEDS_DATA = {
         "snakemake --cores 2 --configfile config/two-sites.yaml",
         "dicegrad init Task04_Hippocampus --study hippo",
         "snakemake --cores 2 --configfile config/hippo.yaml",
+        "dicegrad init Hippo --study hippo-half",
+        "snakemake --cores 2 --configfile config/hippo-half.yaml",
     ),
     "Task 5 of the Medical Segmentation Decathlon": (
         "dicegrad check Task05_Prostate",
