@@ -12,12 +12,11 @@ import pandas as pd
 from dicegrad.data.adapter import Case
 from dicegrad.data.cases import check_originals
 from dicegrad.data.checks import geometry_problem
-from dicegrad.data.volumes import Header, read_volume
 from dicegrad.errors import InputError
+from dicegrad.evaluation.label_maps import check_values, read_labels
 from dicegrad.evaluation.metrics import dice, hd95_of, surface_dice_of, surface_distances
 from dicegrad.files import Columns, read_table, write_table
 from dicegrad.preprocessing.about import About
-from dicegrad.preprocessing.align import onto
 from dicegrad.preprocessing.folds import held_out
 from dicegrad.study.experiment import COLUMNS, DEFAULTS, Experiment
 
@@ -70,12 +69,12 @@ def score_case(
             an integer or, in the prediction, not one of the classes'.
     """
     label_path, prediction_path = Path(label_path), Path(prediction_path)
-    prediction, predicted_where = _read_labels(prediction_path)
-    truth, where = _read_labels(label_path, predicted_where if align else None)
+    prediction, predicted_where = read_labels(prediction_path)
+    truth, where = read_labels(label_path, predicted_where if align else None)
     if problem := geometry_problem(label_path, where, prediction_path, predicted_where):
         raise InputError(problem)
     spacing = where.grid.spacing
-    _check_values(prediction, class_values, prediction_path)
+    check_values(prediction, class_values, prediction_path)
     rows = []
     for name, values in class_values.items():
         masks = np.isin(truth, () if name in masked else values), np.isin(prediction, values)
@@ -276,30 +275,3 @@ def collect_scores(
 def write_scores(scores: pd.DataFrame, path: Path | str) -> None:
     """Write scores as TSV; NaN becomes `nan`, so that no cell is silently empty."""
     write_table(scores, path)
-
-
-def _read_labels(path: Path, where: Header | None = None) -> tuple[npt.NDArray[np.int64], Header]:
-    """Label map (X, Y, Z) as integers, and where it lies; resampled to a place that is given."""
-    volume = read_volume(path)
-    if where is not None:
-        volume = onto(path, volume, where)
-    values = volume.voxels
-    if not np.issubdtype(values.dtype, np.integer):
-        rounded = np.rint(values)
-        if not np.array_equal(rounded, values) or np.abs(rounded).max() > 2**24:
-            raise InputError(f"{path}: label values are not all integers; save a label map")
-        values = rounded
-    return values.astype(np.int64), volume.header
-
-
-def _check_values(
-    prediction: npt.NDArray[np.int64],
-    class_values: Mapping[str, tuple[int, ...]],
-    path: Path,
-) -> None:
-    known = {0}.union(*class_values.values())
-    unknown = sorted(set(np.unique(prediction).tolist()) - known)
-    if unknown:
-        raise InputError(
-            f"{path}: label value {unknown[0]} belongs to no class of {dict(class_values)}"
-        )
