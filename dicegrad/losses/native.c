@@ -144,7 +144,7 @@ static Derive *const DERIVE[1][2] = {{derive_float_baseline, derive_double_basel
 #endif
 
 /* Changes with Task, so that a library built from other source is not used. */
-int dicegrad_interface(void) { return 2; }
+int dicegrad_interface(void) { return 3; }
 
 /* The highest level that this processor has and the system saves the registers of. Asked of the
  * processor itself: some compilers leave the answers of __builtin_cpu_supports empty. */
