@@ -191,7 +191,7 @@ def test_the_workflow_and_the_command_train_with_the_same_settings(
     words = ("--labeling", labeling, "--epsilon", epsilon, "--study", "s", "--device", "cpu")
     assert run(capsys, "train", tmp_path, path, tmp_path / "out", *words)[0] == 0
     ((experiment, fold, _, settings, name, seed, *_),) = given
-    assert (experiment, fold, name, seed) == (row, 0, "s", study.seed)
+    assert (experiment, fold, name, seed) == (row, 0, "s", *study.seeds)
     assert settings["released"] == heart.released_training(row)
     assert settings["sampling"] == heart.sampling_of(row)
     assert ("epsilon_broadcast" in settings["released"]) == (epsilon != "1e-7")
