@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dicegrad.evaluation.experiments import CELL
+
 # What a case and class has of each training run; all else is the same for every seed.
 _OF_RUNS = (
     "dsc",
@@ -94,6 +96,14 @@ def with_spread(
         values = spread(runs, by, source).reindex(places).to_numpy()
         found[f"{column}_seed_sd"] = np.where(table[column].notna(), values, np.nan)
     return table.assign(**found)
+
+
+def with_spread_of_cells(table: pd.DataFrame, runs: pd.DataFrame | None) -> pd.DataFrame:
+    """A table of `dsc` and `delta_volume_ml` by `CELL`, with their spread; see `with_spread`."""
+    if runs is not None:
+        difference = runs["volume_pred_ml"] - runs["volume_true_ml"]
+        runs = runs.assign(delta_volume_ml=difference)
+    return with_spread(table, runs, CELL, {"dsc": "dsc", "delta_volume_ml": "delta_volume_ml"})
 
 
 def seeds_note(table: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from dicegrad.data.cases import Case, check_originals
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.experiments import CELL, one_score_each
 from dicegrad.evaluation.scores import SCORES, score_fold
-from dicegrad.evaluation.seeds import over_seeds, with_spread
+from dicegrad.evaluation.seeds import over_seeds, with_spread_of_cells
 from dicegrad.preprocessing.about import About
 from dicegrad.study.experiment import Experiment
 
@@ -78,8 +78,6 @@ def table_of_test_set(test_scores: pd.DataFrame) -> pd.DataFrame:
     means = over_seeds(one_score_each(test_scores))
     surfaces = ("hd95_mm", "surface_dice")
     means = means.reindex(columns=list(dict.fromkeys([*means, *surfaces])))
-    difference = test_scores["volume_pred_ml"] - test_scores["volume_true_ml"]
-    runs = test_scores.assign(delta_volume_ml=difference)
     rows = []
     for keys, cases in means.groupby(CELL, sort=False):
         dsc = mean_interval(cases["dsc"], cases["subject"])
@@ -91,4 +89,4 @@ def table_of_test_set(test_scores: pd.DataFrame) -> pd.DataFrame:
         row |= {"delta_volume_high": delta.high}
         rows.append(row | {name: cases[name].mean() for name in surfaces})
     table = pd.DataFrame(rows, columns=list(TEST_COLUMNS))
-    return with_spread(table, runs, CELL, {"dsc": "dsc", "delta_volume_ml": "delta_volume_ml"})
+    return with_spread_of_cells(table, test_scores)

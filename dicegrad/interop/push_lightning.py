@@ -63,8 +63,7 @@ class PushCallback(lightning.Callback):
         *given: object,
     ) -> None:
         """Log a row that has just become full."""
-        if self.watch and self.watch.rows and self.watch.step % self.every == 0:
-            row = {name: value for name, value in self.watch.rows[-1].items() if name != "step"}
+        if self.watch and (row := self.watch.fresh):
             pl_module.log_dict(row, on_step=True, on_epoch=False)
 
     def on_train_end(
@@ -72,9 +71,7 @@ class PushCallback(lightning.Callback):
     ) -> None:
         """Listen no longer, and write the table."""
         if self.watch:
-            self.watch.close()
-            if self.table is not None and trainer.is_global_zero and self.watch.rows:
-                self.watch.write(self.table)
+            self.watch.finish(self.table if trainer.is_global_zero else None)
 
     def on_exception(
         self,

@@ -51,14 +51,10 @@ class PushHandler:
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
 
     def _show(self, engine: Engine) -> None:
-        if self.watch.rows and self.watch.step % self.watch.every == 0:
-            row = self.watch.rows[-1]
-            engine.state.metrics.update({name: row[name] for name in row if name != "step"})
+        engine.state.metrics.update(self.watch.fresh)
 
     def _end(self) -> None:
-        self.watch.close()
-        if self.table is not None and self.watch.rows:
-            self.watch.write(self.table)
+        self.watch.finish(self.table)
 
     def _fail(self, engine: Engine, error: BaseException) -> None:
         self._end()

@@ -108,6 +108,19 @@ class PushWatch:
             hook.remove()
         self._hooks = []
 
+    @property
+    def fresh(self) -> dict[str, float]:
+        """The columns of the row that the last step has completed; empty where it has not."""
+        if not self.rows or self.step % self.every:
+            return {}
+        return {name: value for name, value in self.rows[-1].items() if name != "step"}
+
+    def finish(self, table: Path | str | None) -> None:
+        """Listen no longer, and write the rows, if there are any and a table is wanted."""
+        self.close()
+        if table is not None and self.rows:
+            self.write(table)
+
     def write(self, path: Path | str) -> None:
         """Write the rows as a table.
 

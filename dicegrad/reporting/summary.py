@@ -131,7 +131,8 @@ def _about_group(
     )
     empty = [each for each in truly_empty(scores, dataset, class_name) if each != group]
     chosen = here[lacking | (here["labeling"] == FULL)]
-    judged = list(_partial(chosen, group, scores, empty))
+    several = len(about["groups"]) > 1
+    judged = list(_partial(chosen, group, scores, empty, several))
     lines = [*_full(here[~here["group"].isin(empty)]), *(line for line, _ in judged)]
     return [f"  {line}" for line in lines], [agrees for _, agrees in judged]
 
@@ -152,15 +153,19 @@ def _full(here: pd.DataFrame) -> list[str]:
 
 
 def _partial(
-    here: pd.DataFrame, group: str, scores: pd.DataFrame | None, empty: Sequence[str]
+    here: pd.DataFrame,
+    group: str,
+    scores: pd.DataFrame | None,
+    empty: Sequence[str],
+    several: bool,
 ) -> Iterator[tuple[str, bool]]:
     """One line per experiment with partial labels, and whether it came out as theory expects.
 
     `empty`: groups that truly have nothing of the class, which are no measure of segmentation.
+    `several`: whether the data set has groups; without them there is no verdict.
     """
     partial = here[here["labeling"] != "full"]
     shares, sizes = partial["labeling"].nunique() > 1, partial["batch_size"].nunique() > 1
-    several = here["group"].nunique() > 1
     for setup in sort_setups(partial["setup"]):
         trained = partial[partial["setup"] == setup].groupby(["labeling", "batch_size"])
         for (labeling, size), rows in trained:

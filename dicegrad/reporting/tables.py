@@ -13,8 +13,8 @@ from dicegrad.evaluation.apart import alike_row
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.comparisons import rivals_of
 from dicegrad.evaluation.epsilon_sweep import NOTABLE_PUSH, relative_push
-from dicegrad.evaluation.experiments import CELL, one_score_each
-from dicegrad.evaluation.seeds import with_spread
+from dicegrad.evaluation.experiments import one_score_each
+from dicegrad.evaluation.seeds import with_spread_of_cells
 from dicegrad.evaluation.setups import share_missing
 from dicegrad.files import Columns
 from dicegrad.reporting.looks import sort_setups
@@ -96,16 +96,7 @@ def table1(
             _row(cases, where, comparisons, about, alpha, apart=apart)
             for where, cases in _cells(chosen, about)
         ]
-    return _with_spread(pd.DataFrame(rows, columns=list(TABLE1_COLUMNS)), runs)
-
-
-def _with_spread(table: pd.DataFrame, runs: pd.DataFrame | None) -> pd.DataFrame:
-    """The table with the spread over the seeds, where there are several."""
-    if runs is not None:
-        difference = runs["volume_pred_ml"] - runs["volume_true_ml"]
-        runs = runs.assign(delta_volume_ml=difference)
-    means = {"dsc": "dsc", "delta_volume_ml": "delta_volume_ml"}
-    return with_spread(table, runs, CELL, means)
+    return with_spread_of_cells(pd.DataFrame(rows, columns=list(TABLE1_COLUMNS)), runs)
 
 
 def table_losses(
@@ -144,7 +135,7 @@ def table_losses(
         sizes = chosen.loc[chosen["setup"] != "I", "batch_size"].unique()
         for where, cases in _cells(chosen[chosen["batch_size"].isin(sizes)], every):
             rows.append(_row(cases, where, comparisons, about, alpha, question="loss"))
-    return _with_spread(pd.DataFrame(rows, columns=list(TABLE1_COLUMNS)), runs)
+    return with_spread_of_cells(pd.DataFrame(rows, columns=list(TABLE1_COLUMNS)), runs)
 
 
 def learns_empty(
