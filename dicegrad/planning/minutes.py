@@ -119,13 +119,13 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """In words."""
-        low, high = (_duration(each) for each in self.seconds)
+        low, high = (duration(each) for each in self.seconds)
         each = low if low == high else f"{low} to {high}"
         most = "at most " if self.early else "about "
         return [
             f"{self.runs} training run{'s' * (self.runs != 1)} of {most}{each}, "
-            f"{self.parallel} at a time: {most}{_duration(60 * self.training)}; then about "
-            f"{_duration(60 * self.rest)} for predictions, scores and figures"
+            f"{self.parallel} at a time: {most}{duration(60 * self.training)}; then about "
+            f"{duration(60 * self.rest)} for predictions, scores and figures"
         ]
 
 
@@ -207,7 +207,7 @@ def _until_last(seconds: Sequence[float], parallel: int) -> float:
     return max(free)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Such as `40 seconds`, `7 minutes` or `3.5 hours`."""
     if seconds < 90:
         return f"{seconds:.0f} seconds" if seconds > 1.5 else "a second"

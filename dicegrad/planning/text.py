@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dicegrad.planning.budget import PRESETS
 from dicegrad.planning.grids import background_share, network_block
+from dicegrad.planning.minutes import duration
 from dicegrad.planning.propose import ASIDE, Plan, training_subjects
 from dicegrad.planning.rows import gap_words
 from dicegrad.study.dataset_checks import NNUNET, UNET
@@ -24,8 +25,8 @@ def config_text(plan: Plan, name: str, device: str, engine: str = UNET) -> str:
     count = plan.folds["count"]
     rows = f"{plan.rows.count} rows x {len(plan.run)} fold{'s' * (len(plan.run) != 1)}"
     time = (
-        f"About {_duration(plan.minutes)} on this machine ({_where(plan, device)}): {rows}, "
-        f"{_duration(plan.training.seconds / 60)} a training run."
+        f"About {duration(60 * plan.minutes)} on this machine ({_where(plan, device)}): {rows}, "
+        f"{duration(plan.training.seconds)} a training run."
     )
     words = f"of {count}: each is held out once" if len(plan.run) == count else f"of {count}"
     return "\n".join(
@@ -254,15 +255,6 @@ def _flow(value: object) -> str:
 
 def _where(plan: Plan, device: str) -> str:
     return f"{plan.parallel} at a time" if device == "cpu" else "one GPU"
-
-
-def _duration(minutes: float) -> str:
-    """Such as `7 minutes` or `3.5 hours`."""
-    if minutes < 1.5:
-        return f"{60 * minutes:.0f} seconds"
-    if minutes < 100:
-        return f"{minutes:.0f} minutes"
-    return f"{minutes / 60:.1f} hours"
 
 
 def existing(paths: Sequence[Path]) -> list[Path]:
