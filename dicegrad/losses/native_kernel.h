@@ -93,6 +93,15 @@ static void NAME(store)(const View *to, int64_t offset, int n, const REAL *restr
 }
 #undef COPY
 
+/* Set ignored voxels of C rows to 0, NaN too. */
+static void NAME(blank)(int64_t channels, const int32_t *label, REAL *rows)
+{
+    for (int64_t c = 0; c < channels; c++) {
+        REAL *row = ROW(rows, c);
+        SIMD row[k] = label[k] == IGNORED ? 0 : row[k];
+    }
+}
+
 /* Probabilities in place of what was read, C rows. Where `blank`, ignored voxels become 0, NaN too. */
 static inline __attribute__((always_inline)) void NAME(activate)(const Task *t, REAL *restrict p,
                                                                  const int32_t *restrict label,
@@ -100,11 +109,7 @@ static inline __attribute__((always_inline)) void NAME(activate)(const Task *t, 
 {
     REAL high[VOXELS] ALIGNED, total[VOXELS] ALIGNED;
     const int channels = (int)t->channels;
-    if (t->activation == NONE && blank)
-        for (int c = 0; c < channels; c++) {
-            REAL *row = ROW(p, c);
-            SIMD row[k] = label[k] == IGNORED ? 0 : row[k];
-        }
+    if (t->activation == NONE && blank) NAME(blank)(channels, label, p);
     if (t->activation == SIGMOID)
         for (int c = 0; c < channels; c++) {
             REAL *row = ROW(p, c);
@@ -151,15 +156,6 @@ static int NAME(read)(const Task *t, int64_t b, int64_t start, int n, REAL *p, R
         for (int64_t c = 0; c < t->channels; c++)
             NAME(load)(&t->truth, place(&t->truth, b, c, start), n, ROW(h, c));
     return ignored;
-}
-
-/* Set ignored voxels of C rows to 0, NaN too. */
-static void NAME(blank)(int64_t channels, const int32_t *label, REAL *rows)
-{
-    for (int64_t c = 0; c < channels; c++) {
-        REAL *row = ROW(rows, c);
-        SIMD row[k] = label[k] == IGNORED ? 0 : row[k];
-    }
 }
 
 /* Add the rows of merged channels to those that they are merged into. */
