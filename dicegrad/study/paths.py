@@ -89,23 +89,24 @@ def fold_files(
     ]
 
 
-def score_files(study: Study) -> list[str]:
-    """The scores of each experiment, with each seed."""
+def seed_files(study: Study, experiments: Iterable[Experiment], name: str) -> list[str]:
+    """One file of each experiment and seed, all folds together."""
     return [
-        f"results/{study.name}/{each.path}{seeded(study, seed)}/scores.tsv"
-        for each in study.experiments
+        f"results/{study.name}/{each.path}{seeded(study, seed)}/{name}"
+        for each in experiments
         for seed in study.seeds
     ]
+
+
+def score_files(study: Study) -> list[str]:
+    """The scores of each experiment, with each seed."""
+    return seed_files(study, study.experiments, "scores.tsv")
 
 
 def test_files(study: Study, name: str) -> list[str]:
     """One file of each experiment and seed on a dataset with a test set that is scored."""
-    return [
-        f"results/{study.name}/{each.path}{seeded(study, seed)}/{name}"
-        for each in study.experiments
-        if study.datasets[each.dataset].block("test")
-        for seed in study.seeds
-    ]
+    tested = [each for each in study.experiments if study.datasets[each.dataset].block("test")]
+    return seed_files(study, tested, name)
 
 
 def settings_files(study: Study) -> list[str]:
