@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from dicegrad.data.cases import read_cases
 from dicegrad.evaluation.failed import volume_lines
 from dicegrad.evaluation.scores import score_folds, write_scores
@@ -25,5 +23,5 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
     )
     write_scores(scores, snakemake.output[0])
     report(f"{len(scores)} rows")
-    for line in volume_lines(pd.DataFrame(scores)):
+    for line in volume_lines(scores):
         report(line)
