@@ -74,8 +74,8 @@ if asked := environment.get(ASKED):
     Path(asked).write_text(json.dumps(told), encoding="utf-8")
 
 RESULTS = f"results/{STUDY.name}"
-# The folder of an experiment, behind that of its dataset.
-ROW = r"/labeling~[^/]+(?:/(?!seed~)[a-z_]+~[^/]+)+?"
+# The folder of an experiment, below that of its dataset.
+ROW = r"labeling~[^/]+(?:/(?!seed~)[a-z_]+~[^/]+)+?"
 # Behind the experiment, the seed: nothing for the study's first.
 SEEDED = f"{RESULTS}/{{experiment}}{{seeded}}"
 FOLD = f"{SEEDED}/fold~{{fold}}"
@@ -83,7 +83,7 @@ FOLD = f"{SEEDED}/fold~{{fold}}"
 
 wildcard_constraints:
     dataset="|".join(map(re.escape, STUDY.datasets)),
-    experiment=rf"dataset~[^/]+{ROW}",
+    experiment=rf"dataset~[^/]+/{ROW}",
     seeded=paths.SEEDED,
     labeling="[A-Za-z0-9._-]+",
     fold=r"\d+",

@@ -1,7 +1,7 @@
 """The engine nnunet: the same files, made by nnU-Net's planning, preprocessing, trainer, predictor."""
 
 NNUNET_NAMES = "|".join(map(re.escape, NNUNETS))
-NNUNET_ROWS = rf"dataset~(?:{NNUNET_NAMES}){ROW}"
+NNUNET_ROWS = rf"dataset~(?:{NNUNET_NAMES})/{ROW}"
 NNUNET_FOLDER = "resources/{dataset}/nnunet"
 
 

@@ -1,6 +1,6 @@
 """A test set that no network has seen, segmented by those of all folds together, and scored."""
 
-TESTED_ROWS = rf"dataset~(?:{'|'.join(map(re.escape, TESTED))}){ROW}"
+TESTED_ROWS = rf"dataset~(?:{'|'.join(map(re.escape, TESTED))})/{ROW}"
 
 
 rule test_cases:
