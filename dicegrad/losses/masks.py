@@ -7,6 +7,7 @@ q = p_0 + sum of p_c over U, and q takes the place of the background's map.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -175,14 +176,30 @@ def merge_unannotated(known: Tensor, unannotated: str) -> tuple[Tensor, Tensor]:
         unannotated: With "marginal" the background takes part whether or not it is annotated.
 
     Returns:
-        ``into`` (B, C) int64 and the maps that take part (B, C) bool.
+        ``into`` (B, C) int64 and how often each map counts, (B, C), 0 or 1. Both may be used
+        again for the same ``known``, and must not be changed.
     """
+    if known.device.type == "cpu" and not torch.compiler.is_compiling():
+        return _merged(known.numpy().tobytes(), *known.shape, unannotated)
+    return _merge(known, unannotated)
+
+
+def _merge(known: Tensor, unannotated: str) -> tuple[Tensor, Tensor]:
     foreground, channel = known[:, 1:], torch.arange(known.shape[1], device=known.device)
     into = torch.where(known, channel, 0)  # background is channel 0 either way
     background = foreground.any(1, keepdim=True)
     if unannotated == "ignored":
         background = background & known[:, :1]
     return into, torch.cat([background, foreground], 1)
+
+
+@lru_cache(maxsize=1024)
+def _merged(known: bytes, batch: int, channels: int, unannotated: str) -> tuple[Tensor, Tensor]:
+    """`_merge` on the CPU, once for each pattern: the batches of a training run repeat them."""
+    with torch.inference_mode(False):  # what is kept may be used in training later
+        pattern = torch.tensor(list(known), dtype=torch.bool, device="cpu").view(batch, channels)
+        into, counts = _merge(pattern, unannotated)
+        return into, counts.to(torch.float64)
 
 
 def check_annotated(y_pred: Tensor, annotated: Tensor) -> Tensor:

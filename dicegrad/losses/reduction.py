@@ -108,7 +108,7 @@ def pool(sums: Array, reduction: Reduction, share: Array | None = None) -> Array
         share: (B, C), how often each map counts; None counts each once.
     """
     sums = sums[:, :, reduction.first :]
-    if share is not None:
+    if share is not None and reduction.phi != "I":  # a map that is a subset is left out whole
         sums = sums * _factor(share[:, reduction.first :], reduction)
     if "B" in reduction.phi:
         sums = sums.sum(1, keepdims=True)
@@ -204,7 +204,7 @@ def loss_and_coefficients(
         factor = factor * processes / (dice.shape[0] * dice.shape[1] * denominator)  # |Phi|
     else:
         factor = factor * weight * processes * inverse(weight.sum()) / denominator
-    if counts is not None:
+    if counts is not None and reduction.phi != "I":
         factor = factor * _factor(counts[:, reduction.first :], reduction)
     array[0, :, reduction.first :] = -2 * factor
     array[1, :, reduction.first :] = factor * dice
