@@ -114,7 +114,7 @@ static inline __attribute__((always_inline)) void NAME(activate)(const Task *t, 
         for (int c = 0; c < channels; c++) {
             REAL *row = ROW(p, c);
             SIMD {
-                REAL e = NAME(exponential)(row[k] < 0 ? row[k] : -row[k]);
+                REAL e = NAME(exponential)(-MAGNITUDE(row[k]));
                 REAL value = (row[k] < 0 ? e : 1) / (1 + e);
                 row[k] = blank && label[k] == IGNORED ? 0 : value;
             }

@@ -9,14 +9,17 @@
             const WIDE value = (WIDE)y[k * step];                                            \
             const int32_t known = ((value >= 0) & (value < limit)) ? (int32_t)value : UNKNOWN; \
             label[k] = (has_ignore & (value == ignore)) ? IGNORED : known;                     \
+            unknown += label[k] == UNKNOWN;                                                    \
         }                                                                                    \
         break;                                                                               \
     }
 
-static inline __attribute__((always_inline)) void TARGET_NAME(read_labels)(
+/* Returns the number of labels without a channel. */
+static inline __attribute__((always_inline)) int32_t TARGET_NAME(read_labels)(
     const Task *t, int64_t offset, int64_t step, int n, int32_t *restrict label)
 {
     const int64_t channels = t->channels;
+    int32_t unknown = 0;
     switch (t->truth.type) {
     case UINT8: READ(uint8_t, int32_t)
     case INT8: READ(int8_t, int32_t)
@@ -24,6 +27,7 @@ static inline __attribute__((always_inline)) void TARGET_NAME(read_labels)(
     case INT32: READ(int32_t, int32_t)
     default: READ(int64_t, int64_t)
     }
+    return unknown;
 }
 #undef READ
 
@@ -40,9 +44,9 @@ static int TARGET_NAME(labels)(const Task *t, int64_t b, int64_t start, int n, i
     if (t->has_labels) {
         const int64_t offset = place(&t->truth, b, 0, start);
         if (t->truth.voxel == 1) /* said once more, so that the compiler makes a case of it */
-            TARGET_NAME(read_labels)(t, offset, 1, n, label);
+            wrong = TARGET_NAME(read_labels)(t, offset, 1, n, label);
         else
-            TARGET_NAME(read_labels)(t, offset, t->truth.voxel, n, label);
+            wrong = TARGET_NAME(read_labels)(t, offset, t->truth.voxel, n, label);
     }
     if (t->mask.data) {
         const uint8_t *kept = (const uint8_t *)t->mask.data + place(&t->mask, b, 0, start);
@@ -51,7 +55,10 @@ static int TARGET_NAME(labels)(const Task *t, int64_t b, int64_t start, int n, i
         else
             for (int k = 0; k < n; k++) label[k] = kept[k * t->mask.voxel] ? label[k] : IGNORED;
     }
-    for (int k = 0; k < VOXELS; k++) wrong += label[k] == UNKNOWN;
+    if (wrong && t->mask.data) { /* those that the mask leaves out do no harm */
+        wrong = 0;
+        for (int k = 0; k < n; k++) wrong += label[k] == UNKNOWN;
+    }
     *unknown += wrong;
     if (into && t->has_labels && t->channels > 1)
         for (int32_t c = 0; c < t->channels; c++) { /* each joins one that stays */

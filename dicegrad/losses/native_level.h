@@ -13,6 +13,7 @@
 #define LN2_HIGH 0.693359375f
 #define LN2_LOW -2.12194440e-4f
 #define LOWEST -86.5f
+#define MAGNITUDE __builtin_fabsf
 #include "native_kernel.h"
 #undef REAL
 #undef UINT
@@ -23,6 +24,7 @@
 #undef LN2_HIGH
 #undef LN2_LOW
 #undef LOWEST
+#undef MAGNITUDE
 
 #define DOUBLE
 #define REAL double
@@ -34,6 +36,7 @@
 #define LN2_HIGH 0.693147180369123816490
 #define LN2_LOW 1.90821492927058770002e-10
 #define LOWEST -708.0
+#define MAGNITUDE __builtin_fabs
 #include "native_kernel.h"
 #undef DOUBLE
 #undef REAL
@@ -45,3 +48,4 @@
 #undef LN2_HIGH
 #undef LN2_LOW
 #undef LOWEST
+#undef MAGNITUDE

@@ -136,3 +136,17 @@ def test_settings_that_contradict_each_other_are_refused():
     assert sigmoid(P, Y) == DiceLoss(activation="sigmoid")(P, Y)  # nothing to merge
     with pytest.raises(InputError, match="no background for a class to join"):
         sigmoid(P, Y, torch.ones(2, 3, dtype=torch.bool))
+
+
+def test_masks_seen_in_inference_mode_serve_training_with_second_derivatives(make_case):
+    logits, y = make_case(2, 3)
+    annotated = torch.tensor([[True, True, False], [True, False, True]])
+    loss = DiceLoss(activation="softmax")
+    with torch.inference_mode():
+        seen = loss(logits, y, annotated)
+    logits = logits.double().requires_grad_()
+    value = loss(logits, y, annotated)
+    torch.testing.assert_close(value.float(), seen)
+    (slope,) = torch.autograd.grad(value, logits, create_graph=True)
+    slope.square().sum().backward()
+    assert logits.grad.any()
