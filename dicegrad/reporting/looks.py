@@ -38,8 +38,8 @@ _LOOKS = {
     "I+CE": Look("#56B4E9", "X", "I + CE", "I + CE", r"$\mathrm{I}$ + CE"),
     "CE": Look("#000000", "P", "CE", "CE", "CE"),
 }
-# Markers of setups that are told which maps are annotated.
-_TOLD = {"ignored": "d", "marginal": "p"}
+# Marker and brightness of setups that are told which maps are annotated.
+_TOLD = {"ignored": ("d", 0.7), "marginal": ("p", 0.4)}
 _SPARE = (("#E69F00", "P"), ("#56B4E9", "X"), ("#000000", "*"), ("#8C6D31", "h"))
 
 
@@ -56,7 +56,8 @@ def look(setup: str) -> Look:
     if comma:  # told which maps are annotated
         like = look(known)
         spelt = [f"{name}, {how}" for name in (like.text, like.html, like.latex)]
-        return Look(_darker(like.colour), _TOLD.get(how, "*"), *spelt)
+        marker, brightness = _TOLD.get(how, ("*", 0.55))
+        return Look(_darker(like.colour, brightness), marker, *spelt)
     if setup.endswith(ADDED):  # to Dice of another reduction or epsilon than I
         dice = look(setup.removesuffix(ADDED))
         spelt = [f"{name} + CE" for name in (dice.text, dice.html, dice.latex)]
@@ -79,10 +80,10 @@ def _spare(setup: str) -> tuple[str, str]:
     return _SPARE[sum(setup.encode()) % len(_SPARE)]
 
 
-def _darker(colour: str) -> str:
+def _darker(colour: str, brightness: float) -> str:
     """A colour that is told from its own, and still like it."""
     channels = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return "#{:02X}{:02X}{:02X}".format(*(round(0.6 * channel) for channel in channels))
+    return "#{:02X}{:02X}{:02X}".format(*(round(brightness * channel) for channel in channels))
 
 
 def is_plain_dice(setup: str) -> bool:

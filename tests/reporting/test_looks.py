@@ -29,6 +29,14 @@ def test_every_setup_has_a_colour_and_a_marker_of_its_own():
         assert distance > 90
 
 
+def test_a_setup_told_what_is_annotated_is_drawn_like_its_own_and_told_apart():
+    for setup in ORDER:
+        drawn = [look(f"{setup}{how}") for how in ("", ",ignored", ",marginal")]
+        assert len({each.marker for each in drawn}) == 3
+        if setup != "CE":  # black has nothing darker
+            assert len({each.colour for each in drawn}) == 3
+
+
 def test_unknown_setups_are_spelt_and_drawn():
     assert look("BCI_eps").html == "BCI<sub>ε</sub>"
     assert look("I_8789").html == "I<sub>8789</sub>"
