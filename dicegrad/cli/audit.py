@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicegrad.cli.answers import as_json
+
 if TYPE_CHECKING:
     from dicegrad.advice.audit import Audit
 
@@ -77,11 +79,9 @@ def read_audit(options: argparse.Namespace) -> "Audit":
 
 
 def _audit(options: argparse.Namespace) -> None:
-    import json
-
     found = read_audit(options)
     if options.figure:
         from dicegrad.advice.audit_figure import draw
 
         draw(found, options.figure)
-    print(json.dumps(found.to_dict(), indent=2) if options.json else found.text)
+    print(as_json(found.to_dict()) if options.json else found.text)

@@ -1,13 +1,13 @@
 """`dicegrad check`: is a dataset sound, and what does its grid keep of the labels?"""
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dicegrad.cli.answers import as_json
 from dicegrad.cli.dataset import open_dataset
 from dicegrad.errors import InputError
 from dicegrad.machine import cores
@@ -92,7 +92,7 @@ def _check(options: argparse.Namespace) -> None:
         raise
     finally:
         if options.json and told.content:
-            print(json.dumps(told.content, indent=2, ensure_ascii=False))
+            print(as_json(told.content))
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from dicegrad.cli.answers import as_json
 from dicegrad.cli.audit import add_labels, read_audit
 
 _ABOUT = """\
@@ -46,7 +47,6 @@ def add_forecast(commands: "argparse._SubParsersAction") -> None:
 
 
 def _forecast(options: argparse.Namespace) -> None:
-    import json
     from math import prod
 
     from dicegrad.advice.forecast import forecast
@@ -67,4 +67,4 @@ def _forecast(options: argparse.Namespace) -> None:
         from dicegrad.advice.forecast_figure import draw
 
         draw(found, options.figure)
-    print(json.dumps(found.to_dict(), indent=2) if options.json else found.text)
+    print(as_json(found.to_dict()) if options.json else found.text)

@@ -2,6 +2,8 @@
 
 import argparse
 
+from dicegrad.cli.answers import as_json
+
 _ABOUT = """\
 Find out what a loss is by probing it: phi, epsilon, norm, background, cross-entropy, what it does
 to a map without a true voxel, and the same loss in this package. What is not sure is "unknown".
@@ -40,7 +42,6 @@ def add_identify(commands: "argparse._SubParsersAction") -> None:
 
 
 def _identify(options: argparse.Namespace) -> None:
-    import json
     import sys
     from pathlib import Path
 
@@ -54,4 +55,4 @@ def _identify(options: argparse.Namespace) -> None:
         labels=options.labels,
         activation=options.activation,
     )
-    print(json.dumps(found.to_dict(), indent=2) if options.json else found.text)
+    print(as_json(found.to_dict()) if options.json else found.text)

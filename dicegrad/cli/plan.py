@@ -1,10 +1,11 @@
 """`dicegrad plan`: what a study would run, why, on what data, and for how long."""
 
 import argparse
-import json
 from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dicegrad.cli.answers import as_json
 
 if TYPE_CHECKING:
     from dicegrad.planning.overview import Overview
@@ -53,7 +54,7 @@ def run_plan(options: argparse.Namespace) -> None:
                 found, absent = _overview(study, _cores(options.rest))
             lines += ["", *found.lines(), *absent]
             content |= found.to_json()
-    print(json.dumps(content, indent=2) if options.json else "\n".join(lines))
+    print(as_json(content) if options.json else "\n".join(lines))
 
 
 def _overview(study: "Study", cores: int) -> "tuple[Overview, list[str]]":

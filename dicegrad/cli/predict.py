@@ -1,12 +1,12 @@
 """`dicegrad predict`: segment new images with the networks of a study."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicegrad.cli.answers import as_json
 from dicegrad.cli.dataset import open_dataset
 from dicegrad.cli.device import device_there
 from dicegrad.errors import InputError
@@ -152,13 +152,13 @@ def _given(dataset: Path, weights: Sequence[Path], options: argparse.Namespace) 
     return models.Given(source, network, dataset)
 
 
-def _tell(done: "Sequence[Predicted]", out: Path, as_json: bool) -> None:
+def _tell(done: "Sequence[Predicted]", out: Path, for_programs: bool) -> None:
     """Say what was predicted.
 
     Raises:
         InputError: One line for each image that cannot be used.
     """
-    if as_json:
+    if for_programs:
         cases = [
             {
                 "case": each.case,
@@ -170,7 +170,7 @@ def _tell(done: "Sequence[Predicted]", out: Path, as_json: bool) -> None:
             }
             for each in done
         ]
-        print(json.dumps({"out": str(out), "cases": cases}, indent=2))
+        print(as_json({"out": str(out), "cases": cases}))
     else:
         count = sum(each.file is not None for each in done)
         print(f"{out}: {count} label map{'' if count == 1 else 's'} written")

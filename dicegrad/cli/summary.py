@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from dicegrad.cli.answers import as_json
 from dicegrad.errors import InputError
 
 
@@ -63,4 +64,4 @@ def _as_json(folder: Path, text: str) -> str:
     }
     lines = [line for line in text.splitlines() if line]
     content = {"study": folder.name, "summary": lines, "verdict": verdict_of(text), **found}
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return as_json(content)

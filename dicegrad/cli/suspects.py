@@ -1,7 +1,10 @@
 """`dicegrad suspects`: which maps without a true voxel look as if nobody drew them?"""
 
 import argparse
+import math
 from pathlib import Path
+
+from dicegrad.cli.answers import as_json
 
 _ABOUT = """\
 Rank the maps without a true voxel of a study by how plausible the structure is that networks
@@ -34,8 +37,6 @@ def add_suspects(commands: "argparse._SubParsersAction") -> None:
 
 
 def _suspects(options: argparse.Namespace) -> None:
-    import json
-
     from dicegrad.advice.suspects import as_rows, find_suspects, ranking
     from dicegrad.advice.suspects_figure import draw
     from dicegrad.errors import InputError
@@ -49,18 +50,27 @@ def _suspects(options: argparse.Namespace) -> None:
     write_table(rows, out / "suspects.tsv")
     draw(found, out / "suspects.png")
     if options.json:
-        print(json.dumps(rows, indent=2))
+        print(as_json(rows))
         return
     for row in rows[: options.first]:
         print(
             f"{row['rank']:3}. {row['case']}, {row['class']}: plausibility "
             f"{row['plausibility']:.2f} ({row['voxels']} voxels, volume {row['volume']:.2f}, "
-            f"probability {row['probability']:.2f}, agreement {row['agreement']:.2f})"
+            f"probability {row['probability']:.2f}{_agreement(row['agreement'])})"
         )
     told = ranking(found.suspects, options.first)
     if told["missing"] + told["empty"]:
         print(
-            f"the full labels hold {told['missing']} of these {len(rows)} maps: AUC "
-            f"{told['auc']:.3f}, {100 * told['precision']:.0f} % of the first {told['k']}"
+            f"the full labels hold {told['missing']} of these {len(rows)} maps"
+            f"{_area(told['auc'])}, {100 * told['precision']:.0f} % of the first {told['k']}"
         )
     print(f"{out / 'suspects.tsv'} and suspects.png written")
+
+
+def _agreement(value: float) -> str:
+    """Between the networks of several folds, if there are several."""
+    return "" if math.isnan(value) else f", agreement of folds {value:.2f}"
+
+
+def _area(auc: float) -> str:
+    return "" if math.isnan(auc) else f" (AUC {auc:.3f})"
