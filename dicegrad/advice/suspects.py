@@ -78,6 +78,8 @@ class Suspects:
 def find_suspects(results: Path, resources: Path | None = None, pictures: int = 12) -> Suspects:
     """Rank the maps without a true voxel of a study by how plausible the predicted structure is.
 
+    A map that several experiments predict is there once, with its most plausible prediction.
+
     Args:
         results: Folder of a study, such as results/demo, with weights of Dice I.
         resources: Where its prepared datasets lie; by default resources/ beside results/.
@@ -102,8 +104,16 @@ def find_suspects(results: Path, resources: Path | None = None, pictures: int = 
     if not found:
         raise InputError(f"{results}: every map that was trained on holds a true voxel")
     found.sort(key=lambda each: (-each[0].plausibility, each[0].case, each[0].name))
-    shown = tuple(picture for _, picture in found[:pictures])
-    return Suspects(tuple(suspect for suspect, _ in found), shown)
+    first: dict[tuple[str, str, str], tuple[Suspect, tuple[np.ndarray, np.ndarray]]] = {}
+    for each in found:
+        first.setdefault(_map_of(each[0]), each)
+    ranked = list(first.values())
+    shown = tuple(picture for _, picture in ranked[:pictures])
+    return Suspects(tuple(suspect for suspect, _ in ranked), shown)
+
+
+def _map_of(suspect: Suspect) -> tuple[str, str, str]:
+    return Experiment.from_path(suspect.experiment).dataset, suspect.case, suspect.name
 
 
 def ranking(suspects: Sequence[Suspect], k: int) -> dict[str, float]:

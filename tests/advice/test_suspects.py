@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -88,6 +89,17 @@ def test_the_command_writes_a_table_and_a_sheet(study, tmp_path, capsys):
     assert len(list(rows)) == 2 * COUNT // 3
     assert (tmp_path / "suspects.png").stat().st_size > 10_000
     assert "--first is 0" in failed(capsys, study, "--first", "0")
+
+
+@pytest.mark.slow
+def test_a_map_that_two_experiments_predict_is_one_suspect(study, tmp_path):
+    twice = tmp_path / "study"
+    shutil.copytree(study, twice)
+    shutil.copytree(
+        study / Experiment(**ROW, batch_size=3).path, twice / Experiment(**ROW, batch_size=5).path
+    )
+    found = find_suspects(twice, study.parent.parent / "resources")
+    assert [each.case for each in found.suspects] == [s.case for s in find_suspects(study).suspects]
 
 
 def failed(capsys, study, *words):
