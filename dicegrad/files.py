@@ -7,20 +7,18 @@ is read as it was written; only columns that `Columns` calls numbers become numb
 import csv
 import io
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from dicegrad.cells import CONVERT, MEANING, Kind, as_text
 from dicegrad.errors import InputError, one_line
 from dicegrad.whole import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["text", "number", "whole", "flag"]
-Cell = str | float | int | bool
 _LARGEST = 1 << 29  # bytes of a file that is read into memory as a whole
 
 
@@ -85,7 +83,7 @@ def read_rows(path: Path | str, columns: Columns) -> list[dict[str, Any]]:
     if None in kinds:
         unknown = header[kinds.index(None)]
         raise InputError(f"{path}: unknown column {unknown!r}; remove it")
-    convert = [_CONVERT[kind or "text"] for kind in kinds]
+    convert = [CONVERT[kind or "text"] for kind in kinds]
     rows = []
     for number, cells in lines:
         row = {}
@@ -95,7 +93,7 @@ def read_rows(path: Path | str, columns: Columns) -> list[dict[str, Any]]:
             except ValueError:
                 raise InputError(
                     f"{path}: line {number} has {cell!r} in column {name}, which holds "
-                    f"{_MEANING[kind or 'text']}; correct it, or delete the table to make it again"
+                    f"{MEANING[kind or 'text']}; correct it, or delete the table to make it again"
                 ) from None
         rows.append(row)
     return rows
@@ -117,15 +115,11 @@ def read_cells(
     if delimiter is None:
         delimiter = max("\t,;", key=text.partition("\n")[0].count)
     separated = {"\t": "tabs", ",": "commas"}.get(delimiter, "semicolons")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        lines = [
-            (reader.line_num, cells)
-            for cells in reader
-            if any(cell.strip() for cell in cells) and not (comments and cells[0].startswith("#"))
-        ]
-    except csv.Error as error:
-        raise InputError(f"{path}: line {reader.line_num} cannot be read ({error})") from None
+    lines = [
+        (number, cells)
+        for number, cells in _split(text, delimiter, path)
+        if any(cell.strip() for cell in cells) and not (comments and cells[0].startswith("#"))
+    ]
     if not lines:
         raise InputError(
             f"{path}: is empty; it should hold a header and rows, separated by {separated}"
@@ -140,6 +134,28 @@ def read_cells(
                 f"separate the cells by {separated}, or delete the table to make it again"
             )
     return header, lines[1:]
+
+
+def _split(text: str, delimiter: str, path: Path | str) -> Iterator[tuple[int, list[str]]]:
+    """The number and the cells of each line.
+
+    Raises:
+        InputError: A cell goes on in the next line, as all that follows a single quotation mark
+            does: it would swallow rows without a word.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    last = 0
+    try:
+        for cells in reader:
+            if reader.line_num > last + 1:
+                raise InputError(
+                    f"{path}: line {last + 1} has a cell that goes on to line {reader.line_num}; "
+                    "remove its quotation marks, or the line breaks between them"
+                )
+            last = reader.line_num
+            yield last, cells
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num} cannot be read ({error})") from None
 
 
 def read_text(path: Path | str, lossy: bool = False, most: int = _LARGEST) -> str:
@@ -240,50 +256,6 @@ def write_table(
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([_as_text(row[name], digits) for name in header] for row in rows)
+    writer.writerows([as_text(row[name], digits) for name in header] for row in rows)
     with whole_file(Path(path), lasting=False) as file:
         file.write(text.getvalue().encode())
-
-
-def _as_text(value: Any, digits: int) -> str:  # noqa: ANN401
-    """A cell as it is written; NumPy's numbers are told by their Python kind."""
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, float):
-        return "nan" if math.isnan(value) else f"{value:.{digits}g}"
-    return "nan" if value is None else str(value)
-
-
-def _number(cell: str) -> float:
-    if cell != cell.strip() or "_" in cell or not cell.isascii():
-        raise ValueError(cell)
-    return float(cell)
-
-
-def _whole(cell: str) -> int:
-    if not (cell.removeprefix("-").isdecimal() and cell.isascii()):
-        raise ValueError(cell)
-    if abs(value := int(cell)) >= 1 << 63:  # more than an array can hold
-        raise ValueError(cell)
-    return value
-
-
-def _flag(cell: str) -> bool:
-    return {"True": True, "False": False}[cell] if cell in ("True", "False") else _refuse(cell)
-
-
-def _refuse(cell: str) -> bool:
-    raise ValueError(cell)
-
-
-_CONVERT: dict[Kind, Callable[[str], Cell]] = {
-    "text": str,
-    "number": _number,
-    "whole": _whole,
-    "flag": _flag,
-}
-_MEANING = {
-    "text": "text",
-    "number": "numbers (nan where there is none)",
-    "whole": "whole numbers",
-    "flag": "True or False",
-}

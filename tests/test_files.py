@@ -103,6 +103,11 @@ HEADER = "case\tgroup\tdsc\tfold\tseen\n"
         ((HEADER + "a\tb\t1_0\t2\tTrue\n").encode(), "line 2 has '1_0' in column dsc, which holds"),
         ((HEADER + "a\tb\t1\t2.0\tTrue\n").encode(), "line 2 has '2.0' in column fold, which hol"),
         ((HEADER + "a\tb\t1\t2\tyes\n").encode(), "in column seen, which holds True or False"),
+        (
+            (HEADER + 'a\t"b\t1\t2\tTrue\nc\td\t1\t2\tTrue\n').encode(),
+            "line 2 has a cell that goes on",
+        ),
+        ((HEADER + 'a\t"b\n"\t1\t2\tTrue\n').encode(), "goes on to line 3; remove its quotation"),
         (b"case\xff\n", "is not UTF-8 text (byte 5); save it as UTF-8"),
     ],
 )

@@ -11,6 +11,8 @@ from dicegrad.advice.audit_flags import find_flags
 from dicegrad.advice.audit_read import Counted, LabelFile, count_all, find_labels
 from dicegrad.advice.audit_tables import CaseTable, read_case_table
 from dicegrad.advice.audit_types import Counts, Flag, Map, Volumes
+from dicegrad.data.annotated import TABLE
+from dicegrad.data.beside import find_beside
 from dicegrad.errors import InputError
 
 EPSILONS = ("1e-7", "1e-5", "1")
@@ -157,8 +159,8 @@ def _table(
     classes: Sequence[str],
 ) -> CaseTable | None:
     if annotated is None:
-        beside = source / "annotated.tsv"
-        if not beside.is_file():
+        beside = find_beside(source, TABLE)
+        if beside is None:
             if column is not None:
                 raise InputError(f"annotated column {column}: no table; name it with --annotated")
             return None

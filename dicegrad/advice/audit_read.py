@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dicegrad.data import dataset_json
+from dicegrad.data.beside import find_beside
+from dicegrad.data.nnunet import GROUPS
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.files import read_cells
@@ -174,8 +176,8 @@ def _of_nnunet(root: Path) -> Labels:
     if not paths:
         raise InputError(f"{folder}: no label map *{ending} in it; put the labels there")
     groups: dict[str, str] = {}
-    if (root / "groups.tsv").is_file():
-        columns, rows = read_rows(root / "groups.tsv")
+    if table := find_beside(root, GROUPS):
+        columns, rows = read_rows(table)
         if {"case", "group"} <= set(columns):
             groups = {row["case"]: row["group"] for row in rows}
     files = [LabelFile(p.name[: -len(ending)], p) for p in paths]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dicegrad.data.adapter import Case
+from dicegrad.data.beside import find_beside
 from dicegrad.errors import InputError, nearest
 from dicegrad.files import Columns, read_rows
 
@@ -19,14 +20,14 @@ def find_table(root: Path, named: str | None = None) -> Path | None:
     """The table of a dataset: the one that its file names, or annotated.tsv in its root.
 
     Raises:
-        InputError: The named table does not exist.
+        InputError: The named table does not exist; or see `find_beside`.
     """
     if named is not None:
         path = Path(named).expanduser()
         if not path.is_file():
             raise InputError(f"annotated: {path} does not exist; give the path of the table")
         return path
-    return root / TABLE if (root / TABLE).is_file() else None
+    return find_beside(root, TABLE)
 
 
 def parse_classes(text: str, classes: Sequence[str], where: str) -> tuple[str, ...] | None:

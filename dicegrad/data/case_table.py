@@ -4,6 +4,7 @@ The files may lie anywhere; paths are taken from the folder of the table. A data
 says what the label values mean, as nnU-Net writes it: {"labels": {"background": 0, "tumor": 1}}.
 """
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -122,4 +123,4 @@ def _files(root: Path) -> list[Path]:
     return sorted(path for path in named if path.is_file())
 
 
-LAYOUT = Layout(table_adapter, lambda root: (root / TABLE).is_file(), HOLDS)
+LAYOUT = Layout(table_adapter, lambda root: os.path.lexists(root / TABLE), HOLDS)

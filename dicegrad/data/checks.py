@@ -40,6 +40,7 @@ def find_problems(cases: Iterable[Case], adapter: Adapter, align: bool = False) 
     ]
     problems += look_alikes("case", (case.case for case in cases))
     problems += look_alikes("subject", (case.subject for case in cases))
+    problems += look_alikes("group", (case.group for case in cases))
     for case in cases:
         problems += _case_problems(case, adapter, align)
     return problems

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dicegrad.data.names import look_alikes, name_problem
 from dicegrad.errors import InputError
 from dicegrad.files import read_json
 
 NAME = "dataset.json"
-IGNORE = "ignore"
+IGNORE, BACKGROUND = "ignore", "background"
+# What else stands where names of classes do: in annotated.tsv, and at the head of its columns.
+_WORDS = ("all", "none", "case")
 
 
 def read_dataset_json(path: Path) -> dict[str, Any]:
@@ -41,10 +44,14 @@ def channels(about: Mapping[str, Any], path: Path) -> tuple[str, ...]:
         raise InputError(
             f'{path}: channel_names is {named!r}; write it as {{"0": "flair", "1": "t1"}}'
         )
-    names = tuple(str(named[str(i)]) for i in range(len(named)))
+    names = [named[str(i)] for i in range(len(named))]
+    if other := [name for name in names if not isinstance(name, str)]:
+        raise InputError(f"{path}: channel_names has {other[0]!r}; write a name")
     if not names or len(set(names)) != len(names):
-        raise InputError(f"{path}: channel_names are {list(names)}; give each its own name")
-    return names
+        raise InputError(f"{path}: channel_names are {names}; give each its own name")
+    if found := [*filter(None, (name_problem("channel", name) for name in names))]:
+        raise InputError(f"{path}: {found[0]}")
+    return tuple(names)
 
 
 def file_ending(about: Mapping[str, Any], path: Path) -> str:
@@ -65,25 +72,29 @@ def class_values(about: Mapping[str, Any], path: Path) -> dict[str, tuple[int, .
     """For each class the label values that it consists of, in the order of the file.
 
     Raises:
-        InputError: `labels` is missing or holds something else than whole numbers from 0 to 255.
+        InputError: `labels` is missing, names no class, gives one name or one value two meanings,
+            or holds something else than whole numbers from 0 to 255.
     """
-    labels = about.get("labels")
-    if not isinstance(labels, dict) or not labels:
-        raise InputError(
-            f'{path}: labels is {labels!r}; write it as {{"background": 0, "tumor": 1}}'
-        )
-    # The Medical Segmentation Decathlon writes it the other way round, {"1": "tumor"}.
-    if all(str(key).isdigit() and isinstance(value, str) for key, value in labels.items()):
-        labels = {value: int(key) for key, value in labels.items()}
-    classes = {}
-    for name, given in labels.items():
-        values = given if isinstance(given, list) else [given]
-        if not values or any(type(value) is not int or not 0 <= value <= 255 for value in values):
+    classes: dict[str, tuple[int, ...]] = {}
+    background = ""
+    for name, given in _labels(about, path).items():
+        values = _values(name, given, path)
+        if name.casefold() == IGNORE:
+            _check_ignore(name, given, path)
+        elif values == (0,):
+            if background:
+                raise InputError(
+                    f"{path}: labels {background} and {name} are both 0, which is background; give "
+                    "each class a value of its own"
+                )
+            background = name
+        elif name.casefold() == BACKGROUND or 0 in values:
             raise InputError(
-                f"{path}: label {name} is {given!r}; write whole numbers from 0 to 255"
+                f"{path}: label {name} is {given!r}; 0 alone is background, and all else is a class"
             )
-        if values != [0] and name != IGNORE:
-            classes[str(name)] = tuple(values)
+        else:
+            classes[name] = values
+    _check_classes(classes, path)
     return classes
 
 
@@ -91,9 +102,73 @@ def ignore_value(about: Mapping[str, Any], path: Path) -> int | None:
     """The value of the label `ignore`: voxels of which no label is known.
 
     Raises:
-        InputError: It is no whole number.
+        InputError: It is no whole number above 0, or that of a class.
     """
-    value = about.get("labels", {}).get(IGNORE)
-    if value is not None and type(value) is not int:
-        raise InputError(f"{path}: label {IGNORE} is {value!r}; write one whole number")
+    value = _labels(about, path).get(IGNORE)
+    if value is None:
+        return None
+    _check_ignore(IGNORE, value, path)
+    for name, values in class_values(about, path).items():
+        if value in values:
+            raise InputError(
+                f"{path}: label {IGNORE} is {value}, and so is {name}; give it a value of its own"
+            )
     return value
+
+
+def _labels(about: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Name -> value or values, as nnU-Net 2 writes it."""
+    labels = about.get("labels")
+    if not isinstance(labels, dict) or not labels:
+        raise InputError(
+            f'{path}: labels is {labels!r}; write it as {{"background": 0, "tumor": 1}}'
+        )
+    # nnU-Net 1 and the Medical Segmentation Decathlon write it the other way round, {"1": "tumor"}.
+    if not all(key.isdigit() and isinstance(value, str) for key, value in labels.items()):
+        return labels
+    found: dict[str, Any] = {}
+    for key, name in labels.items():
+        if (key != key.lstrip("0") and key != "0") or not key.isascii():
+            raise InputError(f"{path}: label {name} is {key!r}; write whole numbers from 0 to 255")
+        if name in found:
+            raise InputError(
+                f"{path}: label {name} is both {found[name]} and {key}; give each value its own "
+                f'name, or write one class of several as {{"{name}": [{found[name]}, {key}]}}'
+            )
+        found[name] = int(key)
+    return found
+
+
+def _values(name: str, given: Any, path: Path) -> tuple[int, ...]:  # noqa: ANN401
+    values = given if isinstance(given, list) else [given]
+    if not values or any(type(value) is not int or not 0 <= value <= 255 for value in values):
+        raise InputError(f"{path}: label {name} is {given!r}; write whole numbers from 0 to 255")
+    if len(set(values)) < len(values):
+        raise InputError(f"{path}: label {name} is {given!r}; write each number once")
+    return tuple(values)
+
+
+def _check_ignore(name: str, given: Any, path: Path) -> None:  # noqa: ANN401
+    if name != IGNORE:
+        raise InputError(
+            f"{path}: label {name} would be a class; write {IGNORE} if its voxels are to be "
+            "ignored, or give it another name"
+        )
+    if type(given) is not int or given == 0:
+        raise InputError(f"{path}: label {IGNORE} is {given!r}; write one whole number above 0")
+
+
+def _check_classes(classes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """See that there are classes, and that their names are read as names wherever they stand."""
+    if not classes:
+        raise InputError(
+            f'{path}: labels names no class; write it as {{"background": 0, "tumor": 1}}'
+        )
+    problems = [name_problem("class", name) for name in classes]
+    for name in classes:
+        if name.casefold() in _WORDS:
+            problems.append(f"class {name!r}: is another word of the tables of cases; rename it")
+        if "," in name:
+            problems.append(f"class {name!r}: has ',', which separates classes; rename it")
+    if found := [*filter(None, problems), *look_alikes("class", classes)]:
+        raise InputError(f"{path}: {found[0]}")

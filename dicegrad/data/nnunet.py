@@ -7,6 +7,7 @@ files of each case.
 """
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 from dicegrad.data import dataset_json
 from dicegrad.data.adapter import Adapter, Case, Layout, Scan, existing_root
+from dicegrad.data.beside import find_beside
 from dicegrad.errors import InputError
 from dicegrad.files import Columns, read_rows
 
@@ -23,6 +25,7 @@ HOLDS = (
     "dataset.json, imagesTr/<case>_0000.nii.gz (or <case>.nii.gz, as in the Medical Segmentation "
     "Decathlon) and labelsTr/<case>.nii.gz"
 )
+GROUPS = "groups.tsv"
 ONE_GROUP = "all"
 _NUMBERED = re.compile(r"_[0-9]{4}$")
 _GROUPS = Columns(text=("case", "subject", "group"), rest="text")
@@ -59,7 +62,7 @@ def nnunet_adapter(root: Path) -> Adapter:
     root = existing_root(root, HOLDS)
     where = root / dataset_json.NAME
     about = dataset_json.read_dataset_json(where)
-    return make_adapter(about, _read_groups(root / "groups.tsv"), where)
+    return make_adapter(about, _read_groups(find_beside(root, GROUPS)), where)
 
 
 def make_adapter(
@@ -111,9 +114,9 @@ def _listed(
     return found
 
 
-def _read_groups(path: Path) -> dict[str, tuple[str, str]]:
-    """Return {case: (subject, group)}; empty where the table does not exist."""
-    if not path.is_file():
+def _read_groups(path: Path | None) -> dict[str, tuple[str, str]]:
+    """Return {case: (subject, group)}; empty where there is no table."""
+    if path is None:
         return {}
     rows: dict[str, tuple[str, str]] = {}
     for row in read_rows(path, _GROUPS):
@@ -190,12 +193,12 @@ def _scan(root: Path, folder: _Folder) -> Scan:
         if not folder.listed:
             problems += _file_problems(root, name, folder)
         if rows and name not in rows:
-            problems.append(f"{root / 'groups.tsv'}: no line for case {name}; add one")
+            problems.append(f"{root / GROUPS}: no line for case {name}; add one")
             continue
         subject, group = rows.get(name, (name, ONE_GROUP))
         cases.append(Case(name, subject, group, images, label))
     problems += [
-        f"{root / 'groups.tsv'}: case {name} has no file in imagesTr or labelsTr; drop the line"
+        f"{root / GROUPS}: case {name} has no file in imagesTr or labelsTr; drop the line"
         for name in sorted(set(rows) - set(found) - set(_found(root, folder, "Ts")))
     ]
     return Scan(tuple(cases), tuple(problems))
@@ -207,7 +210,7 @@ def _scan_test(root: Path, folder: _Folder) -> Scan:
     problems: list[str] = []
     for name, (images, label) in _found(root, folder, "Ts").items():
         if folder.rows and name not in folder.rows:
-            problems.append(f"{root / 'groups.tsv'}: no line for test case {name}; add one")
+            problems.append(f"{root / GROUPS}: no line for test case {name}; add one")
             continue
         subject, group = folder.rows.get(name, (name, ONE_GROUP))
         cases.append(Case(name, subject, group, images, label))
@@ -216,8 +219,8 @@ def _scan_test(root: Path, folder: _Folder) -> Scan:
 
 def _files(root: Path, folder: _Folder) -> list[Path]:
     named = {path for case in _scan(root, folder).cases for path in (*case.images, case.label)}
-    named |= {Path(root) / dataset_json.NAME, Path(root) / "groups.tsv"}
+    named |= {Path(root) / dataset_json.NAME, Path(root) / GROUPS}
     return sorted(path for path in named if path.is_file())
 
 
-LAYOUT = Layout(nnunet_adapter, lambda root: (root / dataset_json.NAME).is_file(), HOLDS)
+LAYOUT = Layout(nnunet_adapter, lambda root: os.path.lexists(root / dataset_json.NAME), HOLDS)

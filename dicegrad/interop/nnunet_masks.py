@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dicegrad.data.annotated import TABLE, format_classes, read_annotated
+from dicegrad.data.beside import find_beside
 from dicegrad.errors import InputError, nearest
 from dicegrad.losses import DiceCELoss
 from dicegrad.losses.inputs import Phi
@@ -48,8 +49,8 @@ def find_table(raw: Path | None, preprocessed: Path) -> Path | None:
         InputError: There is neither a raw folder nor a table, so that nobody knows.
     """
     for folder in (raw, preprocessed):
-        if folder is not None and (folder / TABLE).is_file():
-            return folder / TABLE
+        if folder is not None and (table := find_beside(folder, TABLE)):
+            return table
     if raw is not None and raw.is_dir():
         return None
     raise InputError(

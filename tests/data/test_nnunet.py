@@ -66,6 +66,12 @@ def test_the_label_ignore_is_a_value_and_no_class(root):
     assert adapter.raw_values == (0, 1, 2)
 
 
+def test_the_decathlons_spelling_has_an_ignore_label_too(root):
+    write_about(root, labels={"0": "background", "1": "LV", "2": "ignore"})
+    adapter = get_adapter("nnunet", root)
+    assert (adapter.class_values, adapter.ignore) == ({"LV": (1,)}, 2)
+
+
 def test_groups_tsv_names_subject_and_group_and_keeps_leading_zeros(root):
     (root / "groups.tsv").write_text("case\tsubject\tgroup\n001\t07\tED\n002\t07\tES\n")
     cases = find_cases("nnunet", root)
@@ -86,6 +92,23 @@ def test_a_case_that_groups_tsv_does_not_know_and_one_it_invents_are_both_counte
         ({"labels": {}}, "labels is {}"),
         ({"labels": {"background": 0, "tumor": "1"}}, "label tumor is '1'"),
         ({"labels": {"background": 0, "tumor": 1, "ignore": [2, 3]}}, "label ignore is [2, 3]"),
+        ({"labels": {"background": 1, "tumor": 0}}, "label background is 1; 0 alone is backgr"),
+        ({"labels": {"clear": 0, "tumor": 0, "box": 1}}, "labels clear and tumor are both 0"),
+        ({"labels": {"background": 0, "tumor": [0, 1]}}, "label tumor is [0, 1]; 0 alone is"),
+        ({"labels": {"background": 0, "tumor": [1, 1]}}, "write each number once"),
+        ({"labels": {"background": 0, "tumor": 1, "ignore": 1}}, "ignore is 1, and so is tumor"),
+        ({"labels": {"background": 0, "tumor": 1, "ignore": 0}}, "one whole number above 0"),
+        ({"labels": {"background": 0, "tumor": 1, "Ignore": 2}}, "label Ignore would be a class"),
+        ({"labels": {"background": 0}}, "labels names no class"),
+        ({"labels": {"0": "background", "1": "a", "2": "a"}}, "label a is both 1 and 2"),
+        ({"labels": {"0": "background", "\u00b2": "a"}}, "label a is '\u00b2'"),
+        ({"labels": {"0": "background", "01": "a", "1": "b"}}, "label a is '01'"),
+        ({"labels": {"background": 0, "all": 1}}, "class 'all': is another word of the tables"),
+        ({"labels": {"background": 0, "a,b": 1}}, "class 'a,b': has ',', which separates"),
+        ({"labels": {"background": 0, "a/b": 1}}, "class 'a/b': has '/' in its name"),
+        ({"labels": {"background": 0, "LV": 1, "lv": 2}}, "class 'lv': differs from 'LV'"),
+        ({"channel_names": {"0": None, "1": "t1"}}, "channel_names has None; write a name"),
+        ({"channel_names": {"0": "a\tb", "1": "t1"}}, "channel 'a\\tb': has the invisible"),
         ({"channel_names": {"0": "t1", "2": "t2"}}, "channel_names is"),
         ({"channel_names": {"0": "t1", "1": "t1"}}, "each its own name"),
     ],
