@@ -1,6 +1,5 @@
 """`audit` counts filled, empty and not annotated maps, and flags what nobody may have drawn."""
 
-import gzip
 import json
 from pathlib import Path
 
@@ -10,35 +9,14 @@ import pytest
 
 from dicegrad.advice.audit import audit, parse_classes
 from dicegrad.advice.audit_flags import find_flags
-from dicegrad.advice.audit_read import count, find_labels
+from dicegrad.advice.audit_read import find_labels
 from dicegrad.advice.audit_types import Map
 from dicegrad.cli import main
+from tests.advice.labels import block, write
 from tests.conftest import refusal
 
 HERE = [each / "shared" / "data" for each in Path(__file__).parents]
 SHARED = next((each for each in HERE if each.is_dir()), Path("shared/data"))
-
-
-def write(path, values, spacing=(1, 1, 1), dtype=np.uint8):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = nib.Nifti1Image(np.asarray(values, dtype), np.diag([*spacing, 1.0]))
-    image.header.set_zooms(spacing)
-    nib.save(image, path)
-    return path
-
-
-def block(value, voxels, shape=(4, 4, 4)):
-    map = np.zeros(shape, int)
-    map.ravel()[:voxels] = value
-    return map
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for i in range(3):
-        write(tmp_path / "labels" / f"p1_{i}.nii.gz", block(2 + i, 10 + i), (1, 1, 2))
-    write(tmp_path / "labels" / "p2_0.nii.gz", block(0, 0))
-    return tmp_path / "labels"
 
 
 def test_maps_are_filled_or_empty_and_volumes_are_voxels_and_ml(folder):
@@ -184,47 +162,6 @@ def test_a_case_table_of_this_package_serves(tmp_path):
     table = tmp_path / "cases.tsv"
     table.write_text(f"case\tsubject\tgroup\tlabel\nx\tx\tED\t{label}\n")
     assert audit(table).groups["ED"]["1"].filled == 1
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
-def test_every_type_of_map_is_counted_as_nibabel_reads_it(tmp_path, dtype):
-    rng = np.random.default_rng(0)
-    path = write(tmp_path / "a.nii.gz", rng.integers(0, 4, (5, 6, 7)), (0.5, 0.5, 3), dtype)
-    values, voxels = np.unique(np.asarray(nib.load(path).dataobj), return_counts=True)
-    found = count(path)
-    assert found.voxels == {int(v): int(n) for v, n in zip(values, voxels, strict=True) if v}
-    assert found.ml == pytest.approx(0.75 / 1000)
-
-
-def test_a_gzip_of_several_members_is_read_to_its_end(tmp_path):
-    path = write(tmp_path / "a.nii", block(1, 64))
-    raw = path.read_bytes()
-    both = tmp_path / "b.nii.gz"
-    both.write_bytes(gzip.compress(raw[:380]) + gzip.compress(raw[380:]))
-    assert count(both).voxels == {1: 64}
-
-
-def test_many_maps_are_read_by_several_processes(tmp_path):
-    for i in range(30):
-        write(tmp_path / f"{i:02d}.nii.gz", block(1, i))
-    found = audit(tmp_path).classes["1"]
-    assert (found.filled, found.empty) == (29, 1)
-    assert found.volumes.voxels["median"] == 15
-
-
-@pytest.mark.parametrize(
-    ("break_it", "told"),
-    [
-        (lambda f: (f / "p1_0.nii.gz").write_bytes(b"\x1f\x8bno"), "cannot be read"),
-        (lambda f: write(f / "p1_0.nii.gz", block(1, 3) * 0.5, dtype=np.float32), "holds 0.5"),
-        (lambda f: (f / "p1_0.nii.gz").write_bytes(b"short"), "is no NIfTI file"),
-    ],
-)
-def test_a_broken_map_is_named_in_one_line(folder, break_it, told):
-    break_it(folder)
-    line = refusal(audit, folder)
-    assert "p1_0.nii.gz" in line
-    assert told in line
 
 
 @pytest.mark.parametrize(

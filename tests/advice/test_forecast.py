@@ -12,7 +12,7 @@ from dicegrad.advice.forecast_losses import Candidate, of_passports
 from dicegrad.advice.identify_passport import Passport
 from dicegrad.cli import main
 from dicegrad.losses import DiceCELoss, DiceLoss
-from tests.advice.test_audit import block, write
+from tests.advice.labels import block, write
 from tests.conftest import refusal
 
 V, N = 20, 64

@@ -7,8 +7,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,29 +124,6 @@ def read_only(trial: Trial) -> None:
 def _remount(disk: Path, how: str) -> bool:
     command = ["mount", "-o", f"remount,{how}", str(disk)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """Turn a folder of a study into a disk of a few megabytes with the same files.
-
-    Raises:
-        PermissionError: Only root may do so.
-    """
-    folder.mkdir(exist_ok=True)
-    kept = folder.with_name(f"{folder.name}.kept")
-    shutil.copytree(folder, kept, symlinks=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        shutil.rmtree(kept)
-        raise PermissionError(done.stderr.strip())
-    try:
-        shutil.copytree(kept, folder, symlinks=True, dirs_exist_ok=True)
-        yield folder
-    finally:
-        shutil.rmtree(kept)
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def damage(top: str, how: str) -> Fault:

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.kinds import KINDS, Trial, small_disk
+from tests.faults.disk import small_disk
+from tests.faults.kinds import KINDS, Trial
 from tests.faults.study import OFTEN, Base, Run, result_hashes
 from tests.workflow.conftest import REPOSITORY
 

@@ -2,7 +2,13 @@ import nibabel
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from dicegrad.evaluation.comparisons import compare
+from dicegrad.reporting.figures import style
+from dicegrad.reporting.paper import beside_paper
+from dicegrad.reporting.tables import table1
 from tests.conftest import with_setups
 
 DATASETS = {
@@ -108,3 +114,37 @@ def save_nifti(tmp_path):
         return path
 
     return save
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Figures as they were saved -> {text that was really drawn: its box in inches}."""
+    figures: dict[Figure, dict[Text, np.ndarray]] = {}
+    draw_figure, draw_text = Figure.draw, Text.draw
+
+    def begin(figure, renderer):
+        figures[figure] = {}  # only the last pass counts: layout needs several
+        draw_figure(figure, renderer)
+
+    def remember(text, renderer):
+        if text.get_visible() and text.get_text().strip():
+            figure = text.get_figure(root=True)
+            figures[figure][text] = text.get_window_extent(renderer).get_points() / figure.dpi
+        draw_text(text, renderer)
+
+    monkeypatch.setattr(Figure, "draw", begin)
+    monkeypatch.setattr(Text, "draw", remember)
+    monkeypatch.setattr(style, "DPI", 50)  # the layout is in inches; this only saves time
+    return figures
+
+
+@pytest.fixture(scope="module")
+def paper_study():
+    """Table 1 of a made-up study with all trainings of the paper, and the paper beside it."""
+    names = {"tumor": "brats", "heart": "acdc"}
+    brats, acdc = make_scores(("tumor",), (1, 2, 4, 8), subjects=6), make_scores(("heart",))
+    scores = pd.concat([brats, acdc], ignore_index=True)
+    scores["dataset"] = scores["dataset"].map(names)
+    about = {names[name]: value for name, value in DATASETS.items()}
+    table = table1(scores, compare(scores), about)
+    return table, about, beside_paper(table, about)

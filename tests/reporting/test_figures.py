@@ -1,74 +1,27 @@
 """Every figure is written whole, readable (no text on text, none cut off), and the same twice."""
 
-from dataclasses import replace
-from itertools import combinations
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
-from dicegrad.errors import InputError
 from dicegrad.evaluation.comparisons import compare
 from dicegrad.evaluation.gaps import gaps
 from dicegrad.evaluation.roc_curves import roc_table
-from dicegrad.reporting.figures import roc, style, transition
+from dicegrad.reporting.figures import roc, transition
 from dicegrad.reporting.figures.distributions import plot_distributions
-from dicegrad.reporting.figures.examples import plot_examples
 from dicegrad.reporting.figures.finding import plot_finding
 from dicegrad.reporting.figures.gaps import plot_gaps
 from dicegrad.reporting.figures.learning_curves import plot_learning_curves
 from dicegrad.reporting.figures.roc import plot_roc
 from dicegrad.reporting.figures.transition import plot_transition
-from dicegrad.reporting.figures.views import Example, view_case
 from dicegrad.reporting.figures.volumes import plot_volumes
 from dicegrad.reporting.tables import table1
 from dicegrad.study import Experiment
 from tests.conftest import with_setups
+from tests.reporting.drawing import assert_readable, assert_written, texts_of
 
 EXPERIMENT = ["dataset", "labeling", "loss", "phi", "epsilon", "batch_size", "fold"]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Figures as they were saved -> {text that was really drawn: its box in inches}."""
-    figures: dict[Figure, dict[Text, np.ndarray]] = {}
-    draw_figure, draw_text = Figure.draw, Text.draw
-
-    def begin(figure, renderer):
-        figures[figure] = {}  # only the last pass counts: layout needs several
-        draw_figure(figure, renderer)
-
-    def remember(text, renderer):
-        if text.get_visible() and text.get_text().strip():
-            figure = text.get_figure(root=True)
-            figures[figure][text] = text.get_window_extent(renderer).get_points() / figure.dpi
-        draw_text(text, renderer)
-
-    monkeypatch.setattr(Figure, "draw", begin)
-    monkeypatch.setattr(Text, "draw", remember)
-    monkeypatch.setattr(style, "DPI", 50)  # the layout is in inches; this only saves time
-    return figures
-
-
-def assert_readable(figures):
-    ((figure, texts),) = figures.items()
-    assert texts
-    for text, (low, high) in texts.items():
-        inside = (low >= -0.01).all() and (high <= figure.get_size_inches() + 0.01).all()
-        assert inside, f"{text.get_text()!r} is cut off"
-    for (a, one), (b, two) in combinations(texts.items(), 2):
-        common = np.minimum(one[1], two[1]) - np.maximum(one[0], two[0])
-        assert common.min() < 0.015, f"{a.get_text()!r} and {b.get_text()!r} overlap"
-
-
-def assert_written(paths, out_stem):
-    assert [path.name for path in paths] == [f"{out_stem.name}.png", f"{out_stem.name}.svg"]
-    assert paths[0].read_bytes().startswith(b"\x89PNG")
-    assert paths[0].stat().st_size > 1000
-    assert "</svg>" in paths[1].read_text()
 
 
 def make_histories(scores):
@@ -203,95 +156,6 @@ def test_drawing_leaves_matplotlibs_settings_alone(table, tmp_path):
     assert dict(mpl.rcParams) == before
 
 
-HEART = {"LV": (3,), "MYO": (2,), "RV": (1,)}
-
-
-@pytest.fixture
-def heart(save_nifti):
-    """A ring around a cavity and a box beside it, in slices 2 to 4 of 6."""
-    x, y = np.meshgrid(np.arange(40), np.arange(36), indexing="ij")
-    radius = np.hypot(x - 25, y - 18)
-    plane = np.where(radius < 4, 3, np.where(radius < 8, 2, 0)).astype(np.uint8)
-    plane[10:15, 14:22] = 1
-    label = np.zeros((40, 36, 6), np.uint8)
-    label[..., 2:5] = plane[..., None]
-    image = (label * 50 + np.random.default_rng(0).normal(0, 5, label.shape)).astype(np.float32)
-    empty = np.where(label == 2, 0, label).astype(np.uint8)
-    return {
-        "image": save_nifti("image", image),
-        "truth": save_nifti("truth", label),
-        "same": save_nifti("same", label),
-        "empty": save_nifti("empty", empty),
-    }
-
-
-def examples(heart, batch_sizes=(2,), without=()):
-    predictions = {"I": heart["same"], "BI": heart["empty"], "I_eps": heart["empty"]}
-    predictions = {name: path for name, path in predictions.items() if name not in without}
-    return [
-        Example(f"p1_{g}", g, heart["image"], heart["truth"], predictions, gone, size)
-        for size in batch_sizes
-        for g, gone in (("ED", ()), ("ES", ("MYO",)))
-    ]
-
-
-@pytest.mark.parametrize("batch_sizes", [(2,), (1, 8)])
-def test_examples_are_readable(heart, batch_sizes, tmp_path, drawn):
-    stem = tmp_path / "examples"
-    paths = plot_examples(examples(heart, batch_sizes), HEART, stem, title="heart")
-    assert_written(paths, stem)
-    assert_readable(drawn)
-
-
-def test_a_prediction_that_is_missing_leaves_its_panel_empty(heart, tmp_path, drawn):
-    first, _ = examples(heart, without=("BI",))
-    _, second = examples(heart)
-    plot_examples([first, second], HEART, tmp_path / "examples")
-    (texts,) = drawn.values()
-    assert [text.get_text() for text in texts].count("not\nrun") == 1
-    assert plot_examples([], HEART, tmp_path / "none")[0].exists()
-
-
-def test_the_slice_holds_the_structure_and_is_cut_across_the_largest_voxels(heart):
-    view = view_case(examples(heart)[1], HEART)
-    assert set(np.unique(view.labels["truth"])) == {0, 1, 2, 3}
-    assert 2 not in view.labels["BI"]
-    assert view.pixel_mm == (1.5, 1.5)
-    assert view.marks == ("R", "A")
-    assert view.image.shape == view.labels["truth"].shape
-
-
-def corner(save_nifti, affine, plane_axes=(0, 1)):
-    """A case whose one labelled voxel block lies at the patient's right and front."""
-    label = np.zeros((20, 20, 4), np.uint8)
-    ras = np.zeros((20, 20), np.uint8)
-    ras[15:18, 14:18] = 3  # x grows to the right, y to the front
-    for axis in plane_axes:
-        if affine[axis, axis] < 0:
-            ras = np.flip(ras, axis)
-    label[..., 1:3] = ras[..., None]
-    paths = [save_nifti(name, label.astype(np.int16), affine) for name in ("i", "t", "p")]
-    return Example("case", "ED", paths[0], paths[1], {"I": paths[2]})
-
-
-@pytest.mark.parametrize("signs", [(1, 1), (-1, 1), (-1, -1)])
-def test_patient_right_is_on_the_left_and_front_on_top(save_nifti, signs):
-    affine = np.diag([signs[0] * 2.0, signs[1] * 2.0, 8.0, 1.0])
-    view = view_case(corner(save_nifti, affine), HEART)
-    rows, columns = np.nonzero(view.labels["truth"])
-    height, width = view.labels["truth"].shape
-    # The block is nearer to the image's front and right border, so the crop shows it off-centre.
-    assert rows.mean() < height / 2
-    assert columns.mean() < width / 2
-
-
-def test_a_prediction_on_another_grid_is_refused(heart, save_nifti, tmp_path):
-    small = save_nifti("small", np.zeros((5, 5, 5), np.uint8))
-    case = Example("p", "ED", heart["image"], heart["truth"], {"I": small})
-    with pytest.raises(InputError, match=r"small\.nii\.gz"):
-        plot_examples([case], HEART, tmp_path / "examples")
-
-
 def test_names_with_dollars_and_control_characters_are_drawn_as_text(
     scores, datasets, tmp_path, drawn
 ):
@@ -337,20 +201,6 @@ def test_learning_curves_of_one_epoch_can_be_seen_and_say_what_the_dsc_is_agains
     labels = texts_of(drawn)
     assert any(text.startswith("Validation DSC, MYO\nagainst partial labels") for text in labels)
     assert "Validation DSC, MYO" in labels
-
-
-def texts_of(figures):
-    (texts,) = figures.values()
-    return [text.get_text() for text in texts]
-
-
-def test_titles_of_examples_with_one_setup_and_long_names_stay_apart(heart, tmp_path, drawn):
-    cases = [
-        replace(example, case=f"a_long_name_of_a_patient_{example.case}")
-        for example in examples(heart, without=("BI", "I_eps"))
-    ]
-    plot_examples(cases, HEART, tmp_path / "examples", title="heart")
-    assert_readable(drawn)
 
 
 def test_a_study_of_two_epsilons_or_of_one_group_has_nothing_to_draw(datasets):

@@ -1,7 +1,6 @@
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
@@ -15,38 +14,19 @@ from dicegrad.reporting.formats import (
     to_latex,
     to_markdown,
     write_page,
-    write_paper_table,
 )
 from dicegrad.reporting.layout import widen
-from dicegrad.reporting.paper import beside_paper
 from dicegrad.reporting.tables import TABLE1, table1, table_losses
 from tests.conftest import with_setups
-from tests.reporting.conftest import DATASETS, make_scores
-
-KINDS = ("tsv", "md", "html", "tex", "xlsx")
-CAPTION = "Mean DSC & ΔV. 95 % of a_b < c."
-
-
-def write_table(table, datasets, paths, caption, beside=None):
-    """Write a table as an output of the study does: the long one, and the paper's layout."""
-    for path in paths:
-        if path.suffix == ".tsv":
-            files.write_table(table, path, digits=6)
-    paper = [path for path in paths if path.suffix != ".tsv"]
-    write_paper_table(table, datasets, paper, caption, beside)
-
-
-def groups_of(wide):
-    return list(wide.texts.columns[wide.width :].unique(level=1))
-
-
-def setups_of(wide):
-    return list(wide.texts.columns[wide.width :].unique(level=2))
-
-
-def row_of(frame, wide, number):
-    """One row without its keys."""
-    return frame.iloc[number, wide.width :].tolist()
+from tests.reporting.written import (
+    CAPTION,
+    KINDS,
+    Balance,
+    groups_of,
+    row_of,
+    setups_of,
+    write_table,
+)
 
 
 def test_layout_is_the_papers(table, datasets):
@@ -110,26 +90,6 @@ def test_markdown_is_a_table_with_marks(table, datasets):
     assert len(rows) == 2 + 4
     assert len({line.count("|") for line in rows}) == 1
     assert "***0.02***" in rows[-1]
-
-
-class Balance(HTMLParser):
-    """Fails where a tag is not closed, and counts the columns of every row."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.columns = [], []
-
-    def handle_starttag(self, tag, attrs):
-        if tag in {"meta", "br"}:
-            return
-        self.open.append(tag)
-        if tag == "tr":
-            self.columns.append(0)
-        if tag in {"td", "th"}:
-            self.columns[-1] += int(dict(attrs).get("colspan", 1))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 def test_html_is_well_formed_and_stands_alone(table, datasets):
@@ -206,18 +166,6 @@ def test_a_page_shows_any_table(tmp_path):
     assert ">none</td>" in (tmp_path / "none.html").read_text()
 
 
-@pytest.fixture(scope="module")
-def paper_study():
-    """Table 1 of a made-up study with all trainings of the paper, and the paper beside it."""
-    names = {"tumor": "brats", "heart": "acdc"}
-    brats, acdc = make_scores(("tumor",), (1, 2, 4, 8), subjects=6), make_scores(("heart",))
-    scores = pd.concat([brats, acdc], ignore_index=True)
-    scores["dataset"] = scores["dataset"].map(names)
-    about = {names[name]: value for name, value in DATASETS.items()}
-    table = table1(scores, compare(scores), about)
-    return table, about, beside_paper(table, about)
-
-
 def test_both_halves_of_the_paper_stand_below_a_study_of_them(paper_study):
     wide = widen(*paper_study)
     assert wide.heads == ("Dataset", "Labeling", "B", "")
@@ -272,51 +220,6 @@ def table_of_nothing():
     return pd.DataFrame(columns=["dataset", "class", "labeling", "batch_size"])
 
 
-def test_a_workbook_holds_numbers_and_the_papers_layout(paper_study, tmp_path):
-    table, about, beside = paper_study
-    write_table(table, about, [tmp_path / "table1.xlsx"], CAPTION, beside)
-    book = load_workbook(tmp_path / "table1.xlsx")
-    sheet, values = book["table"], book["values"]
-    assert sheet["A1"].value.startswith(CAPTION)
-    assert [sheet.cell(5, column).value for column in range(1, 8)] == [
-        "Dataset",
-        "Labeling",
-        "B",
-        None,
-        "I",
-        "BI",
-        "Iε",
-    ]
-    lines = list(sheet.iter_rows(min_row=6, values_only=True))
-    wide = widen(table, about, beside)
-    assert len(lines) == len(wide.keys)
-    numbers = [value for line in lines for value in line[4:]]
-    assert all(isinstance(value, int | float) for value in numbers)
-    assert lines[0][:4] == ("brats", "full", 1, "study")
-    assert lines[0][4:] == pytest.approx(row_of(wide.numbers, wide, 0))
-    assert [line[:4] for line in lines[1:3]] == [
-        (None, None, None, "paper"),
-        (None, None, None, "difference"),
-    ]
-    assert sheet.cell(6, 5).number_format == "0.00"
-    assert sheet.cell(8, 5).number_format == "+0.00;-0.00;0.00"
-    assert values.max_row == len(table) + 1
-    heads = [cell.value for cell in values[1]]
-    assert heads == list(table.columns)
-    assert values.cell(2, heads.index("dsc") + 1).value == pytest.approx(table["dsc"].iloc[0])
-
-
-def test_a_workbook_marks_what_the_page_marks(table, datasets, tmp_path):
-    write_table(table, datasets, [tmp_path / "table1.xlsx"], CAPTION)
-    sheet = load_workbook(tmp_path / "table1.xlsx")["table"]
-    wide = widen(table, datasets)
-    cell = sheet.cell(6 + 3, 4 + 4)
-    assert row_of(wide.marks, wide, 3)[4] == "italic highlighted"
-    assert cell.font.italic
-    assert cell.fill.fgColor.rgb.endswith("FFE3A8")
-    assert not sheet.cell(6, 4).font.italic
-
-
 def test_an_empty_table_is_written_without_a_crash(table, datasets, tmp_path):
     paths = [tmp_path / f"none.{kind}" for kind in KINDS]
     write_table(table.iloc[:0], datasets, paths, CAPTION)
@@ -364,16 +267,3 @@ def test_a_page_of_the_supplement_escapes_names(tmp_path):
     assert "<script" not in text
     assert "\x1b" not in text
     assert "&lt;script&gt;" in text
-
-
-def test_a_study_of_one_setup_has_its_headings(scores, datasets, tmp_path):
-    one = scores[
-        (scores["phi"] == "I") & (scores["epsilon"] == "1e-7") & (scores["loss"] == "dice")
-    ]
-    table = table1(one, compare(one), datasets)
-    write_table(table, datasets, [tmp_path / "one.xlsx", tmp_path / "one.html"], CAPTION)
-    sheet = load_workbook(tmp_path / "one.xlsx")["table"]
-    heads = [[cell.value for cell in line] for line in sheet.iter_rows(3, 5)]
-    assert heads[0][3:] == ["DSC", None, "ΔV [ml]", None]
-    assert heads[1][3:] == ["HGG / ED", "LGG / ES"] * 2
-    assert heads[2] == ["Dataset", "Labeling", "B", "I", "I", "I", "I"]

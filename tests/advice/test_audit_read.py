@@ -1,0 +1,53 @@
+"""The audit reads every label map that nibabel reads, and names the one that it cannot."""
+
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from dicegrad.advice.audit import audit
+from dicegrad.advice.audit_read import count
+from tests.advice.labels import block, write
+from tests.conftest import refusal
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
+def test_every_type_of_map_is_counted_as_nibabel_reads_it(tmp_path, dtype):
+    rng = np.random.default_rng(0)
+    path = write(tmp_path / "a.nii.gz", rng.integers(0, 4, (5, 6, 7)), (0.5, 0.5, 3), dtype)
+    values, voxels = np.unique(np.asarray(nib.load(path).dataobj), return_counts=True)
+    found = count(path)
+    assert found.voxels == {int(v): int(n) for v, n in zip(values, voxels, strict=True) if v}
+    assert found.ml == pytest.approx(0.75 / 1000)
+
+
+def test_a_gzip_of_several_members_is_read_to_its_end(tmp_path):
+    path = write(tmp_path / "a.nii", block(1, 64))
+    raw = path.read_bytes()
+    both = tmp_path / "b.nii.gz"
+    both.write_bytes(gzip.compress(raw[:380]) + gzip.compress(raw[380:]))
+    assert count(both).voxels == {1: 64}
+
+
+def test_many_maps_are_read_by_several_processes(tmp_path):
+    for i in range(30):
+        write(tmp_path / f"{i:02d}.nii.gz", block(1, i))
+    found = audit(tmp_path).classes["1"]
+    assert (found.filled, found.empty) == (29, 1)
+    assert found.volumes.voxels["median"] == 15
+
+
+@pytest.mark.parametrize(
+    ("break_it", "told"),
+    [
+        (lambda f: (f / "p1_0.nii.gz").write_bytes(b"\x1f\x8bno"), "cannot be read"),
+        (lambda f: write(f / "p1_0.nii.gz", block(1, 3) * 0.5, dtype=np.float32), "holds 0.5"),
+        (lambda f: (f / "p1_0.nii.gz").write_bytes(b"short"), "is no NIfTI file"),
+    ],
+)
+def test_a_broken_map_is_named_in_one_line(folder, break_it, told):
+    break_it(folder)
+    line = refusal(audit, folder)
+    assert "p1_0.nii.gz" in line
+    assert told in line
