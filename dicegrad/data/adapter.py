@@ -21,6 +21,7 @@ class Case:
         annotated: The classes that were looked for in this case; None is all of them.
         fingerprint: What the case table says of the contents of label and images; empty of a case
             that was not read from one.
+        table: That case table, or None.
     """
 
     case: str
@@ -30,6 +31,7 @@ class Case:
     label: Path
     annotated: tuple[str, ...] | None = None
     fingerprint: str = field(default="", compare=False)
+    table: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def check_originals(case: Case, files: Iterable[Path] | None = None) -> None:
         if path.is_file() and _digest(path) != known[path]:  # its reader tells that it is missing
             raise InputError(
                 f"{path}: has changed since the case table was made; put the file back, or delete "
-                "cases.tsv of this dataset in resources/ to start from the new one"
+                f"{case.table or 'the table'} to start from the new one"
             )
 
 
@@ -119,7 +119,7 @@ def read_cases(path: Path) -> list[Case]:
         named = {ALL: None, NO_CLASS: ()}.get(annotated, tuple(annotated.split(",")))
         label = Path(row["label"])
         names = (row["case"], row["subject"], row["group"])
-        cases.append(Case(*names, paths, label, named, row.get("fingerprint", "")))
+        cases.append(Case(*names, paths, label, named, row.get("fingerprint", ""), path))
     if twice := repeated(case.case for case in cases):
         raise InputError(f"{path}: case {twice[0]} comes twice; keep one line of it")
     return cases

@@ -100,6 +100,7 @@ def test_an_original_that_has_changed_since_the_table_was_made_is_refused_by_nam
     with pytest.raises(InputError) as error:
         check_originals(first)
     assert str(error.value).startswith(f"{changed}: has changed since the case table was made; ")
+    assert f"delete {table} to start" in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 
 
