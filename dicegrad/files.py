@@ -60,6 +60,20 @@ class Columns:
         return tuple(name for name in names if name not in self.optional)
 
 
+def user_path(text: Path | str) -> Path:
+    """A path as its user wrote it, in which `~` is a home folder.
+
+    Raises:
+        InputError: It names the home of a user who is not there, or can be no path.
+    """
+    if "\0" in str(text):
+        raise InputError(f"{text}: has a zero byte, which no path has; correct it")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InputError(f"{text}: there is no such user; write the path in full") from None
+
+
 def read_rows(path: Path | str, columns: Columns) -> list[dict[str, Any]]:
     """Read a table as one dictionary per row.
 

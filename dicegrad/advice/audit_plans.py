@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dicegrad.advice.audit_types import Counts
 from dicegrad.errors import InputError
-from dicegrad.files import read_json
+from dicegrad.files import read_json, user_path
 
 
 def read_plans(path: Path, classes: Mapping[str, Counts]) -> list[str]:
@@ -18,7 +18,7 @@ def read_plans(path: Path, classes: Mapping[str, Counts]) -> list[str]:
     Raises:
         InputError: The file cannot be read or has no configuration with batch_dice.
     """
-    plans = read_json(Path(path).expanduser())
+    plans = read_json(user_path(path))
     found = plans.get("configurations") if isinstance(plans, dict) else None
     if not isinstance(found, dict):
         raise InputError(f"{path}: no configurations; name nnUNetPlans.json of nnU-Net 2")

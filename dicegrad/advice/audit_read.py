@@ -12,7 +12,7 @@ from dicegrad.data.beside import find_beside
 from dicegrad.data.nnunet import GROUPS
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
-from dicegrad.files import read_cells
+from dicegrad.files import read_cells, user_path
 from dicegrad.machine import cores
 
 ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
@@ -55,7 +55,7 @@ def find_labels(source: Path) -> Labels:
     Raises:
         InputError: There is no label map, or a table or dataset.json cannot be used.
     """
-    source = Path(source).expanduser()
+    source = user_path(source)
     if source.is_file():
         return Labels(tuple(_of_table(source)), None)
     if not source.is_dir():
@@ -141,7 +141,7 @@ def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     Raises:
         InputError: The table cannot be read, a row is cut, or there is no line below its header.
     """
-    header, lines = read_cells(Path(path).expanduser(), delimiter=None)
+    header, lines = read_cells(user_path(path), delimiter=None)
     if not lines:
         raise InputError(f"{path}: no line below its header; write one line per case")
     columns = [name.strip() for name in header]

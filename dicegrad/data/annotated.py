@@ -9,7 +9,7 @@ import numpy as np
 from dicegrad.data.adapter import Case
 from dicegrad.data.beside import find_beside
 from dicegrad.errors import InputError, nearest
-from dicegrad.files import Columns, read_rows
+from dicegrad.files import Columns, read_rows, user_path
 
 TABLE = "annotated.tsv"
 ALL, NO_CLASS = "all", "none"
@@ -23,7 +23,7 @@ def find_table(root: Path, named: str | None = None) -> Path | None:
         InputError: The named table does not exist; or see `find_beside`.
     """
     if named is not None:
-        path = Path(named).expanduser()
+        path = user_path(named)
         if not path.is_file():
             raise InputError(f"annotated: {path} does not exist; give the path of the table")
         return path

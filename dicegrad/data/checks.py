@@ -62,6 +62,10 @@ def _case_problems(case: Case, adapter: Adapter, align: bool) -> Iterator[str]:
 
 
 def _missing_files(case: Case, adapter: Adapter) -> Iterator[str]:
+    links = [p for p in dict.fromkeys((*case.images, case.label)) if p.is_symlink()]
+    if lost := [path for path in links if not path.exists()]:
+        yield f"case {case.case}: {lost[0]} is a link that leads nowhere; put the file there"
+        return
     there = [path.exists() for path in case.images]
     if not case.label.exists():
         if any(there):
@@ -223,7 +227,7 @@ def _image_problems(path: Path, image: np.ndarray) -> Iterator[str]:
         count = int(image.size - np.isfinite(image).sum())
         what = "NaN" if np.isnan(low) else "infinite"
         yield f"{path}: {count} of {image.size} voxels are {what}; fix or replace the image"
-    elif low == high:
+    elif np.float32(low) == np.float32(high):  # in which all is computed
         yield f"{path}: every voxel is {low:g}; an empty image cannot be used, replace it"
 
 

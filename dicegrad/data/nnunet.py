@@ -28,6 +28,8 @@ HOLDS = (
 GROUPS = "groups.tsv"
 ONE_GROUP = "all"
 _NUMBERED = re.compile(r"_[0-9]{4}$")
+# What holds a volume by itself; .raw and .img belong to a header.
+_VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr", ".tif", ".tiff", ".png")
 _GROUPS = Columns(text=("case", "subject", "group"), rest="text")
 
 
@@ -160,7 +162,7 @@ def _images(images: Path, case: str, folder: _Folder) -> tuple[Path, ...]:
     """The file of each channel; one file without a number holds all of them."""
     numbered = [images / f"{case}_{i:04d}{folder.ending}" for i in range(folder.count)]
     plain = images / f"{case}{folder.ending}"
-    if plain.is_file() and not numbered[0].is_file():
+    if os.path.lexists(plain) and not numbered[0].is_file():
         return (plain,) * folder.count
     return tuple(numbered)
 
@@ -180,6 +182,20 @@ def _file_problems(root: Path, case: str, folder: _Folder) -> Iterator[str]:
             )
 
 
+def _unread(root: Path, folder: _Folder) -> Iterator[str]:
+    """Lines on volumes with another ending, which would be no cases without a word."""
+    for name in ("imagesTr", "labelsTr"):
+        if not (root / name).is_dir():
+            continue
+        for path in sorted((root / name).iterdir()):
+            other = path.name.lower().endswith(_VOLUMES) and not path.name.endswith(folder.ending)
+            if other and not path.name.startswith("."):
+                yield (
+                    f"{path}: is not read, for dataset.json says that files end in "
+                    f"{folder.ending}; write it so, or move it elsewhere"
+                )
+
+
 def _scan(root: Path, folder: _Folder) -> Scan:
     root = existing_root(root, HOLDS)
     found, rows = _found(root, folder), folder.rows
@@ -188,7 +204,7 @@ def _scan(root: Path, folder: _Folder) -> Scan:
             f"root {root}: no case in it whose files end in {folder.ending}; it should hold {HOLDS}"
         )
     cases: list[Case] = []
-    problems: list[str] = []
+    problems = [] if folder.listed else list(_unread(root, folder))
     for name, (images, label) in found.items():
         if not folder.listed:
             problems += _file_problems(root, name, folder)

@@ -14,6 +14,7 @@ Activation = Literal["sigmoid", "softmax"]
 Norm = Literal["l1", "l2"]
 PerClass = float | Sequence[float] | Tensor
 
+_SMALLEST, _LARGEST = 1e-37, 1e37  # of what float32 tells from 0 and from infinity
 _SLACK = 1e-3  # interpolated labels and half-precision probabilities may miss [0, 1] by rounding
 
 
@@ -39,12 +40,18 @@ def check_epsilon(epsilon: PerClass, phi: str) -> float | tuple[float, ...]:
         phi: The reduction. ``CI`` and ``BCI`` pool the classes, so they take one number only.
 
     Raises:
-        InputError: If a value is not finite and above 0, or if classes are pooled and several came.
+        InputError: If a value is not finite and above 0, is none that single precision holds, or if
+            classes are pooled and several came.
     """
     values = _numbers("epsilon", epsilon)
     for value in values if isinstance(values, tuple) else (values,):
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"epsilon is {epsilon!r}; it must be finite and above 0")
+        if not _SMALLEST <= value <= _LARGEST:
+            raise InputError(
+                f"epsilon is {epsilon!r}, which single precision does not hold; give one from "
+                f"{_SMALLEST:g} to {_LARGEST:g}"
+            )
     if isinstance(values, tuple) and "C" in phi:
         raise InputError(
             f"epsilon has {len(values)} values, but phi {phi!r} pools the classes: give one number"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dicegrad.errors import InputError, nearest
+from dicegrad.files import user_path
 from dicegrad.study.dataset_checks import NNUNET, UNET, check_sense, checked, merge
 from dicegrad.study.experiment import Experiment
 from dicegrad.study.labeling import PARTIAL, Labeling, Removal, find_labeling, make_labelings
@@ -102,7 +103,7 @@ class Dataset:
     @classmethod
     def from_settings(cls, name: str, settings: Settings) -> "Dataset":
         """A dataset of settings that were checked."""
-        root = Path(settings["root"]).expanduser()
+        root = user_path(settings["root"])
         missing = Removal.from_dict(settings["missing"]) if "missing" in settings else None
         return cls(
             name=name,

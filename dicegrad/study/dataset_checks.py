@@ -57,8 +57,15 @@ def check_sense(settings: Settings, where: str) -> None:
     """
     if "missing" in settings:
         Removal.from_dict(settings["missing"]).check(f"{where}: missing", settings["classes"])
+    first: dict[str, str] = {}
     for name, entries in settings.get("labelings", {}).items():
-        if name in WORDS or name.startswith(f"{PARTIAL}-"):
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            raise InputError(
+                f"{where}: labelings has {other!r} and {name!r}, which are one folder where a disk "
+                "does not tell upper and lower case apart; give them different names"
+            )
+        if name.casefold() in WORDS or name.casefold().startswith(f"{PARTIAL}-"):
             raise InputError(
                 f"{where}: labelings has {name!r}, a word of its own; give it another name"
             )

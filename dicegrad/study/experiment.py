@@ -9,6 +9,10 @@ from dicegrad.errors import InputError, nearest
 from dicegrad.study.losses import AS_EMPTY, IGNORED, LOSSES, MARGINAL, NONE, PHIS, UNANNOTATED
 
 HEURISTIC = "heuristic"
+# A number becomes part of a path, and should be read by people as Python reads it.
+_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_NO_NUMBERS = ("inf", "infinity", "nan")
+_SMALLEST, _LARGEST = 1e-37, 1e37  # of single precision, in which losses compute
 # Names become parts of paths.
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 NAME_IS = "a name begins with a letter or digit and has letters, digits, '.', '_' and '-' only"
@@ -204,11 +208,9 @@ def heuristic_multiple(text: str) -> float | None:
     if not text.endswith(HEURISTIC):
         return None
     factor = text.removesuffix(HEURISTIC) or "1x"
-    try:
-        multiple = float(factor.removesuffix("x")) if factor.endswith("x") else 0.0
-    except ValueError:
-        multiple = 0.0
-    if not 0 < multiple < math.inf:
+    number = factor.removesuffix("x")
+    multiple = float(number) if factor != number and _NUMBER.fullmatch(number) else 0.0
+    if not _SMALLEST <= multiple <= _LARGEST:
         raise InputError(f"epsilon is {text!r}; write a multiple of the heuristic as 0.1xheuristic")
     return multiple
 
@@ -217,16 +219,19 @@ def epsilon_number(text: str) -> float:
     """An epsilon that is a number of voxels.
 
     Raises:
-        InputError: It is no number, or not above 0, which the Dice of two empty maps needs.
+        InputError: It is no number, not above 0, which the Dice of two empty maps needs, or none
+            that single precision holds.
     """
-    try:
-        epsilon = float(text)
-    except ValueError:
-        raise InputError(
-            f"epsilon is {text!r}; give a number, heuristic, or 0.1xheuristic"
-        ) from None
+    if text.lower() not in _NO_NUMBERS and not _NUMBER.fullmatch(text):
+        raise InputError(f"epsilon is {text!r}; give a number, heuristic, or 0.1xheuristic")
+    epsilon = float(text)
     if not 0 < epsilon < math.inf:
         raise InputError(
             f"epsilon is {text}, but Dice of two empty maps needs one above 0; write, say, 1e-7"
+        )
+    if not _SMALLEST <= epsilon <= _LARGEST:
+        raise InputError(
+            f"epsilon is {text}, which single precision does not hold; write one from "
+            f"{_SMALLEST:g} to {_LARGEST:g}"
         )
     return epsilon

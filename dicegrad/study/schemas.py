@@ -1,6 +1,7 @@
 """YAML files and their schemas: a mistake is one line that names file, key and value."""
 
 import copy
+import math
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from functools import cache, reduce
@@ -120,6 +121,26 @@ def read_schema(name: str) -> Settings:
     return read_yaml(FOLDER / f"{name}.schema.yaml")
 
 
+@cache
+def _validator() -> Any:  # noqa: ANN401
+    """JSON schema for which nan and infinity, which any bounds let through, are no numbers.
+
+    And `2.0` is no whole number, for Python does not count to it.
+    """
+    from jsonschema import Draft202012Validator, TypeChecker
+    from jsonschema.validators import extend
+
+    def is_number(_: TypeChecker, value: object) -> bool:
+        return (isinstance(value, float) and math.isfinite(value)) or is_whole(_, value)
+
+    def is_whole(_: TypeChecker, value: object) -> bool:
+        return type(value) is int and abs(value) < 1 << 63  # what an array can hold
+
+    kinds = {"number": is_number, "integer": is_whole}
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many(kinds)
+    return extend(Draft202012Validator, type_checker=types)
+
+
 def check(value: Any, schema: Settings, where: str) -> None:  # noqa: ANN401
     """Hold a value against a JSON schema.
 
@@ -131,10 +152,9 @@ def check(value: Any, schema: Settings, where: str) -> None:  # noqa: ANN401
     Raises:
         InputError: One line: where, which key, what came and what is allowed.
     """
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    error = best_match(_validator()(schema).iter_errors(value))
     if error is None:
         return
     key = ".".join(map(str, error.absolute_path))
@@ -165,9 +185,7 @@ def with_numbers(value: Settings, schema: Settings) -> Settings:
     Within lists and mappings of its option `--config`, Snakemake hands over all values as text, and
     YAML takes 1e-3, without a point, for text.
     """
-    from jsonschema import Draft202012Validator
-
-    errors = list(Draft202012Validator(schema).iter_errors(value))
+    errors = list(_validator()(schema).iter_errors(value))
     found = copy.deepcopy(value)
     for error in errors:
         errors += error.context or ()
@@ -185,6 +203,8 @@ def _what_is_allowed(error: "ValidationError") -> str:
     if error.validator == "enum":
         allowed = [str(value) for value in error.validator_value]
         return f"allowed: {', '.join(allowed)}{nearest(error.instance, allowed)}"
+    if isinstance(error.instance, float) and not math.isfinite(error.instance):
+        return "it should be a finite number"
     about = error.schema.get("description", "")
     if about[:1].islower():  # it says what a value is; a sentence says what the key is for
         return f"it should be {about}"

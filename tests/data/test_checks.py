@@ -46,6 +46,26 @@ def test_a_missing_modality_is_named_with_its_file(tumor):
     assert str(cases[1].images[2]) in problem
 
 
+def test_a_link_that_leads_nowhere_is_named_as_such(heart):
+    adapter = get_adapter("acdc", heart)
+    cases = adapter.scan(heart).cases
+    image = cases[0].images[0]
+    image.unlink()
+    image.symlink_to("nowhere")
+    assert only_problem(cases, adapter) == (
+        f"case {cases[0].case}: {image} is a link that leads nowhere; put the file there"
+    )
+
+
+def test_an_image_whose_contrast_single_precision_does_not_hold_is_told(heart):
+    adapter = get_adapter("acdc", heart)
+    case = adapter.scan(heart).cases[0]
+    images, label = voxels(case)
+    large = images[0].astype(np.int64) + (1 << 62)
+    with pytest.raises(InputError, match=r"every voxel is 4\.6"):
+        check_voxels(case, [large], label, adapter)
+
+
 def test_a_label_without_image_an_image_without_label_and_neither(heart):
     adapter = get_adapter("acdc", heart)
     cases = adapter.scan(heart).cases

@@ -228,3 +228,14 @@ def test_a_test_set_is_found_by_itself_with_the_groups_that_the_table_names(tmp_
     assert (new.case, new.subject, new.group) == ("new", "p9", "B")
     assert labelled_test_cases(root, adapter) == [new]
     assert not other.label.is_file()
+
+
+@pytest.mark.parametrize("name", ["003.nii", "003.NII.GZ", "003_0000.nrrd"])
+def test_a_volume_of_another_ending_is_told_and_not_passed_over(root, name):
+    (root / "imagesTr" / name).touch()
+    (root / "labelsTr" / ".003.nii").touch()  # what an editor leaves
+    problems = get_adapter("nnunet", root).scan(root).problems
+    assert problems == (
+        f"{root / 'imagesTr' / name}: is not read, for dataset.json says that files end in "
+        ".nii.gz; write it so, or move it elsewhere",
+    )

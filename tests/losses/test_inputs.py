@@ -4,6 +4,7 @@ import torch
 
 from dicegrad import CrossEntropyLoss, DiceLoss, GeneralizedDiceLoss, LeafDiceLoss, dice_loss
 from dicegrad.errors import InputError
+from dicegrad.losses.inputs import check_epsilon
 
 P = torch.full((2, 3, 4, 4), 1 / 3)
 Y = torch.zeros(2, 4, 4, dtype=torch.uint8)
@@ -95,3 +96,9 @@ def test_epsilon_may_be_any_kind_of_number():
     assert len(values) == 1
     same = [2, 2.0, np.float32(2), torch.tensor(2.0)]
     assert len({dice_loss(P, Y, epsilon=epsilon).item() for epsilon in same}) == 1
+
+
+@pytest.mark.parametrize("epsilon", [1e-50, 1e39, [1e-7, 1e-50]])
+def test_an_epsilon_that_single_precision_does_not_hold_is_refused(epsilon):
+    with pytest.raises(InputError, match="single precision does not hold; give one from 1e-37"):
+        check_epsilon(epsilon, "I")

@@ -114,6 +114,13 @@ def test_a_root_may_begin_with_the_home_folder(monkeypatch):
     assert str(read_one(root="data/~heart").root) == "data/~heart"
 
 
+def test_a_root_that_can_be_no_path_is_refused():
+    assert "~nobody-here/data: there is no such user" in refusal(
+        lambda: read_one(root="~nobody-here/data")
+    )
+    assert "has a zero byte" in refusal(lambda: read_one(root="a\0b"))
+
+
 def test_a_download_of_another_layout_is_refused():
     message = refusal(lambda: read_one("acdc", adapter="nnunet"))
     assert "mine.yaml: datasets.acdc: download is for the adapters acdc and brats" in message
@@ -134,6 +141,19 @@ def test_a_switch_of_the_released_code_that_would_do_nothing_is_refused():
         ),
         ({"training": {"learning_rate": "low"}}, "training.learning_rate is 'low'; it is not of"),
         ({"training": {"epochs": 0}}, "training.epochs is 0; it is less than the minimum of 1"),
+        (
+            {"training": {"learning_rate": float("nan")}},
+            "learning_rate is nan; it should be a finit",
+        ),
+        ({"training": {"learning_rate": "inf"}}, "learning_rate is inf; it should be a finite"),
+        ({"training": {"epochs": 2.0}}, "training.epochs is 2.0; it is not of type 'integer'"),
+        ({"training": {"epochs": 1 << 63}}, "it is not of type 'integer'"),
+        ({"training": {"augmentation": {"flip": [0.5, 2, 0]}}}, "flip.1 is 2; it is greater than"),
+        ({"training": {"augmentation": {"rotation": [-1, 0, 0]}}}, "rotation.0 is -1; it is less"),
+        ({"preprocessing": {"offset": [float("nan"), 0, 0]}}, "offset.0 is nan; it should be"),
+        ({"root": ""}, "root is ''; it should be non-empty"),
+        ({"labelings": {"a\n": [{"group": "ES"}]}}, "labelings is 'a\\n'; it does not match"),
+        ({"labelings": {"a" * 101: [{"group": "ES"}]}}, "it is too long"),
         ({"adapter": 3}, "adapter is 3; it is not of type 'string'"),
         ({"classes": []}, "classes is []; it should be non-empty"),
         ({"folds": {"count": 1}}, "folds.count is 1; it is less than the minimum of 2"),

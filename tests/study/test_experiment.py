@@ -88,7 +88,18 @@ def test_a_multiple_of_the_heuristic_is_read(text, multiple):
 
 @pytest.mark.parametrize(
     "text",
-    ["xheuristic", "0xheuristic", "-1xheuristic", "nanxheuristic", "1heuristic", "a heuristic"],
+    [
+        "1_0xheuristic",
+        "1 xheuristic",
+        "\u0661xheuristic",
+        "1e-50xheuristic",
+        "xheuristic",
+        "0xheuristic",
+        "-1xheuristic",
+        "nanxheuristic",
+        "1heuristic",
+        "a heuristic",
+    ],
 )
 def test_a_factor_that_is_no_positive_number_is_refused(text):
     message = refusal(heuristic_multiple, text)
@@ -101,7 +112,16 @@ def test_an_epsilon_in_voxels_is_a_number_above_0():
         assert refusal(epsilon_number, text).startswith(
             f"epsilon is {text}, but Dice of two empty maps needs one above 0"
         )
-    assert refusal(epsilon_number, "small").startswith("epsilon is 'small'; give a number, heur")
+    for text in ("small", "1_0", " 1e-7", "1e-7 ", "\u0661", "+1", "0x1"):
+        assert refusal(epsilon_number, text).startswith(f"epsilon is {text!r}; give a number, heur")
+
+
+def test_an_epsilon_that_single_precision_takes_for_0_or_infinity_is_refused():
+    for text in ("1e-46", "1e39"):
+        assert refusal(epsilon_number, text) == (
+            f"epsilon is {text}, which single precision does not hold; write one from 1e-37 to "
+            "1e+37"
+        )
 
 
 # What fits together

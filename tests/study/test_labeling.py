@@ -67,7 +67,13 @@ def test_an_entry_that_makes_no_sense_is_refused(entry, message):
     assert text.startswith(f"mine.yaml: datasets.heart: labelings.mine, {message}")
 
 
-@pytest.mark.parametrize("name", ["full", "partial", "as-annotated", "partial-50"])
+@pytest.mark.parametrize("name", ["full", "Full", "partial", "as-annotated", "partial-50"])
 def test_a_word_of_the_grammar_is_no_name_of_a_labeling(name):
     text = refusal(lambda: read_one(labelings={name: [{"group": "ES"}]}))
     assert f"labelings has {name!r}" in text
+
+
+def test_two_labelings_that_are_one_folder_on_some_disks_are_refused():
+    entry = [{"group": "ES"}]
+    text = refusal(lambda: read_one(labelings={"mine": entry, "Mine": entry}))
+    assert "labelings has 'mine' and 'Mine', which are one folder where" in text
