@@ -131,7 +131,7 @@ def parse_classes(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Read words such as ``csPCa=2,3,4,5``.
 
     Raises:
-        InputError: A word is no ``name=value,value``.
+        InputError: A word is no ``name=value,value``, or has the value of background.
     """
     found: dict[str, tuple[int, ...]] = {}
     for word in words:
@@ -139,7 +139,10 @@ def parse_classes(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
             raise InputError(f"classes: {word!r} is not understood; write name=1 or name=2,3,4")
         if match[1] in found:
             raise InputError(f"classes: {match[1]} comes twice; join its values with commas")
-        found[match[1]] = tuple(int(value) for value in match[2].split(","))
+        values = [int(value) for value in match[2].split(",")]
+        if 0 in values:
+            raise InputError(f"classes: {word!r} has 0, which is background; leave it out")
+        found[match[1]] = tuple(values)
     return found
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from dicegrad.data import dataset_json
 from dicegrad.data.beside import find_beside
-from dicegrad.data.nnunet import GROUPS
+from dicegrad.data.cases import repeated
+from dicegrad.data.nnunet import GROUPS, read_groups
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.files import read_cells, user_path
@@ -53,9 +54,20 @@ def find_labels(source: Path) -> Labels:
             label maps; or a table with columns case and label, and group if there are groups.
 
     Raises:
-        InputError: There is no label map, or a table or dataset.json cannot be used.
+        InputError: There is no label map, a case has two, or a table or dataset.json cannot be
+            used.
     """
-    source = user_path(source)
+    found = _find(user_path(source))
+    if twice := repeated(each.case for each in found.files):
+        of_it = [each.path for each in found.files if each.case == twice[0]]
+        raise InputError(
+            f"{source}: case {twice[0]} has {len(of_it)} label maps, {of_it[0]} and {of_it[1]}; "
+            "keep one"
+        )
+    return found
+
+
+def _find(source: Path) -> Labels:
     if source.is_file():
         return Labels(tuple(_of_table(source)), None)
     if not source.is_dir():
@@ -175,13 +187,13 @@ def _of_nnunet(root: Path) -> Labels:
     paths = [p for p in sorted(folder.glob(f"*{ending}")) if not p.name.startswith(".")]
     if not paths:
         raise InputError(f"{folder}: no label map *{ending} in it; put the labels there")
-    groups: dict[str, str] = {}
-    if table := find_beside(root, GROUPS):
-        columns, rows = read_rows(table)
-        if {"case", "group"} <= set(columns):
-            groups = {row["case"]: row["group"] for row in rows}
-    files = [LabelFile(p.name[: -len(ending)], p) for p in paths]
-    return Labels(tuple(LabelFile(f.case, f.path, groups.get(f.case)) for f in files), classes)
+    groups = read_groups(table := find_beside(root, GROUPS))
+    cases = [path.name[: -len(ending)] for path in paths]
+    if table and (unlisted := [case for case in cases if case not in groups]):
+        raise InputError(f"{table}: no line for case {unlisted[0]}; add one")
+    of_case = {case: group for case, (_, group) in groups.items()}
+    files = [LabelFile(c, p, of_case.get(c)) for c, p in zip(cases, paths, strict=True)]
+    return Labels(tuple(files), classes)
 
 
 def _of_acdc(root: Path) -> Labels:

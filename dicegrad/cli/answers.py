@@ -1,8 +1,13 @@
-"""What a command prints for programs."""
+"""What a command prints for programs, and where it draws."""
 
 import json
 import math
+from pathlib import Path
 from typing import Any
+
+from dicegrad.errors import InputError
+
+FIGURES = (".png", ".pdf", ".svg")
 
 
 def as_json(content: Any) -> str:  # noqa: ANN401
@@ -16,6 +21,20 @@ def as_json(content: Any) -> str:  # noqa: ANN401
         }
     """
     return json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def check_figure(path: Path | None) -> None:
+    """See that a figure can be drawn, before what it shows is computed.
+
+    Raises:
+        InputError: Its ending is none of a figure, or its folder is not there.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in FIGURES:
+        raise InputError(f"{path}: a figure ends in {', '.join(FIGURES)}; name it so")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it first")
 
 
 def _finite(content: Any) -> Any:  # noqa: ANN401

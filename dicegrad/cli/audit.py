@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicegrad.cli.answers import as_json
+from dicegrad.cli.answers import as_json, check_figure
 
 if TYPE_CHECKING:
     from dicegrad.advice.audit import Audit
@@ -79,6 +79,7 @@ def read_audit(options: argparse.Namespace) -> "Audit":
 
 
 def _audit(options: argparse.Namespace) -> None:
+    check_figure(options.figure)
     found = read_audit(options)
     if options.figure:
         from dicegrad.advice.audit_figure import draw

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from dicegrad.cli.answers import as_json
+from dicegrad.cli.answers import as_json, check_figure
 from dicegrad.cli.audit import add_labels, read_audit
+from dicegrad.errors import InputError
 
 _ABOUT = """\
 Say for each class and loss whether maps that nobody drew, and maps that are truly empty, will be
@@ -52,6 +53,13 @@ def _forecast(options: argparse.Namespace) -> None:
     from dicegrad.advice.forecast import forecast
     from dicegrad.advice.forecast_losses import of_passports
 
+    patch = options.patch
+    if patch and (min(patch) < 1 or len(patch) not in (2, 3)):
+        raise InputError(
+            f"--patch is {' '.join(map(str, patch))}; give its voxels along two or three axes, "
+            "each at least 1"
+        )
+    check_figure(options.figure)
     passports = []
     if options.loss:
         from dicegrad.advice.identify import identify
@@ -60,7 +68,7 @@ def _forecast(options: argparse.Namespace) -> None:
     found = forecast(
         read_audit(options),
         batch_size=options.batch_size,
-        voxels=prod(options.patch) if options.patch else None,
+        voxels=prod(patch) if patch else None,
         losses=of_passports(passports),
     )
     if options.figure:

@@ -64,7 +64,7 @@ def nnunet_adapter(root: Path) -> Adapter:
     root = existing_root(root, HOLDS)
     where = root / dataset_json.NAME
     about = dataset_json.read_dataset_json(where)
-    return make_adapter(about, _read_groups(find_beside(root, GROUPS)), where)
+    return make_adapter(about, read_groups(find_beside(root, GROUPS)), where)
 
 
 def make_adapter(
@@ -116,8 +116,12 @@ def _listed(
     return found
 
 
-def _read_groups(path: Path | None) -> dict[str, tuple[str, str]]:
-    """Return {case: (subject, group)}; empty where there is no table."""
+def read_groups(path: Path | None) -> dict[str, tuple[str, str]]:
+    """Case -> (subject, group), of the table groups.tsv; empty where there is none.
+
+    Raises:
+        InputError: It cannot be read, has an empty field, or a case twice.
+    """
     if path is None:
         return {}
     rows: dict[str, tuple[str, str]] = {}

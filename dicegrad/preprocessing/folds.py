@@ -71,19 +71,20 @@ def read_splits(path: Path, cases: Sequence[str]) -> dict[str, int]:
         cases: Those of the dataset.
 
     Raises:
-        InputError: The file is of another form, or of other cases; or a case is validated on in no
-            fold or in two.
+        InputError: The file is of another form, or of other cases; a case is validated on in no
+            fold or in two; or a fold does not train on all the others.
     """
     splits = read_json(path)
-    try:
-        parts = [[str(name) for name in split["val"]] for split in splits]
-    except (KeyError, TypeError):
+    if not isinstance(splits, list) or not all(map(_is_split, splits)):
         raise InputError(
-            f'{path}: is no list of folds {{"train": [...], "val": [...]}}; correct or remove it'
-        ) from None
+            f'{path}: is no list of folds {{"train": [...], "val": [...]}} with names of cases; '
+            "correct or remove it"
+        )
     folds: dict[str, int] = {}
-    for fold, names in enumerate(parts):
-        for name in names:
+    for fold, split in enumerate(splits):
+        if not split["val"]:
+            raise InputError(f"{path}: `val` of fold {fold} is empty; name cases, or remove it")
+        for name in split["val"]:
             if name in folds:
                 raise InputError(f"{path}: case {name} is in `val` of two folds; keep one")
             folds[name] = fold
@@ -95,7 +96,32 @@ def read_splits(path: Path, cases: Sequence[str]) -> dict[str, int]:
             f"{path}: case {absent[0]} is in `val` of no fold; add it, or remove the file to have "
             "folds drawn"
         )
+    for fold, split in enumerate(splits):
+        _check_train(fold, set(split["train"]), {n for n in known if folds[n] != fold}, path)
     return folds
+
+
+def _is_split(split: object) -> bool:
+    """Whether something is a fold of `splits_final.json`."""
+    return isinstance(split, dict) and all(
+        isinstance(names := split.get(part), list) and all(isinstance(n, str) for n in names)
+        for part in ("train", "val")
+    )
+
+
+def _check_train(fold: int, train: set[str], others: set[str], path: Path) -> None:
+    """See that a fold trains on what it does not validate on: a study knows of no other folds."""
+    if absent := sorted(others - train):
+        raise InputError(
+            f"{path}: case {absent[0]} is neither in `train` nor in `val` of fold {fold}, and a "
+            "fold of a study trains on all that it does not validate on; add it to `train`, or "
+            "take it out of the data"
+        )
+    if beyond := sorted(train - others):
+        raise InputError(
+            f"{path}: `train` of fold {fold} has {beyond[0]}, which is in its `val`, or no case of "
+            "the dataset; remove it"
+        )
 
 
 def folds_of_splits(cases: Sequence[Case], path: Path, count: int) -> dict[str, int]:

@@ -6,10 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from dicegrad.advice.audit import audit
+from dicegrad.advice.audit import audit, parse_classes
 from dicegrad.advice.audit_read import count
 from tests.advice.labels import block, write
 from tests.conftest import refusal
+from tests.decathlon import write_decathlon
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
@@ -51,3 +52,30 @@ def test_a_broken_map_is_named_in_one_line(folder, break_it, told):
     line = refusal(audit, folder)
     assert "p1_0.nii.gz" in line
     assert told in line
+
+
+def test_two_maps_of_one_case_are_told_and_neither_is_dropped(folder, tmp_path):
+    write(folder / "p1_0.nii", block(1, 3))
+    line = refusal(audit, folder)
+    assert "case p1_0 has 2 label maps" in line
+    assert "p1_0.nii.gz; keep one" in line
+    table = tmp_path / "cases.csv"
+    table.write_text("case,label\na,labels/p1_1.nii.gz\na,labels/p1_2.nii.gz\n")
+    assert "case a has 2 label maps" in refusal(audit, table)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("scan_000\ta\tA\nscan_000\tb\tB\n", "case scan_000 comes twice"),
+        ("scan_000\ta\tA\n", "no line for case scan_001; add one"),
+    ],
+)
+def test_groups_of_a_dataset_are_read_as_a_study_reads_them(tmp_path, rows, told):
+    root = write_decathlon(tmp_path / "balls", count=2)
+    (root / "groups.tsv").write_text("case\tsubject\tgroup\n" + rows)
+    assert told in refusal(audit, root)
+
+
+def test_a_class_of_the_value_0_is_refused():
+    assert "'a=0,1' has 0, which is background" in refusal(parse_classes, ["a=0,1"])

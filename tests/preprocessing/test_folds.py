@@ -135,7 +135,9 @@ def test_balanced_folds_tell_empty_maps_from_those_that_are_not_annotated():
 
 def splits(tmp_path, *validated):
     path = tmp_path / "splits_final.json"
-    path.write_text(json.dumps([{"train": [], "val": names} for names in validated]))
+    every = {name for names in validated for name in names}
+    folds = [{"train": sorted(every - set(names)), "val": names} for names in validated]
+    path.write_text(json.dumps(folds))
     return path
 
 
@@ -157,6 +159,24 @@ def test_splits_of_nnunet_are_the_folds_that_validate(tmp_path):
 def test_splits_that_do_not_fit_the_cases_are_refused(tmp_path, validated, message):
     cases = [maps("a"), maps("b"), maps("c")]
     assert message in refusal(folds_of_splits, cases, splits(tmp_path, *validated), 2)
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"),
+    [
+        ({"train": [], "val": ["b"]}, "case a is neither in `train` nor in `val` of fold 1, and"),
+        ({"train": ["a", "b"], "val": ["b"]}, "`train` of fold 1 has b, which is in its `val`"),
+        ({"train": ["a", "x"], "val": ["b"]}, "`train` of fold 1 has x, which is in its `val`, or"),
+        ({"val": ["b"]}, "is no list of folds"),
+        ({"train": ["a"], "val": "b"}, "is no list of folds"),
+        ({"train": ["a"], "val": [2]}, "is no list of folds"),
+        ({"train": ["a", "b"], "val": []}, "`val` of fold 1 is empty; name cases, or remove it"),
+    ],
+)
+def test_splits_that_a_study_would_not_follow_are_refused(tmp_path, fold, message):
+    path = tmp_path / "splits_final.json"
+    path.write_text(json.dumps([{"train": ["b"], "val": ["a"]}, fold]))
+    assert message in refusal(folds_of_splits, [maps("a"), maps("b")], path, 2)
 
 
 def test_splits_never_separate_a_subject(tmp_path):
