@@ -18,6 +18,8 @@ RESAMPLING = ("dicegrad.preprocessing.prepare",)
 TRAINING = ("dicegrad.training.experiment", "dicegrad.training.objective")
 PREDICTION = ("dicegrad.prediction.inference",)
 DEAR = {"resample": RESAMPLING, "train": TRAINING, "predict": PREDICTION}
+# Where a statement, a handler of exceptions or a case of a match holds other statements.
+_WITHIN = ("body", "orelse", "handlers", "finalbody", "cases")
 
 
 def code_of(modules: Iterable[str]) -> str:
@@ -49,6 +51,7 @@ def _reached(modules: Iterable[str]) -> set[str]:
     return found
 
 
+@cache
 def _file(module: str) -> Path | None:
     """The source of a module of this package; None of others."""
     package, *parts = module.split(".")
@@ -70,9 +73,9 @@ def _imports(module: str) -> tuple[str, ...]:
     return tuple(_imported(ast.parse(_source(module)).body))
 
 
-def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+def _imported(statements: Iterable[ast.AST]) -> Iterator[str]:
+    for node in statements:
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             continue
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -80,7 +83,8 @@ def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield node.module
             yield from (f"{node.module}.{name.name}" for name in node.names)
         else:
-            yield from _imported(ast.iter_child_nodes(node))
+            for field in _WITHIN:  # not in expressions, which are most of a module
+                yield from _imported(getattr(node, field, ()))
 
 
 @cache
