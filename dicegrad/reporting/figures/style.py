@@ -17,20 +17,34 @@ from dicegrad.reporting.names import for_figure
 DPI = 200
 SHADE = "#F6D99A"  # where theory expects something, at 60 % opacity
 _SETTINGS: dict[Any, Any] = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 9,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "0.8",
+    "axes.grid": True,
+    "axes.labelcolor": "0.15",
     "axes.labelsize": 8.5,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9,
     "figure.titlesize": 10,
+    "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "Bitstream Vera Sans"],
     "font.size": 8.5,
+    "grid.color": "0.8",
     "grid.linewidth": 0.5,
     "legend.fontsize": 8,
     "legend.frameon": False,
+    "lines.solid_capstyle": "round",
     "mathtext.default": "regular",
+    "patch.edgecolor": "white",
+    "patch.force_edgecolor": True,
     "svg.fonttype": "path",  # looks the same on a machine without our fonts
     "svg.hashsalt": "dicegrad",  # the same figure gives the same file
+    "text.color": "0.15",
+    "xtick.bottom": False,
+    "xtick.color": "0.15",
     "xtick.labelsize": 8,
+    "ytick.color": "0.15",
     "ytick.labelsize": 8,
+    "ytick.left": False,
 }
 
 
@@ -48,9 +62,8 @@ def stacked(name: str) -> str:
 def theme() -> Iterator[None]:
     """Draw in the project's style. Figures are made without pyplot, so no display is needed."""
     import matplotlib as mpl
-    import seaborn as sns
 
-    with sns.axes_style("whitegrid"), mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(_SETTINGS):
         yield
 
 

@@ -77,11 +77,11 @@ def _groups(part: pd.DataFrame) -> list[str]:
 
 def _colours(transition: pd.DataFrame) -> dict[str, Any]:
     """Labeling -> colour, the darker the more labels are missing."""
-    import seaborn as sns
+    from matplotlib import colormaps
 
     labelings = sort_labelings(transition["labeling"])
     places = np.linspace(0.75, 0, len(labelings)) if len(labelings) > 1 else [0.0]
-    return dict(zip(labelings, sns.color_palette("viridis", as_cmap=True)(places), strict=True))
+    return dict(zip(labelings, colormaps["viridis"](places), strict=True))
 
 
 def _style(batch_size: int, several: bool) -> str:
