@@ -7,6 +7,8 @@ one, or as more than a name, is refused where it comes in.
 import unicodedata
 from collections.abc import Iterable
 
+# Bytes. Files are called after names, and a disk takes 255 with all that is added to them.
+_LONGEST = 150
 # What separates paths, and what Snakemake takes for a wildcard.
 _RESERVED = '/\\{}*?"<>|'
 
@@ -36,6 +38,8 @@ def name_problem(kind: str, name: str) -> str | None:
                 f"{kind} {shown}: has the invisible character U+{ord(character):04X} in its name; "
                 "rename it"
             )
+    if (length := len(name.encode())) > _LONGEST:
+        return f"{kind} {name[:40]!r}...: its name has {length} bytes; give it at most {_LONGEST}"
     if unicodedata.normalize("NFKC", name) != name:
         return (
             f"{kind} {shown}: is written with composed or compatibility characters; write it as "

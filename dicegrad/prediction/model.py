@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from dicegrad.data.adapter import Adapter
+from dicegrad.data.cases import repeated
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import build_network
 from dicegrad.preprocessing.settings import Preprocessing
@@ -99,8 +100,13 @@ def read_weights(paths: Sequence[Path]) -> tuple[Weights, ...]:
     """Read the weights of one experiment, one file a fold.
 
     Raises:
-        InputError: A file is missing, damaged, or of another experiment than the first.
+        InputError: A file is missing, damaged, named twice, or of another experiment than the
+            first.
     """
+    if twice := repeated(str(path.resolve()) for path in paths):
+        raise InputError(
+            f"{twice[0]}: is named twice, and would count twice in the mean; name each fold once"
+        )
     weights = tuple(load_weights(path) for path in paths)
     first = next((each for each in weights if each.trained), None)
     for other in weights:

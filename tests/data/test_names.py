@@ -23,6 +23,7 @@ def test_an_ordinary_name_in_any_script_is_left_alone(name):
         ("a\u202eb", "the invisible character U+202E"),
         ("a\x1b[31m", "the invisible character U+001B"),
         ("e\u0301", "write it as 'é'"),
+        ("é" * 76, "its name has 152 bytes; give it at most 150"),
     ],
 )
 def test_a_name_that_would_be_misread_is_refused_in_one_line(name, says):

@@ -139,6 +139,14 @@ def test_weights_of_two_experiments_are_not_averaged(tmp_path):
     assert "name the folds of one experiment" in message
 
 
+def test_weights_that_are_named_twice_would_count_twice(tmp_path):
+    path = write(tmp_path / "fold~0/weights.pt")
+    (tmp_path / "link.pt").symlink_to(path)
+    assert "is named twice, and would count twice in the mean" in refused(
+        read_weights, [path, tmp_path / "link.pt"]
+    )
+
+
 def test_weights_of_two_preprocessings_are_not_averaged(tmp_path):
     coarse = {**SOURCE, "preprocessing": {**PREPROCESSING, "size": [32, 32, 6]}}
     weights = read_weights([write(tmp_path / "a.pt"), write(tmp_path / "b.pt", 1, coarse)])
