@@ -25,7 +25,7 @@ $(VENV)/.done: pyproject.toml setup.py requirements.lock $(wildcard dicegrad/los
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[test]'
 	@touch $@
 
-demo: setup ## Run the demo study and write its report (five minutes on two cores)
+demo: setup ## Run the demo study and write its report (a few minutes on two cores)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --quiet host reason
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --report results/demo/report.html --quiet all
 	@$(BIN)/dicegrad summary results/demo

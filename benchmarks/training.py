@@ -1,6 +1,6 @@
 """Steps a second of a whole training, beside MONAI's and nnU-Net's ways, in one run.
 
-    python benchmarks/training.py                              # the demo's networks, on a CPU
+    python benchmarks/training.py                              # the phantoms' networks, on a CPU
     python benchmarks/training.py heart acdc brats --repeats 3 # the paper's take seconds a step
     python benchmarks/training.py --device cuda                # all four, with the share of peak
 
