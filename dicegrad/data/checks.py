@@ -4,6 +4,7 @@ Every problem is one line that names the file, the value and how to fix it; all 
 collected before the first error is raised.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -41,9 +42,30 @@ def find_problems(cases: Iterable[Case], adapter: Adapter, align: bool = False) 
     problems += look_alikes("case", (case.case for case in cases))
     problems += look_alikes("subject", (case.subject for case in cases))
     problems += look_alikes("group", (case.group for case in cases))
+    problems += _shared_files(cases)
     for case in cases:
         problems += _case_problems(case, adapter, align)
     return problems
+
+
+def _shared_files(cases: Iterable[Case]) -> Iterator[str]:
+    """Lines on files that two subjects share, or that are image and label at once.
+
+    A fold would train on what it is tested on, or a network see the truth.
+    """
+    first: dict[str, Case] = {}
+    for case in cases:
+        files = {os.path.realpath(p): p for p in (*case.images, case.label) if p.exists()}
+        images = {os.path.realpath(p) for p in case.images if p.exists()}
+        if case.label.exists() and os.path.realpath(case.label) in images:
+            yield f"{case.label}: is the label map of case {case.case} and its image; correct one"
+        for real, path in files.items():
+            other = first.setdefault(real, case)
+            if other.subject != case.subject:
+                yield (
+                    f"{path}: is a file of case {case.case} and of case {other.case}, which are of "
+                    "two subjects; give each its own file, or both one subject"
+                )
 
 
 def _case_problems(case: Case, adapter: Adapter, align: bool) -> Iterator[str]:

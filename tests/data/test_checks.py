@@ -57,6 +57,23 @@ def test_a_link_that_leads_nowhere_is_named_as_such(heart):
     )
 
 
+def test_a_file_that_two_subjects_share_is_told_and_one_that_is_image_and_label(heart):
+    adapter = get_adapter("acdc", heart)
+    cases = list(adapter.scan(heart).cases)
+    apart = next(case for case in cases if case.subject != cases[0].subject)
+    (shared := cases[0].images[0]).unlink()
+    shared.symlink_to(apart.images[0])
+    of_shared = [p for p in find_problems(cases, adapter) if "which are of two subjects" in p]
+    assert of_shared == [
+        f"{apart.images[0]}: is a file of case {apart.case} and of case {cases[0].case}, which are "
+        "of two subjects; give each its own file, or both one subject"
+    ]
+    cases[0] = replace(cases[0], images=(cases[0].label,))
+    assert f"{cases[0].label}: is the label map of case {cases[0].case} and its image" in (
+        only_problem(cases, adapter)
+    )
+
+
 def test_an_image_whose_contrast_single_precision_does_not_hold_is_told(heart):
     adapter = get_adapter("acdc", heart)
     case = adapter.scan(heart).cases[0]
