@@ -86,7 +86,7 @@ def test_the_engine_can_be_nnunet(here, capsys):
 def test_regions_are_not_for_the_engine_nnunet(here, capsys):
     root = write_decathlon(here / "balls")
     about = json.loads((root / "dataset.json").read_text())
-    about["labels"] = {"background": 0, "all": [1, 2], "box": 2}
+    about["labels"] = {"background": 0, "whole": [1, 2], "box": 2}
     about["regions_class_order"] = [1, 2]
     (root / "dataset.json").write_text(json.dumps(about))
     code, _, err = run(capsys, "init", "balls", "--engine", "nnunet")
