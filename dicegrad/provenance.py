@@ -22,16 +22,19 @@ DEAR = {"resample": RESAMPLING, "train": TRAINING, "predict": PREDICTION}
 _WITHIN = ("body", "orelse", "handlers", "finalbody", "cases")
 
 
-def code_of(modules: Iterable[str]) -> str:
+def code_of(modules: Iterable[str], script: Path | None = None) -> str:
     """16 hex digits that change when the code of some modules does, comments and layout aside.
 
     Args:
         modules: Such as `dicegrad.evaluation.scores`. All modules of the package that they import,
             directly or not, count too.
+        script: What calls them, if that is to count too and lies here.
     """
     digest = hashlib.sha256()
     for module in sorted(_reached(modules)):
         digest.update(f"{module}\n{_tokens(module)}\n".encode())
+    if script is not None and script.is_file():
+        digest.update(_without_comments(script.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:16]
 
 
@@ -89,9 +92,13 @@ def _imported(statements: Iterable[ast.AST]) -> Iterator[str]:
 
 @cache
 def _tokens(module: str) -> str:
-    """The code of a module without comments; layout is kept where it means something."""
+    return _without_comments(_source(module))
+
+
+def _without_comments(source: str) -> str:
+    """Layout is kept where it means something."""
     layout = {tokenize.NEWLINE: "\n", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
-    lines = io.StringIO(_source(module)).readline
+    lines = io.StringIO(source).readline
     return " ".join(
         layout.get(token.type, token.string)
         for token in tokenize.generate_tokens(lines)

@@ -30,7 +30,7 @@ rule evaluate:
             else None
         ),
         soft_volumes=releases("soft_volumes"),
-        code=code_of(["dicegrad.evaluation.scores"]),
+        code=code_of(["dicegrad.evaluation.scores"], HOME / "scripts/evaluate.py"),
         title=title_of,
     message:
         "Scoring {params.title}"

@@ -81,7 +81,10 @@ for name, output in OUTPUTS.items():
             **told_to(output),
             output=name,
             settings=list(told_to(output)),
-            code=code_of(["dicegrad.reporting.produce", *output.modules]),
+            code=code_of(
+                ["dicegrad.reporting.produce", *output.modules],
+                HOME / "scripts/output.py",
+            ),
         message:
             f"Making {name}"
         script:

@@ -81,7 +81,7 @@ rule test_evaluate:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        code=code_of(["dicegrad.evaluation.test_set"]),
+        code=code_of(["dicegrad.evaluation.test_set"], HOME / "scripts/test_evaluate.py"),
         title=title_of,
     message:
         "Scoring the test set of {params.title}"

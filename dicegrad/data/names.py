@@ -11,13 +11,15 @@ from collections.abc import Iterable
 _LONGEST = 150
 # What separates paths, and what Snakemake takes for a wildcard.
 _RESERVED = '/\\{}*?"<>|'
+_IN_NO_PATH = ("class", "channel")
 
 
 def name_problem(kind: str, name: str) -> str | None:
     """What is wrong with a name; None if nothing is.
 
     Args:
-        kind: `case`, `subject`, `group` or `class`, for the message.
+        kind: `case`, `subject`, `group`, `class` or `channel`, for the message. The last two are in
+            no path, so that they may hold a slash, as AMOS's prostate/uterus does.
         name: As it came.
 
     Example:
@@ -31,7 +33,7 @@ def name_problem(kind: str, name: str) -> str | None:
     if name.startswith((".", "-")):
         return f"{kind} {shown}: begins with {name[0]!r}; rename it"
     for character in name:
-        if character in _RESERVED:
+        if character in _RESERVED and not (character == "/" and kind in _IN_NO_PATH):
             return f"{kind} {shown}: has {character!r} in its name; rename it"
         if unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp"):
             return (

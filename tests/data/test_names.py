@@ -42,3 +42,9 @@ def test_names_that_differ_in_case_alone_are_told_together():
     assert look_alikes("group", ["ED", "ES", "ED"]) == []
     (line,) = look_alikes("group", ["ED", "ed"])
     assert line.startswith("group 'ed': differs from 'ED'")
+
+
+def test_a_class_and_a_channel_are_in_no_path_and_may_hold_a_slash():
+    assert name_problem("class", "prostate/uterus") is None
+    assert name_problem("channel", "T1/T2") is None
+    assert "has '/' in its name" in name_problem("group", "a/b")

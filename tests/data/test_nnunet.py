@@ -105,7 +105,7 @@ def test_a_case_that_groups_tsv_does_not_know_and_one_it_invents_are_both_counte
         ({"labels": {"0": "background", "01": "a", "1": "b"}}, "label a is '01'"),
         ({"labels": {"background": 0, "all": 1}}, "class 'all': is another word of the tables"),
         ({"labels": {"background": 0, "a,b": 1}}, "class 'a,b': has ',', which separates"),
-        ({"labels": {"background": 0, "a/b": 1}}, "class 'a/b': has '/' in its name"),
+        ({"labels": {"background": 0, "a|b": 1}}, "class 'a|b': has '|' in its name"),
         ({"labels": {"background": 0, "LV": 1, "lv": 2}}, "class 'lv': differs from 'LV'"),
         ({"channel_names": {"0": None, "1": "t1"}}, "channel_names has None; write a name"),
         ({"channel_names": {"0": "a\tb", "1": "t1"}}, "channel 'a\\tb': has the invisible"),

@@ -84,6 +84,11 @@ def test_a_corrected_metric_scores_and_reports_again_and_trains_nothing(elsewher
     assert elsewhere.work() == {"evaluate": 3, "learning_curves": 1, **SUMMED_UP}
 
 
+def test_a_changed_script_of_scores_scores_again_too(elsewhere):
+    change(elsewhere, "scripts/evaluate.py", "\nwith job", "\nCORRECTED = True\nwith job")
+    assert elsewhere.work() == {"evaluate": 3, "learning_curves": 1, **SUMMED_UP}
+
+
 def test_a_changed_figure_is_drawn_again_and_nothing_else(elsewhere):
     module = "dicegrad/reporting/figures/volumes.py"
     change(elsewhere, module, "\n\n\n", "\n\n\nCORRECTED = True\n\n")
