@@ -48,3 +48,12 @@ def test_what_was_missing_is_no_failure(scores):
 def test_a_class_that_is_in_no_truth_has_no_ratio():
     scores = make_scores(("heart",)).assign(volume_true_ml=0.0)
     assert failed_runs(scores, DATASETS).empty
+
+
+@pytest.mark.parametrize(("factor", "failed"), [(0.0, 0), (10.0, 1)])
+def test_where_some_labels_are_missing_only_too_large_is_a_failure(scores, factor, failed):
+    where = {"dataset": "heart", "labeling": "partial", "setup": "I", "fold": 1}
+    where |= {"group": "ES", "class": "MYO"}
+    half = {**DATASETS["heart"], "labelings": {"partial": {"ES": {"MYO": 0.5}}}}
+    changed = change(scores, factor, **where)
+    assert len(failed_runs(changed, {**DATASETS, "heart": half})) == failed
