@@ -56,7 +56,7 @@ NEEDS_DATA = {
         "snakemake unpack_brats --cores 1 --configfile config/brats.yaml",
     ),
     "Task 4 of the Medical Segmentation Decathlon": (
-        "snakemake --cores 2 --configfile config/two-sites.yaml",
+        "snakemake --cores 2 --configfile config/bench.yaml",
         "dicegrad init Task04_Hippocampus --study hippo",
         "snakemake --cores 2 --configfile config/hippo.yaml",
         "dicegrad init Hippo --study hippo-half",
