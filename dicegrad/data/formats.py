@@ -118,8 +118,16 @@ def _held(path: Path, stream: BinaryIO) -> int:
 
 
 def _check_lines(head: bytes) -> None:
-    """Refuse a NRRD header with a line so long that ITK's own reader writes behind a buffer."""
+    """Refuse headers at which ITK's own readers crash the process.
+
+    They are a NRRD header with a line longer than a buffer, and a MetaImage header whose number of
+    dimensions is none.
+    """
     if not head.startswith(b"NRRD"):
+        for given in re.findall(rb"^[ \t]*NDims[ \t]*[=:]([^\r\n]*)", head, re.MULTILINE):
+            if not re.fullmatch(rb"\s*([1-9]|10)\s*", given):
+                shown = given[:40].decode("ascii", "backslashreplace").strip()
+                raise InputError(f"NDims is {shown!r}; write the number of its dimensions")
         return
     text = re.split(rb"\r?\n\r?\n", head)[0]
     fields = (line for line in re.split(rb"[\r\n]", text) if line[:1] != b"#" and b":=" not in line)

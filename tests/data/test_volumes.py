@@ -172,6 +172,15 @@ def test_a_line_of_a_nrrd_header_that_would_crash_itk_is_refused(tmp_path, field
         assert "its header has a line of 30" in refusal(reader, path)
 
 
+@pytest.mark.parametrize("given", [b"99999999999999999999 3", b"11", b"0", b"-3", b""])
+def test_a_number_of_dimensions_that_would_crash_itk_is_refused(tmp_path, given):
+    path = tmp_path / "a.mha"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8)), path)
+    path.write_bytes(path.read_bytes().replace(b"NDims = 3", b"NDims = " + given))
+    for reader in (read_header, read_volume):
+        assert f"NDims is {given.decode()!r}" in refusal(reader, path)
+
+
 def test_a_picture_is_one_slice_without_a_place(tmp_path):
     picture = NOISE[:, :, 0].astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(picture.T)), tmp_path / "a.png")
