@@ -107,6 +107,7 @@ def run(command: str, *arguments: str, folder: Path, threads: int, report: Repor
         )
     # Planning refuses 0 processes.
     own = {**environment(folder, threads), "nnUNet_n_proc_DA": str(threads)}
+    own["PYTHONUNBUFFERED"] = "1"  # what is printed before an error comes before it
     report(" ".join([command, *arguments]))
     done = subprocess.run(
         [program, *arguments],

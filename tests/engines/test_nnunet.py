@@ -165,7 +165,8 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path):
     assert said.startswith(f"{tmp_path / 'weights.pt'}: holds weights of the engine nnunet")
 
 
-def test_a_command_that_fails_is_told_by_its_last_line(tmp_path):
+def test_a_command_that_fails_is_told_by_its_last_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     lines = []
     how = {"folder": tmp_path, "threads": 1, "report": lines.append}
     code = "import os; print(os.environ['nnUNet_raw']); raise ValueError('no such planner')"
