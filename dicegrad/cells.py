@@ -31,11 +31,9 @@ def _whole(cell: str) -> int:
 
 
 def _flag(cell: str) -> bool:
-    return {"True": True, "False": False}[cell] if cell in ("True", "False") else _refuse(cell)
-
-
-def _refuse(cell: str) -> bool:
-    raise ValueError(cell)
+    if cell not in ("True", "False"):
+        raise ValueError(cell)
+    return cell == "True"
 
 
 CONVERT: dict[Kind, Callable[[str], Cell]] = {

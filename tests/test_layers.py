@@ -12,7 +12,7 @@ PACKAGE = Path(dicegrad.__file__).parent
 # From the ground up. Names in one tuple stand beside each other and do not know of each other.
 LAYERS = (
     ("__init__",),
-    ("errors", "interrupts", "machine", "cells"),
+    ("errors", "interrupts", "machine", "cells", "precision"),
     ("checksums", "locks"),
     ("whole",),
     ("files", "inputs", "provenance"),

@@ -25,6 +25,9 @@ from dicegrad.training.network import NetworkSettings
 _BLIND = 1.0  # voxels; a larger epsilon pushes empty maps down
 
 
+_Picture = tuple[np.ndarray, np.ndarray]  # image and prediction of a slice
+
+
 @dataclass(frozen=True)
 class Suspect:
     """A map without a true voxel in the labels that were trained on.
@@ -62,6 +65,9 @@ class Suspect:
         return {"class": name, **given}
 
 
+_Found = tuple[Suspect, _Picture]
+
+
 @dataclass(frozen=True)
 class Suspects:
     """Maps without a true voxel, the most plausible structures first.
@@ -72,7 +78,7 @@ class Suspects:
     """
 
     suspects: tuple[Suspect, ...]
-    pictures: tuple[tuple[np.ndarray, np.ndarray], ...]
+    pictures: tuple[_Picture, ...]
 
 
 def find_suspects(results: Path, resources: Path | None = None, pictures: int = 12) -> Suspects:
@@ -97,14 +103,14 @@ def find_suspects(results: Path, resources: Path | None = None, pictures: int = 
             f"{results}: no weights of Dice with phi I and an epsilon below {_BLIND:g}, which is "
             "blind to maps without a true voxel; train such a row on the labels in question"
         )
-    found: list[tuple[Suspect, tuple[np.ndarray, np.ndarray]]] = []
+    found: list[_Found] = []
     for folder, experiment in blind:
         name = folder.relative_to(results).as_posix()
         found += _of_experiment(folder, name, experiment, place / experiment.dataset)
     if not found:
         raise InputError(f"{results}: every map that was trained on holds a true voxel")
     found.sort(key=lambda each: (-each[0].plausibility, each[0].case, each[0].name))
-    first: dict[tuple[str, str, str], tuple[Suspect, tuple[np.ndarray, np.ndarray]]] = {}
+    first: dict[tuple[str, str, str], _Found] = {}
     for each in found:
         first.setdefault(_map_of(each[0]), each)
     ranked = list(first.values())
@@ -155,9 +161,7 @@ def _blind(path: str) -> Experiment | None:
     return experiment if epsilon_number(experiment.epsilon) < _BLIND else None
 
 
-def _of_experiment(
-    folder: Path, name: str, experiment: Experiment, place: Path
-) -> list[tuple[Suspect, tuple[np.ndarray, np.ndarray]]]:
+def _of_experiment(folder: Path, name: str, experiment: Experiment, place: Path) -> list[_Found]:
     cases = read_cases(place / "cases.tsv")
     shape = (len(cases), None, None, None)
     images = open_array(place / "images.npy", np.float16, (len(cases), None, None, None, None))

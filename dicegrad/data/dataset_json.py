@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dicegrad.data.annotated import ALL, NO_CLASS
 from dicegrad.data.names import look_alikes, name_problem
 from dicegrad.errors import InputError
 from dicegrad.files import read_json
@@ -15,7 +16,7 @@ from dicegrad.files import read_json
 NAME = "dataset.json"
 IGNORE, BACKGROUND = "ignore", "background"
 # What else stands where names of classes do: in annotated.tsv, and at the head of its columns.
-_WORDS = ("all", "none", "case")
+_WORDS = (ALL, NO_CLASS, "case")
 
 
 def read_dataset_json(path: Path) -> dict[str, Any]:

@@ -105,9 +105,11 @@ def run(command: str, *arguments: str, folder: Path, threads: int, report: Repor
         raise InputError(
             f"{program}: no such file; the engine nnunet needs pip install 'dicegrad[nnunet]'"
         )
-    # Planning refuses 0 processes.
-    own = {**environment(folder, threads), "nnUNet_n_proc_DA": str(threads)}
-    own["PYTHONUNBUFFERED"] = "1"  # what is printed before an error comes before it
+    own = {
+        **environment(folder, threads),
+        "nnUNet_n_proc_DA": str(threads),  # planning refuses 0 processes
+        "PYTHONUNBUFFERED": "1",  # what is printed before an error comes before it
+    }
     report(" ".join([command, *arguments]))
     done = subprocess.run(
         [program, *arguments],

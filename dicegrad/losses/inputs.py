@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from dicegrad.errors import InputError
+from dicegrad.precision import LARGEST, SMALLEST
 
 Phi = Literal["I", "CI", "BI", "BCI"]
 Activation = Literal["sigmoid", "softmax"]
 Norm = Literal["l1", "l2"]
 PerClass = float | Sequence[float] | Tensor
 
-_SMALLEST, _LARGEST = 1e-37, 1e37  # of what float32 tells from 0 and from infinity
 _SLACK = 1e-3  # interpolated labels and half-precision probabilities may miss [0, 1] by rounding
 
 
@@ -47,10 +47,10 @@ def check_epsilon(epsilon: PerClass, phi: str) -> float | tuple[float, ...]:
     for value in values if isinstance(values, tuple) else (values,):
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"epsilon is {epsilon!r}; it must be finite and above 0")
-        if not _SMALLEST <= value <= _LARGEST:
+        if not SMALLEST <= value <= LARGEST:
             raise InputError(
                 f"epsilon is {epsilon!r}, which single precision does not hold; give one from "
-                f"{_SMALLEST:g} to {_LARGEST:g}"
+                f"{SMALLEST:g} to {LARGEST:g}"
             )
     if isinstance(values, tuple) and "C" in phi:
         raise InputError(

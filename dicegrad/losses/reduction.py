@@ -60,6 +60,11 @@ class Reduction:
         """Whether several processes share one batch."""
         return self.process_group is not None and "B" in self.phi
 
+    @property
+    def pools(self) -> bool:
+        """Whether maps share a subset. Else one that takes no part is left out as a whole."""
+        return self.phi != "I"
+
     def check(self, y_pred: Tensor, activation: str | None) -> None:
         """Raise an ``InputError`` unless y_pred fits, and every per-class setting fits y_pred."""
         first_channel(y_pred, activation, self.include_background)
@@ -108,7 +113,7 @@ def pool(sums: Array, reduction: Reduction, share: Array | None = None) -> Array
         share: (B, C), how often each map counts; None counts each once.
     """
     sums = sums[:, :, reduction.first :]
-    if share is not None and reduction.phi != "I":  # a map that is a subset is left out whole
+    if share is not None and reduction.pools:
         sums = sums * _factor(share[:, reduction.first :], reduction)
     if "B" in reduction.phi:
         sums = sums.sum(1, keepdims=True)
@@ -204,7 +209,7 @@ def loss_and_coefficients(
         factor = factor * processes / (dice.shape[0] * dice.shape[1] * denominator)  # |Phi|
     else:
         factor = factor * weight * processes * inverse(weight.sum()) / denominator
-    if counts is not None and reduction.phi != "I":
+    if counts is not None and reduction.pools:
         factor = factor * _factor(counts[:, reduction.first :], reduction)
     array[0, :, reduction.first :] = -2 * factor
     array[1, :, reduction.first :] = factor * dice

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 
 from dicegrad.errors import InputError, nearest
+from dicegrad.precision import LARGEST, SMALLEST
 from dicegrad.study.losses import AS_EMPTY, IGNORED, LOSSES, MARGINAL, NONE, PHIS, UNANNOTATED
 
 HEURISTIC = "heuristic"
 # A number becomes part of a path, and should be read by people as Python reads it.
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _NO_NUMBERS = ("inf", "infinity", "nan")
-_SMALLEST, _LARGEST = 1e-37, 1e37  # of single precision, in which losses compute
 # Names become parts of paths.
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 NAME_IS = "a name begins with a letter or digit and has letters, digits, '.', '_' and '-' only"
@@ -210,7 +210,7 @@ def heuristic_multiple(text: str) -> float | None:
     factor = text.removesuffix(HEURISTIC) or "1x"
     number = factor.removesuffix("x")
     multiple = float(number) if factor != number and _NUMBER.fullmatch(number) else 0.0
-    if not _SMALLEST <= multiple <= _LARGEST:
+    if not SMALLEST <= multiple <= LARGEST:
         raise InputError(f"epsilon is {text!r}; write a multiple of the heuristic as 0.1xheuristic")
     return multiple
 
@@ -229,9 +229,9 @@ def epsilon_number(text: str) -> float:
         raise InputError(
             f"epsilon is {text}, but Dice of two empty maps needs one above 0; write, say, 1e-7"
         )
-    if not _SMALLEST <= epsilon <= _LARGEST:
+    if not SMALLEST <= epsilon <= LARGEST:
         raise InputError(
             f"epsilon is {text}, which single precision does not hold; write one from "
-            f"{_SMALLEST:g} to {_LARGEST:g}"
+            f"{SMALLEST:g} to {LARGEST:g}"
         )
     return epsilon
