@@ -7,6 +7,8 @@
 One repeat runs every implementation once, in turn, so that whatever else the machine does falls on
 all of them alike. The table shows, of forward and backward together, the median over the repeats,
 the fastest, and the median processor time of all threads, which a busy machine changes least.
+On CUDA, "device ms" is the time of the kernels alone: in a training the host prepares the next ones
+while those run. The share of the copy bandwidth is that of the device time.
 Peak memory is what forward and backward add to what is there before (logits, labels): on the CPU
 from the process's high-water mark, on CUDA from torch's allocator. The gradient itself is part of
 it: nobody can do with less than the size of the logits.
@@ -28,6 +30,7 @@ import torch
 from memory import peak_memory
 from other_losses import OTHERS, Loss
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from dicegrad import DiceLoss
 from dicegrad.losses.__main__ import cpu
@@ -60,6 +63,8 @@ class Row:
     fastest_to_monai: float | None = None
     cpu_to_monai: float | None = None
     memory_to_monai: float | None = None
+    device_ms: float | None = None
+    device_to_monai: float | None = None
     share_of_copy: float | None = None
 
 
@@ -96,18 +101,20 @@ def least_bytes(logits: Tensor, y: Tensor) -> int:
     return 3 * logits.nbytes + 2 * y.nbytes
 
 
+def device_ms(action: Callable[[], object], count: int = 10) -> float:
+    """Milliseconds of all kernels of an action, the mean over some repeats."""
+    with profile(activities=[ProfilerActivity.CUDA]) as found:
+        for _ in range(count):
+            action()
+    return sum(event.self_device_time_total for event in found.key_averages()) / 1e3 / count
+
+
 def copy_rate(logits: Tensor) -> float:
     """Bytes per ms of a copy within the device's memory, read and write counted."""
     target = torch.empty_like(logits)
     source = logits.detach()
 
-    def copy() -> None:
-        target.copy_(source)
-        if source.is_cuda:
-            torch.cuda.synchronize()
-
-    times = [timed(copy)[0] for _ in range(20)]
-    return 2 * logits.nbytes / float(np.median(times[5:]))
+    return 2 * logits.nbytes / device_ms(lambda: target.copy_(source), 20)
 
 
 def measure(
@@ -130,11 +137,19 @@ def measure(
         for name, loss in losses.items():
             times[name].append(timed(lambda loss=loss: step(loss, logits, y)))
     peaks = {name: peak_of_three(loss, logits, y) for name, loss in losses.items()}
-    rate = copy_rate(logits) if device == "cuda" else None
+    on_device: dict[str, dict[str, float]] = {name: {} for name in losses}
+    rate = None
+    if device == "cuda":
+        rate = copy_rate(logits)
+        for name, loss in losses.items():
+            ms = device_ms(lambda loss=loss: step(loss, logits, y))
+            on_device[name] = {"device": ms}
     rows = []
     for name in losses:
-        figures = summary(times[name]) | {"peak": peaks[name]}
-        monai = summary(times["MONAI"]) | {"peak": peaks["MONAI"]} if "MONAI" in losses else {}
+        figures = summary(times[name]) | {"peak": peaks[name]} | on_device[name]
+        monai = {}
+        if "MONAI" in losses:
+            monai = summary(times["MONAI"]) | {"peak": peaks["MONAI"]} | on_device["MONAI"]
         ratios = {key: figures[key] / value for key, value in monai.items() if value > 0}
         row = Row(
             device,
@@ -152,7 +167,9 @@ def measure(
             ratios.get("fastest"),
             ratios.get("cpu"),
             ratios.get("peak"),
-            least_bytes(logits, y) / figures["median"] / rate if rate else None,
+            figures.get("device"),
+            ratios.get("device"),
+            least_bytes(logits, y) / figures["device"] / rate if rate else None,
         )
         rows.append(row)
     return rows
@@ -175,18 +192,20 @@ def show(rows: list[Row]) -> None:
         f"\n{first.device}, {first.shape} {first.activation}, {first.dtype}, "
         f"{first.labels} labels, logits {first.logits_mb:.1f} MB"
     )
-    names = ("median ms", "fastest", "CPU ms", "peak MB")
+    names = ["median ms", "fastest", "CPU ms", "peak MB"] + ["device ms"] * (first.device == "cuda")
     print(" " * 15 + "".join(f"{name:>10}{'/ MONAI':>9}" for name in names))
     for row in rows:
-        figures = (
+        figures = [
             (row.median_ms, row.time_to_monai),
             (row.fastest_ms, row.fastest_to_monai),
             (row.cpu_ms, row.cpu_to_monai),
             (row.peak_mb, row.memory_to_monai),
-        )
+        ]
+        if row.device_ms is not None:
+            figures.append((row.device_ms, row.device_to_monai))
         line = f"{row.implementation:15}"
         for value, ratio in figures:
-            line += f"{value:>10.2f}" + ("" if ratio is None else f"{ratio:.2f}").rjust(9)
+            line += f"{value:>10.{2 if value > 1 else 3}f}" + ("" if ratio is None else f"{ratio:.2f}").rjust(9)
         if row.share_of_copy is not None:
             line += f"   {row.share_of_copy:.0%} of copy bandwidth"
         print(line, flush=True)
