@@ -205,7 +205,9 @@ def show(rows: list[Row]) -> None:
             figures.append((row.device_ms, row.device_to_monai))
         line = f"{row.implementation:15}"
         for value, ratio in figures:
-            line += f"{value:>10.{2 if value > 1 else 3}f}" + ("" if ratio is None else f"{ratio:.2f}").rjust(9)
+            line += f"{value:>10.{2 if value > 1 else 3}f}" + (
+                "" if ratio is None else f"{ratio:.2f}"
+            ).rjust(9)
         if row.share_of_copy is not None:
             line += f"   {row.share_of_copy:.0%} of copy bandwidth"
         print(line, flush=True)
