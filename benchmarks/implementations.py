@@ -158,7 +158,7 @@ def nnunet(run: Run) -> Epoch | None:
         loss=DeepSupervisionWrapper(loss, weights / weights.sum()),
         grad_scaler=torch.amp.GradScaler("cuda") if device.type == "cuda" else None,
     )
-    image, label = run.data.batch(run.data.numbers(range(run.batch_size)))
+    image, label, _ = run.data.batch(run.data.numbers(range(run.batch_size)))
     targets = [label[:, None].float()]
     for pool in settings.pools[:-1]:
         targets.append(functional.max_pool3d(targets[-1], pool))
@@ -206,7 +206,7 @@ def convolutions(run: Run) -> Epoch:
         layer.register_forward_pre_hook(lambda m, x: shapes.update({m: x[0].shape}))
         for layer in layers
     ]
-    image, _ = run.data.batch(run.data.numbers(range(run.batch_size)))
+    image, _, _ = run.data.batch(run.data.numbers(range(run.batch_size)))
     with torch.no_grad():
         run.network(image)
     for hook in hooks:

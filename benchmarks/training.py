@@ -42,10 +42,11 @@ from implementations import Epoch, convolutions, dicegrad, monai, nnunet
 from memory import peak_memory
 from torch.utils.flop_counter import FlopCounterMode
 
+from dicegrad.study.experiment import Experiment
 from dicegrad.training.dataset import PreparedData
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import numerics, settle
-from dicegrad.training.objective import make_objective
+from dicegrad.training.objective import Wanted, make_objective
 from dicegrad.training.run import Run, Split
 from dicegrad.training.settings import TrainingSettings
 
@@ -87,6 +88,7 @@ def make_run(name: str, options: argparse.Namespace) -> Run:
     image = torch.randn((count, channels, *size), generator=generator).half()
     label = torch.randint(0, len(classes) + 1, (count, *size), generator=generator)
     names = tuple(map(str, range(count)))
+    row = Experiment(name, "full", "dice", "I", "1e-7", batch_size)
     data = PreparedData(image.to(device), label.to(device, torch.uint8), names, tuple(classes))
     training = settings["training"] | {
         "passes": 1,
@@ -99,7 +101,7 @@ def make_run(name: str, options: argparse.Namespace) -> Run:
         Split(tuple(range(count)), (0,)),
         NetworkSettings.from_dict(settings["network"], channels, len(classes)),
         settle(TrainingSettings.from_dict(training), device),
-        make_objective("dice", "I", 1e-7, classes),
+        make_objective(Wanted(row, 1e-7, tuple(classes))),
         batch_size,
         0,
     )

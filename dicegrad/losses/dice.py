@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dicegrad.errors import InputError
-from dicegrad.losses.inputs import Activation, Norm, PerClass, Phi, check_settings
+from dicegrad.losses.inputs import Activation, Norm, PerClass, Phi, as_plain, check_settings
 from dicegrad.losses.label_sets import LabelSets
 from dicegrad.losses.masks import Masks, Unannotated, make_mask_settings
 from dicegrad.losses.reduction import (
@@ -20,7 +20,13 @@ from dicegrad.losses.reduction import (
     subset_weight,
 )
 from dicegrad.losses.seen import Seen
-from dicegrad.losses.sums import needs_plain, overlap_gradient, overlap_sums, plain_sums
+from dicegrad.losses.sums import (
+    fused_for,
+    needs_plain,
+    overlap_gradient,
+    overlap_sums,
+    plain_sums,
+)
 from dicegrad.losses.tile import working_dtype
 
 if TYPE_CHECKING:
@@ -177,11 +183,10 @@ class _ClosedForm(torch.autograd.Function):
         reduction: Reduction,
         seen: Seen | None,
     ) -> Tensor:
-        sums = overlap_sums(y_pred, y, activation, norm, masks)
-        kept = None if seen is None else sums.clone()
-        loss, coefficients = loss_and_coefficients(sums, reduction, masks.share)
-        if seen is not None and kept is not None:
-            seen.keep(kept, coefficients, masks)
+        settings = (activation, norm, reduction, masks)
+        loss, coefficients, sums = _between_passes(y_pred, y, *settings, seen is not None)
+        if seen is not None and sums is not None:
+            seen.keep(sums, coefficients, masks)
         ctx.save_for_backward(y_pred, y, coefficients)
         ctx.masks, ctx.settings = masks, (activation, norm, reduction)
         return torch.as_tensor(loss, dtype=working_dtype(y_pred))
@@ -199,9 +204,28 @@ class _ClosedForm(torch.autograd.Function):
                     upstream.expand(-1, coefficients.shape[2] - reduction.first),
                     (reduction.first, 0),
                 )
-            coefficients = upstream * coefficients
-            gradient = overlap_gradient(y_pred, y, activation, norm, coefficients, masks)
+            gradient = overlap_gradient(y_pred, y, activation, norm, coefficients, masks, upstream)
         return gradient, None, None, None, None, None, None
+
+
+def _between_passes(
+    y_pred: Tensor,
+    y: Tensor,
+    activation: str | None,
+    norm: str,
+    reduction: Reduction,
+    masks: Masks,
+    keeps_sums: bool,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The loss, its coefficients and, if they are kept, the sums that they come from."""
+    fused = fused_for(y_pred, y, masks)
+    if fused and fused.loss_fits(y_pred, y, reduction):
+        found = fused.fused_loss(as_plain(y_pred), y, activation, norm, reduction, masks)
+        return found.value, found.coefficients, found.sums
+    sums = overlap_sums(y_pred, y, activation, norm, masks)
+    kept = sums.clone() if keeps_sums else None
+    loss, coefficients = loss_and_coefficients(sums, reduction, masks.share)
+    return loss, coefficients, kept
 
 
 def plain_loss(

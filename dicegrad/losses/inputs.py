@@ -15,7 +15,7 @@ Activation = Literal["sigmoid", "softmax"]
 Norm = Literal["l1", "l2"]
 PerClass = float | Sequence[float] | Tensor
 
-_SLACK = 1e-3  # interpolated labels and half-precision probabilities may miss [0, 1] by rounding
+SLACK = 1e-3  # interpolated labels and half-precision probabilities may miss [0, 1] by rounding
 
 
 def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
@@ -196,7 +196,7 @@ def check_values(
     if y_pred.device.type == "cpu":
         inside = not counted or volumes.sum().item() == int(voxels)
         for value in extremes:
-            inside = inside and not (value.item() < -_SLACK or value.item() > 1 + _SLACK)
+            inside = inside and not (value.item() < -SLACK or value.item() > 1 + SLACK)
         if not inside:
             _raise_range(y_pred, y, kept())
     if y_pred.device.type != "cuda":
@@ -204,7 +204,7 @@ def check_values(
     if counted:
         torch._assert_async(volumes.sum() == voxels, "y holds a label without a channel")
     for values in extremes:
-        within = ~((values < -_SLACK) | (values > 1 + _SLACK)).any()
+        within = ~((values < -SLACK) | (values > 1 + SLACK)).any()
         torch._assert_async(within, "y_pred or y holds values outside [0, 1]")
 
 
@@ -230,7 +230,7 @@ def _raise_range(
         y = y[kept] if labels else y.movedim(1, -1)[kept]
     lowest, highest = y.min().item(), y.max().item()
     most = max(channels - 1, 1) if labels else 1
-    if lowest < -_SLACK or highest > most + _SLACK:
+    if lowest < -SLACK or highest > most + SLACK:
         kind = "labels" if labels else "values"
         why = f", since y_pred has {channels} channel(s)" if labels else ""
         raise InputError(

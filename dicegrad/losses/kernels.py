@@ -31,13 +31,14 @@ def _load(
     masked: tl.constexpr,
     ignoring: tl.constexpr,
     merging: tl.constexpr,
+    run: tl.constexpr,
 ):
     """Probabilities, truth, label and validity of some voxels, (padded channels, voxels).
 
     The first two are 0 outside and at ignored voxels. Labels are those after merging, the
     probabilities those before; the last result is True for channels that join the background.
     """
-    row, voxel = row.to(tl.int64), voxel.to(tl.int64)
+    row, voxel = row.to(tl.int64), tl.max_contiguous(voxel.to(tl.int64), run)
     inside = voxel < voxels
     valid = (channel < channels)[:, None] & inside[None, :]
     where = row * row_stride + voxel[None, :] * voxel_stride
@@ -86,6 +87,7 @@ def sums_kernel(
     mask,
     into,
     partial,
+    counted,
     extremes,
     row_stride,
     channel_stride,
@@ -105,6 +107,7 @@ def sums_kernel(
     merging: tl.constexpr,
     padded: tl.constexpr,
     block: tl.constexpr,
+    run: tl.constexpr,
     steps: tl.constexpr,
 ):
     """First pass: the sums of one block of voxels, and the bounds of what should lie in [0, 1]."""
@@ -115,6 +118,7 @@ def sums_kernel(
     true = tl.zeros((padded, block), tl.float32)
     low = tl.zeros((padded, block), tl.float32)
     high = tl.zeros((padded, block), tl.float32)
+    seen = tl.zeros((block,), tl.float32)
     for step in range(steps):
         voxel = (place * steps + step) * block + tl.arange(0, block)
         p, h, label, valid, joined = _load(
@@ -137,6 +141,7 @@ def sums_kernel(
             masked,
             ignoring,
             merging,
+            run,
         )
         if bounded:  # 0 is allowed, so what lies outside the volume does no harm as a 0
             low = tl.minimum(low, p)
@@ -150,12 +155,16 @@ def sums_kernel(
         intersection += p * h
         predicted += p * p if squared else p
         true += h
+        if masked or ignoring:
+            seen += tl.max(valid.to(tl.float32), 0)
     where = (row * channels + channel) * blocks + place
     kept = channel < channels
     plane = batch * channels * blocks
     tl.store(partial + where, tl.sum(intersection, 1), mask=kept)
     tl.store(partial + plane + where, tl.sum(predicted, 1), mask=kept)
     tl.store(partial + 2 * plane + where, tl.sum(true, 1), mask=kept)
+    if masked or ignoring:
+        tl.store(counted + row * blocks + place, tl.sum(seen, 0))
     if bounded:
         tl.store(extremes + row * blocks + place, tl.min(tl.min(low, 1), 0))
         tl.store(extremes + (batch + row) * blocks + place, tl.max(tl.max(high, 1), 0))
@@ -168,6 +177,7 @@ def gradient_kernel(
     mask,
     into,
     coefficients,
+    upstream,
     gradient,
     row_stride,
     channel_stride,
@@ -180,11 +190,13 @@ def gradient_kernel(
     channels: tl.constexpr,
     activation: tl.constexpr,
     squared: tl.constexpr,
+    scaled: tl.constexpr,
     masked: tl.constexpr,
     ignoring: tl.constexpr,
     merging: tl.constexpr,
     padded: tl.constexpr,
     block: tl.constexpr,
+    run: tl.constexpr,
 ):
     """Second pass: the gradient at one block of voxels."""
     row = tl.program_id(1)
@@ -210,11 +222,15 @@ def gradient_kernel(
         masked,
         ignoring,
         merging,
+        run,
     )
     kept = channel < channels
-    slope = tl.load(coefficients + row * channels + channel, mask=kept, other=0.0)[:, None]
+    slope = tl.load(coefficients + row * channels + channel, mask=kept, other=0.0)
     level = tl.load(coefficients + (batch + row) * channels + channel, mask=kept, other=0.0)
-    level = level[:, None]
+    if scaled:
+        scale = tl.load(upstream).to(slope.dtype)
+        slope, level = slope * scale, level * scale
+    slope, level = slope.to(tl.float32)[:, None], level.to(tl.float32)[:, None]
     g = slope * h + (
         2 * level * (_merge(p, joined, channel) if merging else p) if squared else level
     )
@@ -226,7 +242,7 @@ def gradient_kernel(
     elif activation == "sigmoid":
         g = g * p * (1 - p)
     where = (row.to(tl.int64) * channels + channel.to(tl.int64))[:, None] * voxels
-    where += voxel.to(tl.int64)[None, :]
+    where += tl.max_contiguous(voxel.to(tl.int64), run)[None, :]
     g = tl.where(valid, g, 0.0)
     inside = kept[:, None] & (voxel < voxels)[None, :]
     tl.store(gradient + where, g.to(gradient.dtype.element_ty), mask=inside)

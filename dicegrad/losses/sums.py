@@ -59,6 +59,7 @@ def overlap_gradient(
     norm: str,
     coefficients: Tensor,
     masks: Masks = EVERYTHING,
+    upstream: Tensor | None = None,
 ) -> Tensor:
     """Gradient with respect to y_pred of a loss that is known by its derivatives to the sums.
 
@@ -69,6 +70,7 @@ def overlap_gradient(
         norm: As for `overlap_sums`.
         coefficients: Derivatives of the loss by the first and the second sum, shape (2, B, C).
         masks: As for `overlap_sums`.
+        upstream: What the coefficients are multiplied by, a number or (B, C); None is 1.
 
     Returns:
         Shape and dtype of y_pred, exactly 0 at ignored voxels. Before the activation it is, for
@@ -78,6 +80,12 @@ def overlap_gradient(
     """
     y_pred = as_plain(y_pred)
     _, second_pass = _passes(y_pred, y, masks)
+    if upstream is not None:
+        found = fused_for(y_pred, y, masks) if upstream.ndim == 0 else None
+        if found:  # which multiplies by it itself
+            over = (coefficients, *masks.over_voxels, upstream)
+            return found.fused_gradient(y_pred, y, activation, norm, *over)
+        coefficients = upstream * coefficients
     return second_pass(y_pred, y, activation, norm, coefficients, *masks.over_voxels)
 
 
@@ -179,14 +187,19 @@ def _passes(y_pred: Tensor, y: Tensor, masks: Masks) -> tuple[Callable, Callable
     """The two passes in the fastest form that is there and takes this input."""
     if native.fits(y_pred, y):
         return native.sums, native.gradient
-    fused = _fused() if y_pred.is_cuda and masks.only_background else None
-    if fused and fused.fits(y_pred, y):
-        return fused.fused_sums, fused.fused_gradient
+    if found := fused_for(y_pred, y, masks):
+        return found.fused_sums, found.fused_gradient
     return tiled_sums, tiled_gradient
 
 
+def fused_for(y_pred: Tensor, y: Tensor, masks: Masks) -> ModuleType | None:
+    """The Triton kernels where they are there and take this input, or None."""
+    found = fused() if y_pred.is_cuda and masks.only_background else None
+    return found if found and found.fits(y_pred, y) else None
+
+
 @cache
-def _fused() -> ModuleType | None:
+def fused() -> ModuleType | None:
     """The Triton kernels, or None where Triton is absent: then the tiled passes run on CUDA."""
     try:
         from dicegrad.losses import fused

@@ -1,7 +1,5 @@
 """The losses on a GPU: the values of the formula, and the same bits from run to run."""
 
-import itertools
-
 import pytest
 import torch
 
@@ -30,7 +28,7 @@ def both(loss, y_pred, *others):
 @pytest.mark.parametrize("phi", PHIS)
 @pytest.mark.parametrize("activation", [None, "sigmoid", "softmax"])
 def test_losses_on_a_gpu_are_those_of_the_formula(make_case, phi, activation):
-    for channels, labels in itertools.product((1, 2, 4, 14), (torch.uint8, torch.int64)):
+    for channels, labels in ((1, torch.uint8), (4, torch.int64), (14, torch.uint8)):
         if channels == 1 and (activation == "softmax" or "C" in phi):
             continue
         logits, y = make_case(3, channels, SHAPE, dtype=torch.float32)

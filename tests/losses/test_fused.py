@@ -66,11 +66,62 @@ INTERPRETED = """
     print("same")
 """
 
+BETWEEN = """
+    import itertools, torch
+    from dicegrad.losses.fused import fused_gradient, fused_loss, loss_fits
+    from dicegrad.losses.masks import Masks
+    from dicegrad.losses.reduction import loss_and_coefficients, make_reduction
+    from dicegrad.losses.tiles import tiled_gradient, tiled_sums
+
+    def compare(channels, phi, background, epsilon, weight, share, masks, batch=3):
+        torch.manual_seed(0)
+        z = torch.randn(batch, channels, 9, 31)
+        y = torch.randint(0, max(channels, 2), (batch, 9, 31), dtype=torch.uint8)
+        activation = "softmax" if channels > 1 else None
+        z = z if channels > 1 else z.sigmoid()
+        over = Masks(torch.rand(batch, 9, 31) < 0.7 if masks else None, None, None, share)
+        reduction = make_reduction(phi, epsilon, background, weight)
+        assert loss_fits(z, y, reduction)
+        own = fused_loss(z, y, activation, "l1", reduction, over)
+        sums, _ = tiled_sums(z, y, activation, "l1", over.mask)
+        torch.testing.assert_close(own.sums, sums.double(), rtol=2e-6, atol=1e-5)
+        loss, coefficients = loss_and_coefficients(own.sums.clone(), reduction, over.share)
+        torch.testing.assert_close(own.value, torch.as_tensor(loss).float(), rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(own.coefficients, coefficients, rtol=1e-12, atol=1e-15)
+        up = torch.tensor(0.25)
+        gradient = fused_gradient(z, y, activation, "l1", coefficients, over.mask, upstream=up)
+        expected = tiled_gradient(z, y, activation, "l1", 0.25 * coefficients, over.mask)
+        torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-8)
+
+    some = torch.tensor([1, 0, 1, 1, 0, 0, 1, 1, 0.0])
+    shares = (None, some * torch.rand(9) * 3, torch.zeros(9))
+    for phi, background, some in itertools.product(("I", "CI", "BI", "BCI"), (True, False), shares):
+        share = None if some is None else some.view(3, 3).double()
+        pooled = "C" in phi
+        epsilon = 2.5 if pooled or background else (0.5, 30.0)
+        weight = None if pooled or background else (1.0, 3.0)
+        compare(3, phi, background, epsilon, weight, share, masks=phi == "I")
+    compare(3, "BI", True, 1e-7, None, some.view(3, 3).double(), masks=False)
+    compare(1, "I", True, 1e-7, None, None, masks=True, batch=1)
+    compare(5, "BI", True, 1e-7, None, None, masks=True, batch=40)
+    for labels, value in ((9, 0.5), (1, 1.5), (1, -0.5)):  # no such channel, no probability
+        y = torch.full((1, 4, 4), labels, dtype=torch.uint8)
+        z = torch.full((1, 1 if labels == 1 else 2, 4, 4), value)
+        activation = None if labels == 1 else "softmax"
+        try:
+            fused_loss(z, y, activation, "l1", make_reduction("I", 1.0), Masks())
+        except RuntimeError as error:
+            assert "outside [0, 1]" in str(error)
+        else:
+            raise SystemExit(f"label {labels} and value {value} passed")
+    print("same")
+"""
+
 COMPILED = """
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
-    from dicegrad.losses import fused, kernels
+    from dicegrad.losses import dice_kernel, fused, kernels
 
     def compile(kernel, constants, pointers):
         names = kernel.arg_names
@@ -84,16 +135,27 @@ COMPILED = """
     for channels, activation, values, merging in (
         (1, "none", "fp32", False), (4, "softmax", "bf16", False), (4, "softmax", "bf16", True)
     ):
-        padded, block = fused._shape(channels)
-        pointers = {n: "*fp32" for n in ("partial", "extremes", "coefficients")}
+        padded, block, run = fused._shape(channels)
+        pointers = {n: "*fp32" for n in ("partial", "counted", "extremes", "upstream")}
+        pointers["coefficients"] = "*fp64"
         pointers |= dict(maps="*" + values, labels="*u8", gradient="*" + values)
         pointers |= dict(mask="*u8", into="*i64" if merging else "*u8")
         constants = dict(channels=channels, activation=activation, squared=False)
-        constants |= dict(padded=padded, block=block, **strides)
+        constants |= dict(padded=padded, block=block, run=run, **strides)
         constants |= dict(masked=merging, ignoring=merging, merging=merging)
         first = dict(constants, bounded=channels == 1, steps=fused._STEPS)
         assert compile(kernels.sums_kernel, first, pointers).asm["cubin"]
-        assert compile(kernels.gradient_kernel, constants, pointers).asm["cubin"]
+        second = dict(constants, scaled=True)
+        assert compile(kernels.gradient_kernel, second, pointers).asm["cubin"]
+    for word in (False, True):
+        pointers = {n: "*fp32" for n in ("partial", "counted", "extremes", "loss")}
+        for name in ("share", "epsilons", "weights", "sums", "coefficients"):
+            pointers[name] = "*fp64"
+        pointers |= dict(valid="*i32", epsilon="fp32", slack="fp32")
+        words = ("pools_batch", "pools_classes", "sharing", "several", "weighting", "masked")
+        constants = dict.fromkeys((*words, "bounded", "checked"), word)
+        constants |= dict(channels=4, first=1, padded_batch=2, padded=4, chunk=256, turns=2)
+        assert compile(dice_kernel.dice_kernel, constants, pointers).asm["cubin"]
     print("compiled")
 """
 
@@ -110,6 +172,11 @@ def run(script, tmp_path, **environment):
 
 def test_the_kernels_give_what_the_tiles_give(tmp_path):
     done = run(INTERPRETED, tmp_path, TRITON_INTERPRET="1")
+    assert done.stdout.strip() == "same", done.stderr[-2000:]
+
+
+def test_the_kernel_between_the_passes_gives_what_the_reduction_gives(tmp_path):
+    done = run(BETWEEN, tmp_path, TRITON_INTERPRET="1")
     assert done.stdout.strip() == "same", done.stderr[-2000:]
 
 
