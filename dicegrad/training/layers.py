@@ -1,9 +1,12 @@
-"""Layers of the network that are faster than torch's own on a CPU.
+"""Layers of the network that are faster than torch's own on a CPU, and some on a GPU.
 
-They give the same numbers and gradients up to rounding; on other devices they are torch's own.
+They give the same numbers and gradients up to rounding; elsewhere they are torch's own.
 """
 
-from typing import Any
+from contextlib import nullcontext
+from functools import cache
+from types import ModuleType
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +72,59 @@ class LeakyReLU(nn.LeakyReLU):
     def forward(self, image: Tensor) -> Tensor:
         """The image where it is positive, and the slope times the image elsewhere."""
         return functional.leaky_relu(image, self.negative_slope, inplace=image.is_cpu)
+
+
+class NormActivation(nn.Sequential):
+    """Normalisation and activation, on CUDA as one where Triton is there."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps of the shape of the image (B, C, X, Y, Z)."""
+        norm, activation = self
+        over_batch = isinstance(norm, BatchNorm)
+        fused = fused_norm() if image.is_cuda and not torch.compiler.is_compiling() else None
+        last = image.is_contiguous(memory_format=torch.channels_last_3d)
+        if fused is None or not last or (over_batch and not self.training):
+            return super().forward(image)
+        running = (norm.running_mean, norm.running_var) if over_batch else None
+        if over_batch:
+            cast(Tensor, norm.num_batches_tracked).add_(1)
+        learnt = isinstance(activation, nn.PReLU)
+        about = fused.Norm(
+            norm.weight,
+            norm.bias,
+            activation.weight if learnt else None,
+            0.0 if learnt else activation.negative_slope,
+            norm.eps,
+            over_batch,
+            running,
+            norm.momentum,
+        )
+        return fused.normalise(image, about)
+
+
+@cache
+def fused_norm() -> ModuleType | None:
+    """The kernels of `NormActivation`, or None where Triton is absent."""
+    try:
+        from dicegrad.training import fused_norm as found
+    except ImportError:
+        return None
+    return found
+
+
+def upsample(maps: Tensor, scale: tuple[int, int, int]) -> Tensor:
+    """Every voxel repeated along each axis, in the type and memory format it has."""
+    if maps.is_cuda and maps.is_contiguous(memory_format=torch.channels_last_3d):
+        # torch's own upsampling would copy the maps to another order and back.
+        (batch, channels, *size), (x, y, z) = maps.shape, scale
+        repeated = maps.permute(0, 2, 3, 4, 1)[:, :, None, :, None, :, None]
+        repeated = repeated.expand(batch, size[0], x, size[1], y, size[2], z, channels)
+        whole = [n * times for n, times in zip(size, scale, strict=True)]
+        return repeated.reshape(batch, *whole, channels).permute(0, 4, 1, 2, 3)
+    half = maps.dtype in (torch.bfloat16, torch.float16)
+    # Autocast would make float32 copies of maps in half precision.
+    with torch.autocast(maps.device.type, enabled=False) if half else nullcontext():
+        return functional.interpolate(maps, scale_factor=[float(n) for n in scale], mode="nearest")
 
 
 class _InstanceNorm(torch.autograd.Function):

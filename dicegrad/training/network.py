@@ -7,7 +7,6 @@ decoder normalises skip and upsampled maps together.
 
 import math
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
@@ -16,7 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dicegrad.errors import InputError
-from dicegrad.training.layers import BatchNorm, Conv, InstanceNorm, LeakyReLU
+from dicegrad.training.layers import (
+    BatchNorm,
+    Conv,
+    InstanceNorm,
+    LeakyReLU,
+    NormActivation,
+    upsample,
+)
 
 Size = tuple[int, int, int]
 
@@ -206,7 +212,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         x, y, z = settings.pools[level]
-        self.scale = (float(x), float(y), float(z))
+        self.scale = (x, y, z)
         self.skip = _activation(skip_features, settings)
         self.below = _activation(features, settings)
         self.block = _block(skip_features + features, widths, settings, first=True)
@@ -215,16 +221,8 @@ class Decoder(nn.Module):
         """Maps (B, F, X, Y, Z) of a skip of the same size and coarser maps."""
         # Upsampling repeats every voxel equally often, so that normalising before it gives the same
         # as after it, for an eighth of the work.
-        up = _upsample(self.below(below), self.scale)
+        up = upsample(self.below(below), self.scale)
         return self.block(torch.cat([self.skip(skip), up], dim=1))
-
-
-def _upsample(maps: Tensor, scale: tuple[float, float, float]) -> Tensor:
-    """Every voxel repeated along each axis, in the type it has."""
-    half = maps.dtype in (torch.bfloat16, torch.float16)
-    # Autocast would make float32 copies of maps in half precision.
-    with torch.autocast(maps.device.type, enabled=False) if half else nullcontext():
-        return functional.interpolate(maps, scale_factor=scale, mode="nearest")
 
 
 def kernels_of(network: nn.Module) -> list[nn.Parameter]:
@@ -251,9 +249,9 @@ def _unit(features: int, width: int, kernel: Size, settings: NetworkSettings) ->
     return nn.Sequential(*_activation(features, settings), Conv(features, width, kernel))
 
 
-def _activation(features: int, settings: NetworkSettings) -> nn.Sequential:
+def _activation(features: int, settings: NetworkSettings) -> NormActivation:
     """Normalisation and activation."""
-    return nn.Sequential(
+    return NormActivation(
         _NORMS[settings.norm](features), _ACTIVATIONS[settings.activation](features)
     )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from dicegrad.errors import InputError
+from dicegrad.training.layers import fused_norm
 from dicegrad.training.settings import TrainingSettings
 
 
@@ -31,10 +32,12 @@ def memory_format(norm: str, device: torch.device, compiled: bool = False) -> to
     """The memory format in which a network with this normalisation is copied least.
 
     oneDNN and cuDNN convolve channels last without reordering anything. Contiguous values are
-    better in two cases: torch.compile orders memory by itself, and on CUDA instance
-    normalisation takes and returns contiguous values, so that each one would cost two copies.
+    better in two cases: torch.compile orders memory by itself, and on CUDA torch's instance
+    normalisation, which serves where there is no Triton, takes and returns contiguous values, so
+    that each one would cost two copies.
     """
-    if compiled or (device.type == "cuda" and norm == "instance"):
+    torchs = device.type == "cuda" and norm == "instance" and fused_norm() is None
+    if compiled or torchs:
         return torch.contiguous_format
     return torch.channels_last_3d
 

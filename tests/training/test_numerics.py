@@ -7,6 +7,7 @@ import torch
 
 from dicegrad.errors import InputError, Interrupted
 from dicegrad.losses import DiceLoss
+from dicegrad.training import numerics as numbers
 from dicegrad.training.loop import train
 from dicegrad.training.numerics import autocast, memory_format, numerics, settle
 from dicegrad.training.run import Run
@@ -32,13 +33,17 @@ def test_auto_is_float32_on_a_cpu_and_what_is_asked_for_stays():
     assert settle(asked, CUDA) == asked
 
 
-def test_values_lie_channels_last_but_where_that_would_cost_copies():
-    for norm, device, compiled, order in (
-        ("instance", CPU, False, torch.channels_last_3d),
-        ("batch", CUDA, False, torch.channels_last_3d),
-        ("instance", CUDA, False, torch.contiguous_format),
-        ("batch", CPU, True, torch.contiguous_format),
+def test_values_lie_channels_last_but_where_that_would_cost_copies(monkeypatch):
+    last, contiguous = torch.channels_last_3d, torch.contiguous_format
+    for triton, norm, device, compiled, order in (
+        (False, "instance", CPU, False, last),
+        (False, "batch", CUDA, False, last),
+        (False, "instance", CUDA, False, contiguous),
+        (True, "instance", CUDA, False, last),
+        (True, "batch", CPU, True, contiguous),
     ):
+        kernels = object() if triton else None
+        monkeypatch.setattr(numbers, "fused_norm", lambda found=kernels: found)
         assert memory_format(norm, device, compiled) == order
 
 
