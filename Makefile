@@ -72,11 +72,13 @@ test-slurm: setup ## Run a short study on a real SLURM started here (Debian, roo
 	DICEGRAD_SLURM=$(SLURM) $(BIN)/pytest -rs tests/slurm
 
 INTEROP := build/interop
-test-interop: setup ## Test with nnU-Net and Lightning, in an environment of their own (ten minutes)
+test-interop: ## Test with nnU-Net, Lightning and the losses of others, in an environment of their own (ten minutes)
 	@test -x $(INTEROP)/bin/nnUNetv2_train || $(PYTHON) -m venv $(INTEROP)
 	$(INTEROP)/bin/pip install --quiet --disable-pip-version-check -c requirements.lock \
-	    -e '.[nnunet]' monai lightning pytorch-ignite pytest hypothesis pyyaml
-	$(INTEROP)/bin/pytest -rs tests/interop tests/engines tests/losses/test_published.py
+	    -e '.[nnunet]' monai lightning pytorch-ignite segmentation-models-pytorch kornia torchmetrics \
+	    pytest hypothesis pyyaml
+	$(INTEROP)/bin/pytest -rs tests/interop tests/engines tests/losses/test_published*.py \
+	    tests/advice/test_identify.py
 
 # A wheel with the native code, for Linux on x86-64 and every Python from 3.11 on. zig is a C compiler
 # from PyPI that links against an old C library (2.28, as torch's wheels do), so that the wheel runs on

@@ -28,6 +28,19 @@ def refusal(function, *arguments):
     return str(error.value)
 
 
+def needs(module, reason):
+    """A module of another package; the test is skipped where it is absent, or cannot be imported.
+
+    Some import torchvision, which refuses a build of torch that it was not made for.
+    """
+    try:
+        return pytest.importorskip(module, reason=reason)
+    except RuntimeError as error:
+        if "torchvision" not in str(error):
+            raise
+        pytest.skip(f"{module}: torchvision does not fit torch here ({error})")
+
+
 def trained_as(*, fold=0, **about):
     """What weights say of their training, where a test cares for little of it."""
     return Trained(

@@ -104,6 +104,9 @@ def _nnunet(preset: str) -> list[str]:
         own = NNUNET_NUMBERS["full"][key]
         why = "nnU-Net's own" if number == own else f"cut; nnU-Net's own is {own}"
         lines.append(_line(f"  {key}", number, why))
+    often = 10 if preset == "full" else 1  # an epoch of few iterations takes a minute of a CPU
+    why = "between two checkpoints; a run that was killed goes on from the last"
+    lines.append(_line("  checkpoint_epochs", often, why))
     lines.append("# nnU-Net sees the images as they are; network and training are not for it.")
     return lines
 

@@ -10,7 +10,7 @@ from dicegrad import DiceLoss
 from dicegrad.advice.identify import identify
 from dicegrad.advice.identify_spec import load_loss
 from tests.advice.mutants import EPS, MUTANTS, original
-from tests.conftest import refusal
+from tests.conftest import needs, refusal
 
 KEYS = (
     "phi",
@@ -183,8 +183,7 @@ OTHERS = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("module", "words", "wanted"), OTHERS, ids=[each[1] for each in OTHERS])
 def test_other_packages_are_recovered_without_being_told(module, words, wanted):
-    package = module.partition(".")[0]
-    pytest.importorskip(module, reason=f"{package} is not installed")
+    needs(module, reason=f"{module.partition('.')[0]} is not installed")
     holds(identify(f"{module}:{words}"), **wanted)
 
 

@@ -79,6 +79,7 @@ def test_the_engine_can_be_nnunet(here, capsys):
     dataset = study("balls").datasets["balls"]
     assert dataset.engine == "nnunet"
     assert dataset.block("nnunet", "epochs") == 10
+    assert dataset.block("nnunet", "checkpoint_epochs") == 1, "a kill costs no more than an epoch"
     assert "nnU-Net plans its own network, so the time is not estimated" in out
     assert "not estimated" in (here / "config" / "balls.yaml").read_text()
 

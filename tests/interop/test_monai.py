@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import refusal
+from tests.conftest import needs, refusal
 from tests.loss_cases import assert_same
 from tests.loss_cases import loss_and_gradient as both
 
@@ -157,9 +157,7 @@ def test_the_case_may_be_an_entry_of_its_own(table):
 
 
 def test_the_lightning_example_of_the_docs_trains():
-    lightning = pytest.importorskip(
-        "lightning", reason="lightning is not installed: make test-interop"
-    )
+    lightning = needs("lightning", reason="lightning is not installed: make test-interop")
     page = Path(__file__).parents[2] / "docs" / "monai.md"
     snippets = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     (snippet,) = [each for each in snippets if "class Segmentation" in each]

@@ -8,7 +8,7 @@ import torch
 
 from dicegrad.files import read_cells
 from dicegrad.losses import DiceCELoss
-from tests.conftest import refusal
+from tests.conftest import needs, refusal
 
 PAGE = Path(__file__).parents[2] / "docs" / "monai.md"
 COLUMNS = ["step", "push_empty_LV", "push_missing_LV", "predicted_empty_LV", "push_empty_RV"]
@@ -47,7 +47,7 @@ def rows(path):
 def lightning(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pytest.importorskip("monai.losses", reason="monai is not installed")
-    return pytest.importorskip("lightning", reason="lightning is not installed: make test-interop")
+    return needs("lightning", reason="lightning is not installed: make test-interop")
 
 
 def segmentation():

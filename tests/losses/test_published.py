@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from dicegrad import DiceLoss, GeneralizedDiceLoss, SoftJaccardLoss, dice_gradient, soft_dice
+from tests.conftest import needs
 from tests.loss_cases import assert_same
 from tests.loss_cases import loss_and_gradient as both
 
@@ -135,7 +136,7 @@ def test_nnunet_formula(batch_dice, make_case, one_hot):
 
 @pytest.mark.parametrize("smooth", [0.0, 1.0])
 def test_segmentation_models_pytorch_is_bi_and_drops_classes_empty_in_the_batch(smooth, make_case):
-    smp = pytest.importorskip(
+    smp = needs(
         "segmentation_models_pytorch.losses.dice", reason="segmentation-models is not installed"
     )
     logits, y = make_case()
@@ -150,7 +151,7 @@ def test_segmentation_models_pytorch_is_bi_and_drops_classes_empty_in_the_batch(
 
 
 def test_torchmetrics_macro_dice_is_i_or_bi_with_empty_subsets_left_out(make_case, one_hot):
-    functional = pytest.importorskip(
+    functional = needs(
         "torchmetrics.functional.segmentation", reason="torchmetrics is not installed"
     )
     logits, y = make_case()
