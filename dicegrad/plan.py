@@ -91,8 +91,15 @@ def make_plan(options: Sequence[str], told: Path | None = None) -> Plan:
     if done.returncode != 0:
         text = done.stdout + done.stderr
         said = [line for line in text.splitlines() if line.strip() and "  File " not in line]
-        raise InputError(said[-1] if said else "snakemake --summary failed")
+        raise InputError(_refusal(said[-1]) if said else "snakemake --summary failed")
     return read_summary(done.stdout.splitlines())
+
+
+def _refusal(line: str) -> str:
+    """Snakemake's last line, with the remedy where it has none."""
+    if "No Snakefile found" in line:
+        return "there is no Snakefile in this folder; name it: -s PATH/Snakefile -d ."
+    return line
 
 
 def study_told(told: Path) -> tuple[Study, Path]:

@@ -83,6 +83,13 @@ def test_a_refused_study_is_one_line(tmp_path, monkeypatch):
     assert "nowhere" in str(error.value)
 
 
+def test_a_folder_without_a_workflow_is_told_how_to_name_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = "there is no Snakefile in this folder; name it: -s PATH/Snakefile -d ."
+    with pytest.raises(InputError, match=said):
+        make_plan([])
+
+
 def test_the_example_of_the_documentation_holds():
     assert doctest.testmod(plan).attempted > 0
     assert doctest.testmod(plan).failed == 0

@@ -7,7 +7,11 @@ from pathlib import Path
 from dicegrad.errors import InputError
 from dicegrad.training.progress import Progress
 
-_NAMES = {"train_loss": "loss/training", "val_loss": "loss/validation", "learning_rate": "rate"}
+_NAMES = {
+    "train_loss": "loss/training",
+    "val_loss": "loss/validation",
+    "learning_rate": "learning_rate",
+}
 
 
 @contextmanager

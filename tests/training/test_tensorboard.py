@@ -24,7 +24,7 @@ def test_tensorboard_shows_what_the_history_says(fit, history, read, tmp_path):
     fit(tensorboard=tmp_path / "board")
     shown, rows = read(tmp_path / "board"), history(tmp_path / "out")
     pairs = {"train_loss": "loss/training", "val_loss": "loss/validation", "dsc_box": "dsc/box"}
-    for key, name in {**pairs, "learning_rate": "rate"}.items():
+    for key, name in {**pairs, "learning_rate": "learning_rate"}.items():
         assert [step for step, _ in shown[name]] == [1, 2, 3]
         assert [value for _, value in shown[name]] == pytest.approx(rows[key], rel=1e-5)
     assert all(value > 0 for _, value in shown["speed/cases_per_second"])
