@@ -16,6 +16,7 @@ from dicegrad.preprocessing.settings import Preprocessing
 
 _MOST_CHECKED = 40  # cases that are brought to the grid and back
 _KEPT = 0.8  # mean DSC that a grid should keep of every class, if it may have more voxels
+_LARGE = 4_000_000  # voxels of a box around a label, from where on its distances take minutes
 _FINER = 4.0  # times the voxels that were asked for that it may have for that
 
 
@@ -102,6 +103,14 @@ def _hardest(known: Fingerprint) -> list[Case]:
     return [known.facts[n].case for n in sorted(chosen)]
 
 
+def _has_large_labels(known: Fingerprint) -> bool:
+    """Whether the labels of a case, such as those of a whole abdomen, fill millions of voxels.
+
+    Signed distances are computed on voxels of half the length, so that they need gigabytes there.
+    """
+    return any(np.prod(np.subtract(each.high, each.low)) > _LARGE for each in known.facts)
+
+
 def preprocessing_block(known: Fingerprint, grid: GridPlan) -> dict[str, Any]:
     """The block `preprocessing` of the dataset file."""
     block: dict[str, Any] = {
@@ -110,7 +119,7 @@ def preprocessing_block(known: Fingerprint, grid: GridPlan) -> dict[str, Any]:
         "orientation": known.orientation,
         "crop": "snap",
         **({"offset": list(grid.offset)} if any(grid.offset) else {}),
-        "label": "distance",
+        "label": "linear" if _has_large_labels(known) else "distance",
     }
     if known.ct and len(known.adapter.channels) == 1:
         (of,) = known.intensities

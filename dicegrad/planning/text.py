@@ -149,7 +149,11 @@ def _preprocessing(plan: Plan) -> list[str]:
     if "offset" in block:
         why = "mm; or rather so far off it, as the labels do in every case"
         lines.append(_line("  offset", block["offset"], why))
-    lines.append(_line("  label", block["label"], "resampled by signed distance: smooth borders"))
+    labels = {
+        "distance": "resampled by signed distance: smooth borders",
+        "linear": "resampled as shares of a voxel; `distance` takes minutes a case of this size",
+    }
+    lines.append(_line("  label", block["label"], labels[block["label"]]))
     lines.append(_line("  normalisation", block["normalisation"], _normalisation_words(known.ct)))
     if block.get("allow_lost"):
         lost = plan.on_grid.lost

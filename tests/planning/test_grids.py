@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicegrad.data.adapter import Case
+from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.planning.fingerprint import Facts, Fingerprint
 from dicegrad.planning.grids import network_block, plan_grid
+from dicegrad.planning.on_grid import preprocessing_block
 from dicegrad.training.network import NetworkSettings
 
 
@@ -47,6 +48,15 @@ def test_a_large_ct_gets_a_coarse_grid_that_fits():
     assert grid.coarser > 1
     x, y, _ = grid.written
     assert x == y > 0.8
+
+
+@pytest.mark.parametrize(
+    ("size", "label"), [((40, 56, 48), "distance"), ((512, 512, 90), "linear")]
+)
+def test_labels_of_millions_of_voxels_are_not_resampled_by_distance(size, label):
+    adapter = Adapter("nnunet", ("MRI",), ("all",), {"organ": (1,)}, lambda r: Scan(()), list)
+    of = known((size, (1.0, 1.0, 1.0)), adapter=adapter)
+    assert preprocessing_block(of, plan_grid(of, 150_000))["label"] == label
 
 
 def test_slices_of_two_distances_are_each_kept():
