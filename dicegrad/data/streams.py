@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -14,6 +15,25 @@ _BEHIND = 16 << 20
 _EITHER = 32 + zlib.MAX_WBITS  # gzip, or zlib as in .mha
 # The most that deflate can shrink; a file cannot hold more than that.
 SHRINK = 1032
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a header of text says that its voxels are.
+
+    Attributes:
+        data: Name of the file that holds them, or None where they follow the header.
+        end: Bytes of the header, or None where it does not end.
+        skipped: Bytes before the voxels in the file that holds them.
+        zipped: Whether they are compressed.
+        known: Whether their length can be told: as numbers of the machine, compressed or not.
+    """
+
+    data: str | None
+    end: int | None
+    skipped: int = 0
+    zipped: bool = False
+    known: bool = True
 
 
 class Inflated:

@@ -1,9 +1,9 @@
 """The one reader and the one writer of image volumes.
 
 NIfTI-1 and NIfTI-2, compressed or not, are read here; every other format by SimpleITK (.mha,
-.nrrd, .png, ...). What comes out owns its memory. A file that is cut, damaged (the checksum of
-gzip is held), no regular file, or larger than it can be, is refused in one line, in bounded memory
-and time.
+.nrrd, .png, ...), in a process of its own. What comes out owns its memory. A file that is cut,
+damaged (the checksum of gzip is held), no regular file, or larger than it can be, is refused in
+one line, in bounded memory and time.
 """
 
 import errno
@@ -33,7 +33,7 @@ from dicegrad.errors import InputError
 from dicegrad.whole import whole_path
 
 if TYPE_CHECKING:
-    import SimpleITK
+    from dicegrad.data.apart import Information
 
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz")
 
@@ -153,9 +153,9 @@ def _read(path: Path, channels: int) -> list[Volume]:
         if not _is_nifti(path):
             from dicegrad.data.formats import read_voxels
 
-            reader, header = _other(path, stream)
+            information, header = _other(path, stream)
             _check_channels(header.grid.size, 1, channels)
-            return [Volume(read_voxels(reader), header)]
+            return [Volume(read_voxels(Path(path), information), header)]
         zipped = stream.read(2) == b"\x1f\x8b"
         stream.seek(0)
         source = Inflated(stream) if zipped else stream
@@ -235,12 +235,12 @@ def _values(stored: np.ndarray, nifti: Nifti) -> np.ndarray:
         return np.asfortranarray(scaled, np.float32)
 
 
-def _other(path: Path, stream: BinaryIO) -> tuple["SimpleITK.ImageFileReader", Header]:
-    """A file of another format than NIfTI: what reads its voxels, and where they lie."""
+def _other(path: Path, stream: BinaryIO) -> tuple["Information", Header]:
+    """A file of another format than NIfTI: what its header says, and where its voxels lie."""
     from dicegrad.data.formats import PICTURES, read_information
 
-    reader, grid = read_information(Path(path), stream)
-    return reader, Header(grid, placed=Path(path).suffix.lower() not in PICTURES)
+    information, grid = read_information(Path(path), stream)
+    return information, Header(grid, placed=Path(path).suffix.lower() not in PICTURES)
 
 
 def write_volume(path: Path, voxels: np.ndarray, header: Header, checked: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Changes to the bytes of a file, as disks, editors and attackers make them."""
 
 import random
+import re
 from collections.abc import Callable
 
 # What has broken readers of such files somewhere: as text, as numbers, as structure.
@@ -11,6 +12,10 @@ TOKENS = (
     b"2020-01-01", b"**", b"nan", b"inf", b"-inf", b"1e999", b"-1", b"0", b"1_0", b"9" * 20,
     b"NaN", b"Infinity", b"null", b"true", b"\\ud800", b"=cmd|' /C calc'!A1",
     b"../../etc/passwd", b"/dev/zero",
+)  # fmt: skip
+NUMBERS = (
+    b"", b"-1", b"0", b"1", b"3", b"11", b"255", b"256", b"32768", b"65536", b"2147483648",
+    b"9" * 20, b"-9" * 9, b"1e30", b"1e999", b"nan", b"inf", b"0x10", b"1_0", b"3.7", b"1 2", b"a",
 )  # fmt: skip
 Change = Callable[[random.Random, bytes], bytes]
 
@@ -69,6 +74,16 @@ def replace(chance: random.Random, content: bytes) -> bytes:
     return (b" " if b" " in content else b"\t").join(words)
 
 
+def spell(chance: random.Random, content: bytes) -> bytes:
+    """A number that is written out becomes another, or none."""
+    found = list(re.finditer(rb"-?[0-9.]+", content[:4096]))
+    if not found:
+        return content
+    one = chance.choice(found)
+    other = chance.choice((*NUMBERS, b"%d" % chance.randrange(20)))
+    return content[: one.start()] + other + content[one.end() :]
+
+
 def swap_lines(chance: random.Random, content: bytes) -> bytes:
     """Two lines change places, or one comes twice."""
     lines = content.split(b"\n")
@@ -94,7 +109,7 @@ def deepen(chance: random.Random, content: bytes) -> bytes:
 
 CHANGES: tuple[Change, ...] = (
     *(flip, flip, flip, number, number, cut, remove, repeat),
-    *(insert, insert, replace, swap_lines, encode, deepen),
+    *(insert, insert, replace, spell, spell, swap_lines, encode, deepen),
 )
 
 

@@ -1,5 +1,9 @@
 """A few changed files for each reader; `make fuzz` takes many. And the fuzzer itself can fail."""
 
+import faulthandler
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +32,35 @@ def test_a_careless_reader_is_found_out(tmp_path, monkeypatch):
     found = run.fuzz(tmp_path, 0, lambda number: number < 200)
     kinds = {fault.what.partition(":")[0] for fault in found.faults}
     assert {"ValueError", "UnicodeDecodeError", "does not name the file"} <= kinds
+
+
+def crashing(path: Path) -> None:
+    """A reader that ends its process, or itself never, at some files."""
+    content = path.read_bytes()
+    if content.startswith(b"1") and content != b"12\n":
+        faulthandler.disable()  # pytest would print where
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if not content.startswith(b"1"):
+        while True:
+            time.sleep(1)
+
+
+def test_a_file_that_ends_the_process_is_named_kept_and_can_be_tried_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "READERS", (Reader("a.txt", text("12\n"), crashing),))
+    monkeypatch.setattr(run, "_STUCK", 0.5)
+    (tmp_path / "all").mkdir()
+    found = run.fuzz(tmp_path / "all", 0, lambda number: number < 20, keep=tmp_path / "kept")
+    whats = [fault.what for fault in found.faults]
+    assert "the process died of SIGSEGV" in whats
+    assert "not read after 0 s" in whats
+    for fault in found.faults:
+        (tmp_path / str(fault.number)).mkdir()
+        again = run.fuzz(
+            tmp_path / str(fault.number), 0, lambda n, f=fault: n == f.number, "a.txt", fault.number
+        )
+        assert again.faults == [fault]
+        kept = tmp_path / "kept" / f"0-{fault.number}-a.txt"
+        assert kept.read_bytes() != b"12\n"
 
 
 def test_a_seed_gives_the_same_files_again(tmp_path):
