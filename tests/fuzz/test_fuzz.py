@@ -50,9 +50,9 @@ def test_a_file_that_ends_the_process_is_named_kept_and_can_be_tried_alone(tmp_p
     monkeypatch.setattr(run, "_STUCK", 0.5)
     (tmp_path / "all").mkdir()
     found = run.fuzz(tmp_path / "all", 0, lambda number: number < 20, keep=tmp_path / "kept")
-    whats = [fault.what for fault in found.faults]
-    assert "the process died of SIGSEGV" in whats
-    assert "not read after 0 s" in whats
+    told = [fault.what for fault in found.faults]
+    assert "the process died of SIGSEGV" in told
+    assert "not read after 0 s" in told
     for fault in found.faults:
         (tmp_path / str(fault.number)).mkdir()
         again = run.fuzz(
