@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dicegrad.checksums import verify_all
 from dicegrad.planning import budget
 from dicegrad.study import Study
 from tests.cli.conftest import run
@@ -72,6 +73,15 @@ def test_some_subjects_are_set_aside_for_validation_where_there_are_enough(
     assert words in text
 
 
+def test_what_it_writes_may_be_edited(here, capsys):
+    write_decathlon(here / "balls")
+    run(capsys, "init", "balls")
+    for file in FILES:
+        path = Path(file.format("balls"))
+        path.write_text(path.read_text() + "# mine\n")
+    verify_all([Path("config"), Path("config/datasets"), Path("config/experiments")])
+
+
 def test_the_engine_can_be_nnunet(here, capsys):
     write_decathlon(here / "balls", 25)  # with enough subjects for a setting of the other engine
     code, out, _ = run(capsys, "init", "balls", "--engine", "nnunet")
@@ -82,6 +92,8 @@ def test_the_engine_can_be_nnunet(here, capsys):
     assert dataset.block("nnunet", "checkpoint_epochs") == 1, "a kill costs no more than an epoch"
     assert "nnU-Net plans its own network, so the time is not estimated" in out
     assert "not estimated" in (here / "config" / "balls.yaml").read_text()
+    text = (here / "config" / "datasets" / "balls.yaml").read_text()
+    assert "Enough to see that it runs, not to segment" in text
 
 
 def test_regions_are_not_for_the_engine_nnunet(here, capsys):
