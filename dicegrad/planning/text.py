@@ -109,7 +109,7 @@ def _nnunet(preset: str) -> list[str]:
     why = "between two checkpoints; a run that was killed goes on from the last"
     lines.append(_line("  checkpoint_epochs", often, why))
     if preset == "minutes":
-        lines.append("# Enough to see that it runs, not to segment: for that, --preset hour or full.")
+        lines.append("# Enough to see that it runs, not to segment: --preset hour or full do.")
     lines.append("# nnU-Net sees the images as they are; network and training are not for it.")
     return lines
 
