@@ -75,31 +75,40 @@ class LeakyReLU(nn.LeakyReLU):
 
 
 class NormActivation(nn.Sequential):
-    """Normalisation and activation, on CUDA as one where Triton is there."""
+    """Normalisation and activation, on CUDA as one where Triton is there, and what follows."""
 
     def forward(self, image: Tensor) -> Tensor:
-        """Maps of the shape of the image (B, C, X, Y, Z)."""
-        norm, activation = self
-        over_batch = isinstance(norm, BatchNorm)
-        fused = fused_norm() if image.is_cuda and not torch.compiler.is_compiling() else None
+        """Maps (B, F, X, Y, Z) of an image (B, C, X, Y, Z)."""
+        norm, activation, *after = self
+        image = self._fused(image) if self._fuses(image) else activation(norm(image))
+        for layer in after:
+            image = layer(image)
+        return image
+
+    def _fuses(self, image: Tensor) -> bool:
+        if not image.is_cuda or torch.compiler.is_compiling() or fused_norm() is None:
+            return False
         last = image.is_contiguous(memory_format=torch.channels_last_3d)
-        if fused is None or not last or (over_batch and not self.training):
-            return super().forward(image)
-        running = (norm.running_mean, norm.running_var) if over_batch else None
+        return last and (self.training or isinstance(self[0], InstanceNorm))
+
+    def _fused(self, image: Tensor) -> Tensor:
+        norm, activation = cast(Any, self[0]), cast(Any, self[1])
+        over_batch = isinstance(norm, BatchNorm)
         if over_batch:
-            cast(Tensor, norm.num_batches_tracked).add_(1)
+            norm.num_batches_tracked.add_(1)
         learnt = isinstance(activation, nn.PReLU)
-        about = fused.Norm(
+        kernels = cast(ModuleType, fused_norm())
+        about = kernels.Norm(
             norm.weight,
             norm.bias,
             activation.weight if learnt else None,
             0.0 if learnt else activation.negative_slope,
             norm.eps,
             over_batch,
-            running,
+            (norm.running_mean, norm.running_var) if over_batch else None,
             norm.momentum,
         )
-        return fused.normalise(image, about)
+        return kernels.normalise(image, about)
 
 
 @cache

@@ -246,14 +246,13 @@ def _block(
 
 def _unit(features: int, width: int, kernel: Size, settings: NetworkSettings) -> nn.Sequential:
     """Normalisation, activation, convolution."""
-    return nn.Sequential(*_activation(features, settings), Conv(features, width, kernel))
+    return _activation(features, settings, Conv(features, width, kernel))
 
 
-def _activation(features: int, settings: NetworkSettings) -> NormActivation:
-    """Normalisation and activation."""
-    return NormActivation(
-        _NORMS[settings.norm](features), _ACTIVATIONS[settings.activation](features)
-    )
+def _activation(features: int, settings: NetworkSettings, *after: nn.Module) -> NormActivation:
+    """Normalisation and activation, and what comes after them."""
+    norm, activation = _NORMS[settings.norm], _ACTIVATIONS[settings.activation]
+    return NormActivation(norm(features), activation(features), *after)
 
 
 def _initialise(module: nn.Module) -> None:

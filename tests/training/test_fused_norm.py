@@ -110,9 +110,10 @@ def test_the_kernels_of_normalisation_compile_for_a_gpu(tmp_path):
 
 def outcome(network, image, precision):
     """Logits, and the gradients of the parameters, of a network in training."""
-    with autocast(precision, image.device):
+    exact = torch.backends.cudnn.flags(allow_tf32=False, deterministic=True)
+    with exact, autocast(precision, image.device):
         logits = network(image)
-    logits.float().square().mean().backward()
+        logits.float().square().mean().backward()
     return [logits, *(parameter.grad for parameter in network.parameters())]
 
 

@@ -8,6 +8,7 @@ import yaml
 from torch.nn import functional
 
 from dicegrad.errors import InputError
+from dicegrad.training.layers import BatchNorm, InstanceNorm, NormActivation
 from dicegrad.training.network import NetworkSettings, UNet, kernels_of
 
 DATASETS = Path(__file__).parents[2] / "config" / "datasets"
@@ -31,6 +32,16 @@ def test_the_networks_of_the_paper_have_its_parameters(
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
     assert len(kernels_of(network)) == 19
     assert settings.divisors == divisors
+
+
+@pytest.mark.parametrize(("name", "channels", "classes"), [("brats", 4, 1), ("acdc", 1, 3)])
+def test_every_normalisation_is_one_layer_with_its_activation(name, channels, classes):
+    with torch.device("meta"):
+        network = UNet(paper_network(name, channels, classes))
+    norms = [m for m in network.modules() if isinstance(m, InstanceNorm | BatchNorm)]
+    fused = [m for m in network.modules() if isinstance(m, NormActivation)]
+    assert [layer[0] for layer in fused] == norms
+    assert len(norms) > 10
 
 
 def test_one_class_is_one_map_and_three_classes_are_four():
