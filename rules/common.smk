@@ -20,6 +20,7 @@ from dicegrad.interrupts import pass_on_interrupts
 from dicegrad.logs import errors_in
 from dicegrad.plan import ASKED
 from dicegrad.provenance import code_of
+from dicegrad.reporting.chapters import chapters, is_shown
 from dicegrad.reporting.outputs import OUTPUTS, files_of, wanted_files
 from dicegrad.reporting.record import add_command
 from dicegrad.study import Experiment, Study, paths

@@ -1,5 +1,7 @@
 """The study's answer: one rule for each line of OUTPUTS. What a reader wants is in the report."""
 
+CHAPTERS = chapters(WANTED, STUDY.datasets)
+
 
 def read_by(output):
     """The files that an output reads, by name."""
@@ -48,12 +50,13 @@ def in_report(name, kind, path):
     table = output.tables.get(kind.removesuffix("_html"))
     # What another output needs, and the study itself has no use for, is made and not shown.
     wanted = output.of_each_dataset or path.removeprefix(f"{RESULTS}/") in WANTED
-    if not wanted or not (kind == "svg" or kind.endswith("_html")):
+    if not wanted or not is_shown(kind):
         return path
     labels = {"result": table.title if table else output.title}
     labels["with data"] = "{dataset}" if output.of_each_dataset else ", ".join(STUDY.datasets)
+    category = CHAPTERS.get(output.category, output.category)  # without a number: not made
     caption = f"../report/{output.caption or name}.rst"
-    return report(path, category=output.category, caption=caption, labels=labels)
+    return report(path, category=category, caption=caption, labels=labels)
 
 
 for name, output in OUTPUTS.items():

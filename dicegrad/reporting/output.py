@@ -38,7 +38,7 @@ class Output:
     """One thing to make of the scores.
 
     Attributes:
-        category: Of the report.
+        category: Chapter of the report.
         reads: What its functions take, by name: files that the workflow has, and settings.
         tables: Name -> table. Later ones, and the figure, may read earlier ones by name.
         figure: `module:function` that draws, or empty.

@@ -18,7 +18,17 @@ from dicegrad.study import Study
 ALWAYS = ("scores.tsv", "epsilon.tsv", "versions.tsv")
 
 
-_FINDING, _CASES = "1. The finding", "4. Case by case"
+# The chapters of the report, in its order.
+CHAPTERS = (
+    "The finding",
+    "The transition",
+    "Empty maps as a classifier",
+    "Case by case",
+    "How the networks learnt",
+    "Supplement",
+    "How it was made",
+)
+_FINDING, _TRANSITION, _CLASSIFIER, _CASES, _LEARNING, _SUPPLEMENT, _MAKING = CHAPTERS
 
 OUTPUTS: dict[str, Output] = {
     "comparisons": Output(
@@ -103,7 +113,7 @@ OUTPUTS: dict[str, Output] = {
         applies=has_test,
     ),
     "transition": Output(
-        "2. The transition",
+        _TRANSITION,
         ("scores", "epsilon", "voxels", "datasets"),
         {
             "transition": Table(
@@ -115,7 +125,7 @@ OUTPUTS: dict[str, Output] = {
         applies=has_sweep,
     ),
     "roc": Output(
-        "3. Empty maps as a classifier",
+        _CLASSIFIER,
         ("scores", "datasets"),
         {"roc": Table("evaluation.roc_curves:roc_table", "evaluation.roc_curves:ROC")},
         figure="reporting.figures.roc:plot_roc",
@@ -142,13 +152,13 @@ OUTPUTS: dict[str, Output] = {
         of_each_dataset=True,
     ),
     "learning_curves": Output(
-        "5. How the networks learnt",
+        _LEARNING,
         ("histories", "setups"),
         figure="reporting.figures.learning_curves:plot_learning_curves",
         title="Learning curves",
     ),
     "supplement": Output(
-        "6. Supplement",
+        _SUPPLEMENT,
         ("scores", "table1", "roc", "datasets"),
         {
             "empty_decisions": Table(
@@ -207,7 +217,7 @@ OUTPUTS: dict[str, Output] = {
         caption="supplement",
     ),
     "versions": Output(
-        "7. How it was made",
+        _MAKING,
         ("scores",),
         {
             "versions": Table(
