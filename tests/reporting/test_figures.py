@@ -129,6 +129,15 @@ def test_figures_are_readable(name, study, scores, batch_scores, datasets, tmp_p
     assert_readable(drawn)
 
 
+def test_the_legend_of_distributions_names_what_is_drawn(scores, datasets, tmp_path, drawn):
+    explained = {"full labels", "partial labels", "one case"}
+    draw("distributions", scores, datasets, tmp_path / "both")
+    assert explained <= set(texts_of(drawn))
+    drawn.clear()
+    draw("distributions", scores[scores["labeling"] == "full"], datasets, tmp_path / "full")
+    assert explained & set(texts_of(drawn)) == {"full labels"}
+
+
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("study", ["one subject", "full only", "nothing"])
 def test_figures_of_half_a_study_are_drawn_too(name, study, scores, datasets, tmp_path, drawn):

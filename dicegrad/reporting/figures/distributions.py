@@ -73,7 +73,7 @@ def plot_distributions(
                     f"{subject_of(name, class_name)}, {group}" + " (missing if partial)" * gone,
                 )
             row[0].set_ylabel("DSC per case")
-        legend(figure, [], extra=_explain())
+        legend(figure, [], extra=_explain(named, rows))
         return save(figure, out_stem)
 
 
@@ -146,12 +146,19 @@ def _p(p_value: float) -> str:
     return "p<.001" if p_value < 0.001 else f"p={p_value:.3f}".replace("0.", ".")
 
 
-def _explain() -> list[tuple[Any, str]]:
+def _explain(named: pd.DataFrame, rows: list[tuple[str, str]]) -> list[tuple[Any, str]]:
+    """What is drawn of some classes: boxes of either labeling, and lines from one to the other."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    return [
-        (Patch(facecolor="0.7", edgecolor="0.3"), "full labels"),
-        (Patch(facecolor="white", edgecolor="0.3"), "partial labels"),
-        (Line2D([], [], color="0.35", linewidth=0.6), "one case"),
-    ]
+    shown = named[[each in rows for each in zip(named["dataset"], named["class"], strict=True)]]
+    shown = shown.dropna(subset=["dsc"]).assign(full=shown["labeling"] == "full")
+    ends = ["dataset", "class", "group", "setup", "batch_size", "case"]
+    entries: list[tuple[Any, str]] = []
+    if shown["full"].any():
+        entries.append((Patch(facecolor="0.7", edgecolor="0.3"), "full labels"))
+    if not shown["full"].all():
+        entries.append((Patch(facecolor="white", edgecolor="0.3"), "partial labels"))
+    if shown.groupby(ends)["full"].nunique().gt(1).any():
+        entries.append((Line2D([], [], color="0.35", linewidth=0.6), "one case"))
+    return entries
