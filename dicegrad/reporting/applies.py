@@ -26,6 +26,11 @@ def has_sweep(study: Study) -> bool:
     return any(len(found) > 2 for found in epsilons.values())
 
 
+def has_partial(study: Study) -> bool:
+    """Whether something is trained on labels that lack something."""
+    return any(each.labeling != FULL for each in study.experiments)
+
+
 def has_groups(study: Study) -> bool:
     """Whether some labels are missing in one group alone, so that a volume can tell it apart."""
     partial = {each.dataset for each in study.experiments if each.labeling != FULL}

@@ -9,6 +9,7 @@ from dicegrad.reporting.applies import (
     has_gaps,
     has_groups,
     has_other_losses,
+    has_partial,
     has_sweep,
     has_test,
 )
@@ -143,6 +144,7 @@ OUTPUTS: dict[str, Output] = {
         ("scores", "datasets"),
         figure="reporting.figures.volumes:plot_volumes",
         title="Predicted and true volumes",
+        applies=has_partial,
     ),
     "examples": Output(
         _CASES,

@@ -55,7 +55,8 @@ def test_full_labels_alone_leave_out_what_is_about_other_losses_and_a_sweep(tmp_
     files = wanted_files(study(tmp_path, line(labeling="full")))
     assert set(ALWAYS) < set(files)
     assert "table1.tsv" in files
-    assert not [file for file in files if re.search("table_losses|transition|examples", file)]
+    about = "table_losses|transition|examples|volumes"
+    assert not [file for file in files if re.search(about, file)]
 
 
 def test_a_study_gets_what_its_rows_can_answer(tmp_path):
