@@ -48,6 +48,7 @@ MAKE = (
 NEEDS_DATA = {
     "ACDC": (
         "snakemake --cores 2 --configfile config/acdc-lowres.yaml",
+        "snakemake --cores 2 --configfile config/acdc-inplane.yaml",
         "snakemake --cores 2 --configfile config/acdc-lowres.yaml --config 'folds=[0]'",
         "snakemake --cores 2 --configfile config/acdc-lowres-cross-entropy.yaml",
         "snakemake --cores 16 --configfile config/acdc.yaml",
