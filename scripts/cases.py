@@ -6,6 +6,7 @@ from dicegrad.data.adapters import get_adapter
 from dicegrad.data.annotated import marked_by_table
 from dicegrad.data.cases import summary, write_cases
 from dicegrad.data.checks import find_problems, orientation_line
+from dicegrad.data.copies import lines_on_copies
 from dicegrad.errors import InputError
 from dicegrad.logs import job
 
@@ -19,6 +20,8 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
     if problems:
         raise InputError(summary(problems, snakemake.log[0]))
     if line := orientation_line(found.cases):
+        report(line)
+    for line in lines_on_copies(found.cases):
         report(line)
     every, named = tuple(adapter.class_values), snakemake.params.annotated
     cases, line = marked_by_table(found.cases, root, named, every)

@@ -198,6 +198,8 @@ def _check_files(
     if line:
         told.say(line)
     told.content |= {"root": str(root), "layout": adapter.name, "annotated": line}
+    if dataset is not None:
+        problems += _fold_problems(found.cases, dataset)
     readable = [case for case in cases if not find_problems([case], adapter, align)]
     with bar("reading", len(readable)) as done:
         for lines in map_cases(partial(_voxel_problems, adapter=adapter), readable, jobs):
@@ -212,9 +214,24 @@ def _check_files(
     return cases, adapter
 
 
+def _fold_problems(cases: "Sequence[Case]", dataset: "Dataset") -> list[str]:
+    """What is wrong with the folds that a dataset file asks for."""
+    from dicegrad.preprocessing.folds import count_problem, folds_of_splits
+
+    settings = dataset.folds
+    try:
+        if settings.method == "listed":
+            folds_of_splits(cases, Path(settings.file), settings.count)
+    except InputError as error:
+        return list(error.args)
+    problem = count_problem(cases, settings.count)
+    return [problem] if problem else []
+
+
 def _say_good(root: Path, cases: "Sequence[Case]", dataset: "Dataset | None", told: Told) -> None:
     """What a sound dataset holds."""
     from dicegrad.data.checks import orientation_line
+    from dicegrad.data.copies import lines_on_copies
 
     groups = [case.group for case in cases]
     counts = ", ".join(f"{groups.count(group)} {group}" for group in dict.fromkeys(groups))
@@ -225,6 +242,9 @@ def _say_good(root: Path, cases: "Sequence[Case]", dataset: "Dataset | None", to
         "subjects": subjects,
         "groups": {group: groups.count(group) for group in dict.fromkeys(groups)},
     }
+    if copies := lines_on_copies(cases):
+        told.say("\n".join(copies))
+        told.content["copies"] = copies
     as_is = dataset is None or dataset.block("preprocessing").get("orientation") != "RAS"
     if as_is and (line := orientation_line(cases)):
         told.say(line)

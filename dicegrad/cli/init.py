@@ -126,6 +126,7 @@ def _look(options: argparse.Namespace) -> "Fingerprint":
     from dicegrad.data.adapters import detect, get_adapter
     from dicegrad.data.annotated import marked_by_table
     from dicegrad.data.checks import find_problems
+    from dicegrad.data.copies import lines_on_copies
     from dicegrad.planning.fingerprint import take_fingerprint
 
     root = options.root
@@ -135,8 +136,8 @@ def _look(options: argparse.Namespace) -> "Fingerprint":
         raise InputError(*problems)
     every = tuple(adapter.class_values)
     cases, line = marked_by_table(found.cases, root, None, every)
-    if line:
-        print(line)
+    for told in (*([line] if line else []), *lines_on_copies(cases)):
+        print(told)
     classes = _classes(options.classes, every)
     with bar("reading", len(cases)) as done:
         return take_fingerprint(root, adapter, cases, classes, cores(), done)

@@ -69,6 +69,18 @@ def file_ending(about: Mapping[str, Any], path: Path) -> str:
     return ending
 
 
+def training_cases(about: Mapping[str, Any], path: Path) -> int | None:
+    """How many training cases there are said to be; None where it is not said.
+
+    Raises:
+        InputError: It is no whole number.
+    """
+    said = about.get("numTraining")
+    if said is not None and (type(said) is not int or said < 0):
+        raise InputError(f"{path}: numTraining is {said!r}; write the number of training cases")
+    return said
+
+
 def class_values(about: Mapping[str, Any], path: Path) -> dict[str, tuple[int, ...]]:
     """For each class the label values that it consists of, in the order of the file.
 

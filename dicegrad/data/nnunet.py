@@ -42,12 +42,14 @@ class _Folder:
         count: Number of channels.
         rows: Case -> (subject, group); empty for a single group.
         listed: Case -> its images and label, where dataset.json names them.
+        said: How many cases dataset.json says that there are; None where it does not say.
     """
 
     ending: str
     count: int
     rows: Mapping[str, tuple[str, str]]
     listed: Mapping[str, tuple[tuple[str, ...], str]]
+    said: int | None
 
 
 def nnunet_adapter(root: Path) -> Adapter:
@@ -82,7 +84,9 @@ def make_adapter(
     """
     channels = dataset_json.channels(about, where)
     ending = dataset_json.file_ending(about, where)
-    folder = _Folder(ending, len(channels), rows, _listed(about, len(channels), where))
+    listed = _listed(about, len(channels), where)
+    said = dataset_json.training_cases(about, where)
+    folder = _Folder(ending, len(channels), rows, listed, said)
     return Adapter(
         name="nnunet",
         channels=channels,
@@ -192,12 +196,37 @@ def _unread(root: Path, folder: _Folder) -> Iterator[str]:
         if not (root / name).is_dir():
             continue
         for path in sorted((root / name).iterdir()):
-            other = path.name.lower().endswith(_VOLUMES) and not path.name.endswith(folder.ending)
-            if other and not path.name.startswith("."):
+            if path.name.startswith("."):
+                continue
+            if path.is_dir() and (inner := _volumes(path)):
+                yield (
+                    f"{path}: holds {len(inner)} volumes that are not read, such as "
+                    f"{inner[0].relative_to(path)}; move them to {root / name}, or elsewhere"
+                )
+            if path.name.lower().endswith(_VOLUMES) and not path.name.endswith(folder.ending):
                 yield (
                     f"{path}: is not read, for dataset.json says that files end in "
                     f"{folder.ending}; write it so, or move it elsewhere"
                 )
+
+
+def _volumes(folder: Path) -> list[Path]:
+    """The volumes in a folder and in those within it; what is hidden is none."""
+    return sorted(
+        Path(where, name)
+        for where, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(_VOLUMES) and not name.startswith(".")
+    )
+
+
+def _count_problems(found: int, folder: _Folder, where: Path) -> Iterator[str]:
+    """A line where dataset.json says another number of cases than there are."""
+    if folder.said is not None and folder.said != found:
+        yield (
+            f"{where}: numTraining is {folder.said}, but there are {found} cases; see which is "
+            f"missing or too many, or write {found}"
+        )
 
 
 def _scan(root: Path, folder: _Folder) -> Scan:
@@ -209,6 +238,7 @@ def _scan(root: Path, folder: _Folder) -> Scan:
         )
     cases: list[Case] = []
     problems = [] if folder.listed else list(_unread(root, folder))
+    problems += _count_problems(len(found), folder, root / dataset_json.NAME)
     for name, (images, label) in found.items():
         if not folder.listed:
             problems += _file_problems(root, name, folder)

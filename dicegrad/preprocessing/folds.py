@@ -12,6 +12,14 @@ from dicegrad.files import Columns, read_json, read_rows, write_table
 FOLDS = Columns(text=("subject",), whole=("fold",))
 
 
+def count_problem(cases: Sequence[Case], count: int) -> str | None:
+    """A line where there are more folds than subjects, one of which each needs; else None."""
+    there = len({case.subject for case in cases})
+    if there >= count:
+        return None
+    return f"folds: count is {count}, but there are only {there} subjects; write fewer, at least 2"
+
+
 def make_folds(
     cases: Sequence[Case],
     count: int,
@@ -49,8 +57,8 @@ def make_folds(
     for case, stratum in zip(cases, strata, strict=True):
         groups[case.subject] = tuple(sorted({*groups.get(case.subject, ()), stratum}))
     subjects = sorted(groups)
-    if len(subjects) < count:
-        raise InputError(f"folds: count is {count}, but there are only {len(subjects)} subjects")
+    if problem := count_problem(cases, count):
+        raise InputError(problem)
     if method == "modulo":
         return {subject: i % count for i, subject in enumerate(subjects)}
     deal = _legacy_shuffle if method == "legacy_shuffle" else _stratified

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from dicegrad.errors import InputError, nearest
@@ -71,13 +72,6 @@ class Removal:
                 "smallest"
             )
 
-    @property
-    def part(self) -> float:
-        """The share of the maps concerned that lose their labels; 0 if only slices go."""
-        if self.slices is not None:
-            return 0.0
-        return (self.share[1] - self.share[0]) * (1 if self.smallest is None else self.smallest)
-
 
 @dataclass(frozen=True)
 class Labeling:
@@ -92,14 +86,38 @@ class Labeling:
     removals: tuple[Removal, ...] = ()
 
     def missing_share(self, group: str, class_name: str) -> float:
-        """The share of a group's maps of a class that it takes away, at most 1."""
-        parts = [
-            removal.part
-            for removal in self.removals
-            if removal.group in (None, group)
-            and (not removal.classes or class_name in removal.classes)
-        ]
-        return min(sum(parts), 1.0)
+        """The share of a group's maps of a class that it takes away, at most 1.
+
+        What two entries of one seed both take away counts once, and so does what is expected of
+        entries of two seeds, whose orders have nothing to do with each other.
+        """
+        taken: dict[int, list[Removal]] = {}
+        for removal in self.removals:
+            concerned = removal.group in (None, group) and removal.slices is None
+            if concerned and (not removal.classes or class_name in removal.classes):
+                taken.setdefault(removal.seed, []).append(removal)
+        lost = 0.0
+        for removals in taken.values():
+            part = _lost(removals)
+            lost += part - lost * part
+        return min(lost, 1.0)
+
+
+def _lost(removals: Sequence[Removal]) -> float:
+    """The share of the maps that entries take away which go through subjects in one order."""
+    edges = sorted({edge for removal in removals for edge in removal.share})
+    return sum(
+        (high - low)
+        * max(
+            (
+                1.0 if removal.smallest is None else removal.smallest
+                for removal in removals
+                if removal.share[0] <= low and high <= removal.share[1]
+            ),
+            default=0.0,
+        )
+        for low, high in pairwise(edges)
+    )
 
 
 def make_labelings(

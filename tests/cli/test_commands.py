@@ -124,6 +124,29 @@ def dataset_file(folder, root, **preprocessing):
     return path
 
 
+def with_folds(path, **folds):
+    """The same dataset file with other folds."""
+    settings = yaml.safe_load(path.read_text())
+    settings["folds"] = folds
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def test_folds_that_the_subjects_do_not_fill_are_told_by_the_check(capsys, made, tmp_path):
+    path = with_folds(dataset_file(tmp_path, made), count=3, method="stratified")
+    code, out, err = run(capsys, "check", path, "--jobs", 1)
+    assert (code, out) == (1, "")
+    assert err == (
+        "error: folds: count is 3, but there are only 2 subjects; write fewer, at least 2\n"
+    )
+    splits = tmp_path / "splits_final.json"
+    splits.write_text('[{"train": [], "val": []}]')
+    with_folds(path, count=2, method="listed", file=str(splits))
+    code, out, err = run(capsys, "check", path, "--jobs", 1)
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert f"{splits}: `val` of fold 0 is empty" in err
+
+
 def test_the_check_of_a_dataset_file_says_what_its_grid_keeps(capsys, made, tmp_path):
     path = dataset_file(tmp_path, made)
     code, out, err = run(capsys, "check", path, "--jobs", 1, "--worst", 1)

@@ -239,3 +239,33 @@ def test_a_volume_of_another_ending_is_told_and_not_passed_over(root, name):
         f"{root / 'imagesTr' / name}: is not read, for dataset.json says that files end in "
         ".nii.gz; write it so, or move it elsewhere",
     )
+
+
+def test_volumes_in_folders_within_are_told_and_not_passed_over(root):
+    inner = root / "imagesTr" / "site-b" / "more"
+    inner.mkdir(parents=True)
+    (root / "labelsTr" / "notes").mkdir()
+    (root / "labelsTr" / "notes" / "readme.txt").touch()
+    for name in ("003_0000.nii.gz", "003_0001.nii.gz", "._003_0001.nii.gz", "list.txt"):
+        (inner / name).touch()
+    assert get_adapter("nnunet", root).scan(root).problems == (
+        f"{root / 'imagesTr' / 'site-b'}: holds 2 volumes that are not read, such as "
+        f"more/003_0000.nii.gz; move them to {root / 'imagesTr'}, or elsewhere",
+    )
+
+
+@pytest.mark.parametrize("said", [1, 3, 0])
+def test_another_number_of_cases_than_dataset_json_says_is_told(root, said):
+    write_about(root, numTraining=said)
+    assert get_adapter("nnunet", root).scan(root).problems == (
+        f"{root / 'dataset.json'}: numTraining is {said}, but there are 2 cases; see which is "
+        "missing or too many, or write 2",
+    )
+    write_about(root, numTraining=2)
+    assert get_adapter("nnunet", root).scan(root).problems == ()
+
+
+@pytest.mark.parametrize("said", ["2", 2.5, True, -1, [2]])
+def test_a_number_of_cases_that_is_none_is_refused(root, said):
+    write_about(root, numTraining=said)
+    assert f"numTraining is {said!r}; write the number" in refusal(get_adapter, "nnunet", root)

@@ -49,9 +49,27 @@ def test_the_share_of_the_maps_that_a_labeling_takes_away_is_told():
     assert find_labeling("partial-25", KNOWN).missing_share("ED", "MYO") == 0
     assert find_labeling("partial", KNOWN).missing_share("ES", "LV") == 0
     both = Labeling("x", (Removal(None, (), (0, 0.75)), Removal("ES", (), (0, 0.75))))
-    assert both.missing_share("ES", "LV") == 1
+    assert both.missing_share("ES", "LV") == 0.75  # the same maps, twice
     assert Labeling("x", (Removal(smallest=0.5, share=(0, 0.5)),)).missing_share("ED", "LV") == 0.25
     assert Labeling("x", (Removal(slices=2),)).missing_share("ED", "LV") == 0
+
+
+@pytest.mark.parametrize(
+    ("entries", "share"),
+    [
+        ([{"share": 0.5}, {"share": [0.5, 1]}], 1),
+        ([{"share": 0.5}, {"share": [0.25, 0.75]}], 0.75),
+        ([{"share": [0.5, 0.75]}, {"share": [0, 0.125]}, {"share": [0, 0.25]}], 0.5),
+        ([{"share": 0.5}, {"share": 0.5, "seed": 1}], 0.75),
+        ([{"share": 0.5}, {"share": 0.5, "smallest": 0.5}], 0.5),
+        ([{"share": 0.5}, {"smallest": 0.5}], 0.75),
+        ([{"share": 1.0}, {"share": 1.0, "seed": 1}], 1),
+        ([{"share": 0.5}, {"share": 0.5, "classes": ["RV"]}, {"share": 0.5, "group": "ED"}], 0.5),
+    ],
+)
+def test_what_two_entries_take_away_counts_once(entries, share):
+    named = make_labelings(None, {"x": entries})["x"]
+    assert named.missing_share("ES", "LV") == share
 
 
 @pytest.mark.parametrize(
