@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ configfile: "config.yaml"
 
 module dicegrad:
     snakefile:
-        "{home}/Snakefile"
+        "{snakefile}"
     config:
         config
 
@@ -38,9 +39,15 @@ def snakemake(folder, *arguments):
     )
 
 
+def plans_the_demo(done):
+    """Whether a dry run without a target would train the demo's 14 networks."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    return re.search(r"^train +14$", done.stdout, re.M)
+
+
 @pytest.mark.slow
 def test_another_workflow_takes_it_in_as_a_module(study):
-    (study.folder / "Snakefile").write_text(MODULE.format(home=REPOSITORY))
+    (study.folder / "Snakefile").write_text(MODULE.format(snakefile=REPOSITORY / "Snakefile"))
     study.write_config(outputs=["table1"])
     done = snakemake(study.folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -49,17 +56,23 @@ def test_another_workflow_takes_it_in_as_a_module(study):
 
 
 def test_a_dataset_of_the_workflow_is_found_from_another_folder(tmp_path):
-    done = snakemake(tmp_path, "-n", "--quiet", "all", "-s", str(REPOSITORY / "Snakefile"))
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert plans_the_demo(snakemake(tmp_path, "-n", "-s", str(REPOSITORY / "Snakefile")))
 
 
 def test_the_workflow_lies_where_the_catalog_looks_for_it(tmp_path):
     snakefile = REPOSITORY / "workflow" / "Snakefile"
-    done = snakemake(tmp_path, "-n", "--quiet", "all", "-s", str(snakefile))
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert plans_the_demo(snakemake(tmp_path, "-n", "-s", str(snakefile)))
     assert (REPOSITORY / "config" / "README.md").exists()
     catalog = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())
     assert catalog["usage"]["software-stack-deployment"]["conda"] is True
+
+
+def test_the_workflow_as_snakedeploy_takes_it_in_plans_a_whole_study(tmp_path):
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")  # as snakedeploy does
+    snakefile = REPOSITORY / "workflow" / "Snakefile"
+    text = MODULE.format(snakefile=snakefile).replace("config.yaml", "config/config.yaml")
+    (tmp_path / "Snakefile").write_text(text)
+    assert plans_the_demo(snakemake(tmp_path, "-n"))
 
 
 def test_the_image_is_made_of_files_that_are_there_and_let_in():
