@@ -136,43 +136,41 @@ def measure(
     for _ in range(repeats):
         for name, loss in losses.items():
             times[name].append(timed(lambda loss=loss: step(loss, logits, y)))
-    peaks = {name: peak_of_three(loss, logits, y) for name, loss in losses.items()}
-    on_device: dict[str, dict[str, float]] = {name: {} for name in losses}
+    figures = {
+        name: summary(times[name]) | {"peak": peak_of_three(loss, logits, y)}
+        for name, loss in losses.items()
+    }
     rate = None
     if device == "cuda":
         rate = copy_rate(logits)
         for name, loss in losses.items():
-            ms = device_ms(lambda loss=loss: step(loss, logits, y))
-            on_device[name] = {"device": ms}
-    rows = []
-    for name in losses:
-        figures = summary(times[name]) | {"peak": peaks[name]} | on_device[name]
-        monai = {}
-        if "MONAI" in losses:
-            monai = summary(times["MONAI"]) | {"peak": peaks["MONAI"]} | on_device["MONAI"]
-        ratios = {key: figures[key] / value for key, value in monai.items() if value > 0}
-        row = Row(
-            device,
-            activation,
-            shape,
-            dtype,
-            str(labels).removeprefix("torch."),
-            name,
-            figures["median"],
-            figures["fastest"],
-            figures["cpu"],
-            figures["peak"],
-            logits.nbytes / 1e6,
-            ratios.get("median"),
-            ratios.get("fastest"),
-            ratios.get("cpu"),
-            ratios.get("peak"),
-            figures.get("device"),
-            ratios.get("device"),
-            least_bytes(logits, y) / figures["device"] / rate if rate else None,
-        )
-        rows.append(row)
-    return rows
+            figures[name]["device"] = device_ms(lambda loss=loss: step(loss, logits, y))
+    about = (device, activation, shape, dtype, str(labels).removeprefix("torch."))
+    return [
+        Row(*about, name, **compared(own, figures.get("MONAI", {}), logits, y, rate))
+        for name, own in figures.items()
+    ]
+
+
+def compared(
+    own: dict[str, float], monai: dict[str, float], logits: Tensor, y: Tensor, rate: float | None
+) -> dict[str, float | None]:
+    """The numbers of a row: of an implementation, and to those of MONAI."""
+    ratios = {key: own[key] / value for key, value in monai.items() if value > 0}
+    return {
+        "median_ms": own["median"],
+        "fastest_ms": own["fastest"],
+        "cpu_ms": own["cpu"],
+        "peak_mb": own["peak"],
+        "logits_mb": logits.nbytes / 1e6,
+        "time_to_monai": ratios.get("median"),
+        "fastest_to_monai": ratios.get("fastest"),
+        "cpu_to_monai": ratios.get("cpu"),
+        "memory_to_monai": ratios.get("peak"),
+        "device_ms": own.get("device"),
+        "device_to_monai": ratios.get("device"),
+        "share_of_copy": least_bytes(logits, y) / own["device"] / rate if rate else None,
+    }
 
 
 def summary(times: list[tuple[float, float]]) -> dict[str, float]:

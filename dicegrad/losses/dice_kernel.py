@@ -45,6 +45,50 @@ def _highest(values, batch: tl.constexpr, classes: tl.constexpr):
 
 
 @triton.jit
+def _adds_up(
+    labelled,
+    counted,
+    batch,
+    blocks,
+    voxels,
+    masked: tl.constexpr,
+    cases: tl.constexpr,
+    chunk: tl.constexpr,
+    turns: tl.constexpr,
+):
+    """1 if every voxel that is not ignored has a label with a channel, else 0."""
+    expected = tl.zeros((), tl.float64) + voxels
+    if masked:
+        case = tl.arange(0, cases)
+        expected = tl.sum(_total(counted, case, case < batch, blocks, cases, chunk, turns), 0)
+    return (labelled == expected).to(tl.int32)
+
+
+@triton.jit
+def _lies_inside(
+    extremes,
+    batch,
+    blocks,
+    slack,
+    cases: tl.constexpr,
+    chunk: tl.constexpr,
+    turns: tl.constexpr,
+):
+    """1 if all that should lie in [0, 1] does, but for rounding, else 0; NaN passes."""
+    inside = tl.full((), 1, tl.int32)
+    case = tl.arange(0, cases)
+    for turn in range(turns):
+        place = turn * chunk + tl.arange(0, chunk)
+        where = case[:, None] * blocks + place[None, :]
+        seen = (case < batch)[:, None] & (place < blocks)[None, :]
+        low = tl.load(extremes + where, mask=seen, other=0.0)
+        high = tl.load(extremes + batch * blocks + where, mask=seen, other=0.0)
+        outside = (low < -slack) | (high > 1 + slack)
+        inside = inside * (1 - tl.max(tl.max(outside.to(tl.int32), 1), 0))
+    return inside
+
+
+@triton.jit
 def dice_kernel(
     partial,
     counted,
@@ -90,28 +134,15 @@ def dice_kernel(
     tl.store(sums + plane + row, predicted, mask=there)
     tl.store(sums + 2 * plane + row, true, mask=there)
 
-    allowed = tl.full((), 1, tl.int32)
-    if checked:  # a label without a channel shows in that the volumes do not add up
-        labelled = tl.sum(true, 0)
-        expected = tl.zeros((), tl.float64) + voxels
-        if masked:
-            case_number = tl.arange(0, padded_batch)
-            kept = _total(
-                counted, case_number, case_number < batch, blocks, padded_batch, chunk, turns
-            )
-            expected = tl.sum(kept, 0)
-        allowed = (labelled == expected).to(tl.int32)
+    labelled = tl.sum(true, 0)
+    if checked:
+        allowed = _adds_up(
+            labelled, counted, batch, blocks, voxels, masked, padded_batch, chunk, turns
+        )
+    else:
+        allowed = tl.full((), 1, tl.int32)
     if bounded:
-        length = batch * blocks
-        cases = tl.arange(0, padded_batch)
-        for turn in range(turns):
-            place = turn * chunk + tl.arange(0, chunk)
-            where = cases[:, None] * blocks + place[None, :]
-            seen = (cases < batch)[:, None] & (place < blocks)[None, :]
-            low = tl.load(extremes + where, mask=seen, other=0.0)
-            high = tl.load(extremes + length + where, mask=seen, other=0.0)
-            outside = (low < -slack) | (high > 1 + slack)  # NaN passes
-            allowed = allowed * (1 - tl.max(tl.max(outside.to(tl.int32), 1), 0))
+        allowed *= _lies_inside(extremes, batch, blocks, slack, padded_batch, chunk, turns)
     tl.store(valid, allowed)
 
     shape: tl.constexpr = (padded_batch, padded)
