@@ -228,6 +228,14 @@ def read_folds(path: Path, subjects: Collection[str], count: int) -> dict[str, i
     Raises:
         InputError: A subject is in two folds, unknown, or missing; a fold is out of range or empty.
     """
+    try:
+        return _checked_folds(path, subjects, count)
+    except InputError as error:  # it has no checksum, since it may be edited: damage shows here
+        again = f"; or delete {path} to have it made again" if path.is_file() else ""
+        raise InputError(f"{error}{again}") from None
+
+
+def _checked_folds(path: Path, subjects: Collection[str], count: int) -> dict[str, int]:
     known, folds = set(subjects), {}
     for row in read_rows(path, FOLDS):
         subject, fold = row["subject"].strip(), row["fold"]

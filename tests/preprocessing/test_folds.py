@@ -97,14 +97,15 @@ def test_folds_survive_the_file(tmp_path):
         ("subject\tfold\na\t0\nb\t0\n", "fold 1 has no subject"),
         ("subject,fold\na,0\n", "column subject, fold is missing; it has subject,fold"),
         ("subject\tfold\na 0\n", "line 2 has 1 cells"),
+        ("subject\tfold\na\t0\n\udcff\t1\n", "is not UTF-8 text"),
     ],
 )
 def test_an_edited_file_is_checked(tmp_path, text, message):
     path = tmp_path / "folds.tsv"
-    path.write_text(text)
+    path.write_text(text, errors="surrogateescape")
     with pytest.raises(InputError, match=message) as caught:
         read_folds(path, ["a", "b"], 2)
-    assert str(path) in str(caught.value)
+    assert str(caught.value).endswith(f"; or delete {path} to have it made again")
 
 
 def test_a_fold_holds_out_all_cases_of_its_subjects(tmp_path):
