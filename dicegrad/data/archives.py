@@ -15,6 +15,7 @@ from dicegrad.errors import InputError
 _BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
+    OverflowError,  # a length of a tar header beyond 64 bits
     gzip.BadGzipFile,
     lzma.LZMAError,
     zlib.error,

@@ -1,3 +1,4 @@
+import gzip
 import io
 import stat
 import tarfile
@@ -166,3 +167,18 @@ def test_a_member_without_a_name_is_refused(tmp_path):
     (tmp_path / "a.zip").write_bytes(content[: end + 12] + size + content[end + 16 :])
     line = refusal(unpack, tmp_path / "a.zip", tmp_path / "out")
     assert "member '' has no name; nothing was unpacked" in line
+
+
+def test_a_length_of_a_tar_header_beyond_64_bits_is_damage(tmp_path):
+    info = tarfile.TarInfo("x" * 200)  # too long for the header: it comes as a record before it
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info)
+    damaged = bytearray(content.getvalue())
+    damaged[124:136] = b"\x80" + b"\x7f" * 11  # the length of that record, as GNU writes large ones
+    damaged[148:156] = b" " * 8
+    damaged[148:156] = b"%06o\0 " % sum(damaged[:512])
+    (tmp_path / "a.tar").write_bytes(damaged)
+    assert "damaged or incomplete" in refusal(unpack, tmp_path / "a.tar", tmp_path / "out")
+    (tmp_path / "a.tgz").write_bytes(gzip.compress(damaged))
+    assert "damaged or incomplete" in refusal(unpack, tmp_path / "a.tgz", tmp_path / "out")

@@ -1,6 +1,7 @@
 """Every reader of files, and a good file for it."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,17 +125,22 @@ def checkpoint(path: Path) -> None:
 
 def archive(path: Path) -> None:
     """An archive of two small files."""
+    import gzip
     import tarfile
     import zipfile
 
     one = path.with_name("Info.cfg")
     one.write_text("ED: 1\nES: 12\n" * 20)
+    os.utime(one, (1e9, 1e9))  # the same bytes at any time
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as stream:
             stream.write(one, "training/patient001/Info.cfg")
             stream.write(one, "training/patient002/Info.cfg")
     else:
-        with tarfile.open(path, "w:gz") as stream:
+        with (
+            gzip.GzipFile(path, "wb", mtime=0) as zipped,
+            tarfile.open(fileobj=zipped, mode="w") as stream,
+        ):
             stream.add(one, "training/patient001/Info.cfg")
 
 
