@@ -48,6 +48,11 @@ class Information:
     type: str | None
     kind: str
 
+    @property
+    def length(self) -> int:
+        """Bytes of the voxels, where they are real numbers."""
+        return int(np.prod(self.size, dtype=object)) * np.dtype(self.type).itemsize
+
 
 def read_information(path: Path) -> Information:
     """Read the header of a file.
@@ -129,7 +134,7 @@ def _ask(
     questions, answers = process.stdin, process.stdout
     if questions is None or answers is None:
         raise EOFError
-    needed = 0 if expected is None else _bytes(expected)
+    needed = 0 if expected is None else expected.length
     asked = {
         "path": str(path.absolute()),
         "voxels": expected is not None,
@@ -164,10 +169,6 @@ def _ask(
     array = np.empty(found.size[::-1], found.type)
     _fill(answers, array.reshape(-1).view(np.uint8).data)
     return found, array
-
-
-def _bytes(information: Information) -> int:
-    return int(np.prod(information.size, dtype=object)) * np.dtype(information.type).itemsize
 
 
 def _fill(stream: IO[bytes], view: memoryview) -> None:

@@ -15,9 +15,7 @@ from dicegrad.errors import InputError
 
 # What the end of a gzip file says of its content: a checksum and the length.
 _TRAILER = 8
-
-
-_SHOWN = 10
+_SHOWN = 10  # lines at most
 
 
 def copied_images(cases: Sequence[Case]) -> Iterator[str]:

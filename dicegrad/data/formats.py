@@ -47,7 +47,7 @@ def read_information(path: Path, stream: BinaryIO) -> tuple[Information, Grid]:
         raise InputError(f"has {information.parts} components per voxel; give one number per voxel")
     if kind is None:
         raise InputError(f"has {information.kind} per voxel; give one real number per voxel")
-    needed = int(np.prod(size, dtype=object)) * np.dtype(kind).itemsize
+    needed = information.length
     if needed > held * SHRINK:
         raise InputError(
             f"truncated, its header asks for {needed} bytes and its {held} cannot hold them; fetch "

@@ -13,22 +13,46 @@ from dicegrad.errors import InputError
 
 ENDINGS = (".mha", ".mhd")
 _TEXT = (
-    *("Comment", "AcquisitionDate", "ObjectType", "ObjectSubType", "TransformType", "Name"),
-    *("Modality", "DistanceUnits", "AnatomicalOrientation", "ElementType", "ElementDataFile"),
-    *("Color", "SequenceID"),
+    "Comment",
+    "AcquisitionDate",
+    "ObjectType",
+    "ObjectSubType",
+    "TransformType",
+    "Name",
+    "Modality",
+    "DistanceUnits",
+    "AnatomicalOrientation",
+    "ElementType",
+    "ElementDataFile",
+    "Color",
+    "SequenceID",
 )
 _FLAGS = ("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData")
 _WHOLE = (
-    *("NDims", "ID", "ParentID", "HeaderSize", "CompressedDataSize", "CompressionLevel"),
-    *("ElementNumberOfChannels", "ElementNBits"),
+    "NDims",
+    "ID",
+    "ParentID",
+    "HeaderSize",
+    "CompressedDataSize",
+    "CompressionLevel",
+    "ElementNumberOfChannels",
+    "ElementNBits",
 )
 _NUMBERS = (
-    *("ElementMin", "ElementMax"),
-    *("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"),
+    "ElementMin",
+    "ElementMax",
+    "ElementToIntensityFunctionSlope",
+    "ElementToIntensityFunctionOffset",
 )
 _AXES = (
-    *("Position", "Origin", "Offset", "CenterOfRotation", "ElementSpacing", "ElementSize"),
-    *("ImagePosition", "DimSize"),
+    "Position",
+    "Origin",
+    "Offset",
+    "CenterOfRotation",
+    "ElementSpacing",
+    "ElementSize",
+    "ImagePosition",
+    "DimSize",
 )
 _MATRICES = ("TransformMatrix", "Rotation", "Orientation")
 _KNOWN = (*_TEXT, *_FLAGS, *_WHOLE, *_NUMBERS, *_AXES, *_MATRICES)

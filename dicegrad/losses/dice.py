@@ -219,7 +219,7 @@ def _between_passes(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """The loss, its coefficients and, if they are kept, the sums that they come from."""
     fused = fused_for(y_pred, y, masks)
-    if fused and fused.loss_fits(y_pred, y, reduction):
+    if fused and fused.loss_fits(y_pred, reduction):
         found = fused.fused_loss(as_plain(y_pred), y, activation, norm, reduction, masks)
         return found.value, found.coefficients, found.sums
     sums = overlap_sums(y_pred, y, activation, norm, masks)

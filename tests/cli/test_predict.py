@@ -8,8 +8,7 @@ import pytest
 import torch
 import yaml
 
-from dicegrad.training.checkpoint import load_weights
-from dicegrad.training.checkpoint import save_weights as write_weights
+from dicegrad.training import checkpoint
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.trained import Source
 from tests.cli.conftest import run
@@ -50,7 +49,7 @@ def tell(path):
         network=asdict(NetworkSettings.from_dict(SETTINGS["network"], 1, 3)),
         source=Source.from_dict(source),
     )
-    write_weights(load_weights(path).state, trained, path)
+    checkpoint.save_weights(checkpoint.load_weights(path).state, trained, path)
 
 
 def write_image(path, seed=0):

@@ -80,7 +80,7 @@ def test_what_ends_the_reader_is_told(tmp_path, ends, said):
     path = write(tmp_path / "a.mha", np.zeros((5, 4, 3), np.uint8))
     header = read_header(path)
     process = apart._READER._process.pid
-    os.kill(process, signal.SIGSTOP)  # it takes its time
+    os.kill(process, signal.SIGSTOP)  # it does not answer yet
 
     def end():
         time.sleep(0.3)

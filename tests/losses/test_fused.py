@@ -1,16 +1,8 @@
-"""The Triton kernels, run on the CPU by Triton's interpreter, and compiled for an absent GPU.
-
-In a process of their own, since the interpreter has to be chosen before Triton is imported.
-"""
-
-import os
-import subprocess
-import sys
-import textwrap
+"""The Triton kernels, run on the CPU by Triton's interpreter, and compiled for an absent GPU."""
 
 import pytest
 
-pytest.importorskip("triton", reason="triton is not installed (pip install triton)")
+from tests.triton_script import said
 
 INTERPRETED = """
     import itertools, sys, torch
@@ -68,7 +60,7 @@ INTERPRETED = """
 
 BETWEEN = """
     import itertools, torch
-    from dicegrad.losses.fused import fused_gradient, fused_loss, loss_fits
+    from dicegrad.losses.fused import fits, fused_gradient, fused_loss, loss_fits
     from dicegrad.losses.masks import Masks
     from dicegrad.losses.reduction import loss_and_coefficients, make_reduction
     from dicegrad.losses.tiles import tiled_gradient, tiled_sums
@@ -81,7 +73,8 @@ BETWEEN = """
         z = z if channels > 1 else z.sigmoid()
         over = Masks(torch.rand(batch, 9, 31) < 0.7 if masks else None, None, None, share)
         reduction = make_reduction(phi, epsilon, background, weight)
-        assert loss_fits(z, y, reduction)
+        assert fits(z, y)
+        assert loss_fits(z, reduction)
         own = fused_loss(z, y, activation, "l1", reduction, over)
         sums, _ = tiled_sums(z, y, activation, "l1", over.mask)
         torch.testing.assert_close(own.sums, sums.double(), rtol=2e-6, atol=1e-5)
@@ -160,27 +153,14 @@ COMPILED = """
 """
 
 
-def run(script, tmp_path, **environment):
-    environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path), **environment}
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_the_kernels_give_what_the_tiles_give(tmp_path):
-    done = run(INTERPRETED, tmp_path, TRITON_INTERPRET="1")
-    assert done.stdout.strip() == "same", done.stderr[-2000:]
+    assert said(INTERPRETED, tmp_path, interpreted=True) == "same"
 
 
 def test_the_kernel_between_the_passes_gives_what_the_reduction_gives(tmp_path):
-    done = run(BETWEEN, tmp_path, TRITON_INTERPRET="1")
-    assert done.stdout.strip() == "same", done.stderr[-2000:]
+    assert said(BETWEEN, tmp_path, interpreted=True) == "same"
 
 
 @pytest.mark.slow
 def test_the_kernels_compile_for_a_gpu(tmp_path):
-    done = run(COMPILED, tmp_path, TRITON_INTERPRET="0")
-    assert done.stdout.strip() == "compiled", done.stderr[-2000:]
+    assert said(COMPILED, tmp_path, interpreted=False) == "compiled"

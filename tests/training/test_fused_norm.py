@@ -1,16 +1,13 @@
 """Normalisation and activation as one, run on the CPU by Triton's interpreter, and on a GPU."""
 
 import copy
-import os
-import subprocess
-import sys
-import textwrap
 
 import pytest
 import torch
 
 from dicegrad.training.network import NetworkSettings, UNet
 from dicegrad.training.numerics import autocast
+from tests.triton_script import said
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
@@ -90,22 +87,13 @@ COMPILED = """
 """
 
 
-def run(script, tmp_path, **environment):
-    pytest.importorskip("triton", reason="triton is not installed (pip install triton)")
-    environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path), **environment}
-    command = [sys.executable, "-c", textwrap.dedent(script)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
-
-
 def test_normalisation_and_activation_as_one_are_those_of_torch(tmp_path):
-    done = run(INTERPRETED, tmp_path, TRITON_INTERPRET="1")
-    assert done.stdout.strip() == "same", done.stderr[-2000:]
+    assert said(INTERPRETED, tmp_path, interpreted=True) == "same"
 
 
 @pytest.mark.slow
 def test_the_kernels_of_normalisation_compile_for_a_gpu(tmp_path):
-    done = run(COMPILED, tmp_path, TRITON_INTERPRET="0")
-    assert done.stdout.strip() == "compiled", done.stderr[-2000:]
+    assert said(COMPILED, tmp_path, interpreted=False) == "compiled"
 
 
 def outcome(network, image, precision):
