@@ -140,15 +140,15 @@ static inline __attribute__((always_inline)) void NAME(activate)(const Task *t, 
     }
 }
 
-/* The rows of a batch element that some voxels need: probabilities (0 where ignored), truth, labels.
- * Returns whether a voxel of them may be ignored. */
+/* The rows of a batch element that some voxels need: probabilities, 0 at ignored voxels if `blank`,
+ * truth and labels. Returns whether a voxel of them may be ignored. */
 static int NAME(read)(const Task *t, int64_t b, int64_t start, int n, REAL *p, REAL *h,
-                      int32_t *label, int64_t *unknown)
+                      int32_t *label, int64_t *unknown, int blank)
 {
     const int ignored = TARGET_NAME(labels)(t, b, start, n, label, unknown);
     for (int64_t c = 0; c < t->channels; c++)
         NAME(load)(&t->y_pred, place(&t->y_pred, b, c, start), n, ROW(p, c));
-    if (ignored)
+    if (blank && ignored)
         NAME(activate)(t, p, label, 1);
     else
         NAME(activate)(t, p, label, 0);
@@ -204,7 +204,7 @@ static void NAME(sum)(const Task *t, int64_t b, int64_t start, int n, void *scra
     const int64_t channels = t->channels, *into = t->into ? t->into + b * channels : NULL;
     REAL *p = scratch, *h = ROW(p, channels), made[VOXELS] ALIGNED;
     int32_t label[VOXELS] ALIGNED;
-    if (NAME(read)(t, b, start, n, p, h, label, unknown) && !t->has_labels)
+    if (NAME(read)(t, b, start, n, p, h, label, unknown, 1) && !t->has_labels)
         NAME(blank)(channels, label, h);
     if (t->activation == NONE) NAME(extremes)(channels, p, range);
     if (!t->has_labels) NAME(extremes)(channels, h, range);
@@ -255,6 +255,20 @@ static void NAME(before_activation)(const Task *t, int64_t b, const REAL *p, con
     }
 }
 
+/* The gradient of one channel, of the one before the activation: 0 at ignored voxels if `blank`,
+ * whatever stands there. */
+static inline __attribute__((always_inline)) void NAME(through)(
+    const Task *t, const REAL *restrict p, const REAL *restrict row, const REAL *restrict mean,
+    const int32_t *restrict label, REAL *restrict made, const int blank)
+{
+    if (t->activation == SOFTMAX)
+        SIMD made[k] = blank && label[k] == IGNORED ? 0 : p[k] * (row[k] - mean[k]);
+    else if (t->activation == SIGMOID)
+        SIMD made[k] = blank && label[k] == IGNORED ? 0 : row[k] * (p[k] * (1 - p[k]));
+    else
+        SIMD made[k] = blank && label[k] == IGNORED ? 0 : row[k];
+}
+
 /* Second pass over n voxels: writes the gradient of every channel. */
 static void NAME(derive)(const Task *t, int64_t b, int64_t start, int n, void *scratch)
 {
@@ -263,7 +277,7 @@ static void NAME(derive)(const Task *t, int64_t b, int64_t start, int n, void *s
     REAL mean[VOXELS] ALIGNED, made[VOXELS] ALIGNED;
     int32_t label[VOXELS] ALIGNED;
     int64_t unknown = 0;
-    const int ignored = NAME(read)(t, b, start, n, p, h, label, &unknown);
+    const int ignored = NAME(read)(t, b, start, n, p, h, label, &unknown, 0);
     if (into && !t->has_labels) NAME(merge)(channels, into, h);
     NAME(before_activation)(t, b, p, h, label, g);
     if (t->activation == SOFTMAX) {
@@ -275,13 +289,10 @@ static void NAME(derive)(const Task *t, int64_t b, int64_t start, int n, void *s
     }
     for (int64_t c = 0; c < channels; c++) {
         const REAL *q = ROW(p, c), *row = ROW(g, into ? into[c] : c);
-        if (t->activation == SOFTMAX)
-            SIMD made[k] = q[k] * (row[k] - mean[k]);
-        else if (t->activation == SIGMOID)
-            SIMD made[k] = row[k] * (q[k] * (1 - q[k]));
+        if (ignored)
+            NAME(through)(t, q, row, mean, label, made, 1);
         else
-            memcpy(made, row, sizeof made);
-        if (ignored) NAME(blank)(1, label, made);
+            NAME(through)(t, q, row, mean, label, made, 0);
         NAME(store)(&t->gradient, place(&t->gradient, b, c, start), n, made);
     }
 }

@@ -48,14 +48,17 @@ static int TARGET_NAME(labels)(const Task *t, int64_t b, int64_t start, int n, i
         else
             wrong = TARGET_NAME(read_labels)(t, offset, t->truth.voxel, n, label);
     }
-    if (t->mask.data) {
+    int masked = t->mask.data != NULL;
+    if (masked) {
         const uint8_t *kept = (const uint8_t *)t->mask.data + place(&t->mask, b, 0, start);
-        if (t->mask.voxel == 1)
+        if (t->mask.voxel == 1 && !memchr(kept, 0, (size_t)n))
+            masked = 0; /* as in most blocks, where a mask leaves out a region */
+        else if (t->mask.voxel == 1)
             for (int k = 0; k < n; k++) label[k] = kept[k] ? label[k] : IGNORED;
         else
             for (int k = 0; k < n; k++) label[k] = kept[k * t->mask.voxel] ? label[k] : IGNORED;
     }
-    if (wrong && t->mask.data) { /* those that the mask leaves out do no harm */
+    if (wrong && masked) { /* those that the mask leaves out do no harm */
         wrong = 0;
         for (int k = 0; k < n; k++) wrong += label[k] == UNKNOWN;
     }
@@ -66,5 +69,5 @@ static int TARGET_NAME(labels)(const Task *t, int64_t b, int64_t start, int n, i
             if (to != c)
                 for (int k = 0; k < VOXELS; k++) label[k] = label[k] == c ? to : label[k];
         }
-    return t->mask.data || (t->has_ignore && t->has_labels) || n < VOXELS;
+    return masked || (t->has_ignore && t->has_labels) || n < VOXELS;
 }
