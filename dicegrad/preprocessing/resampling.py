@@ -183,31 +183,17 @@ def resample_label(
         original: The grid that the label map lies on.
         grid: The grid that it is wanted on; same axes.
         classes: Number of classes, background not counted.
-        method: ``distance``, ``linear`` or ``nearest``.
+        method: ``distance`` or ``linear``.
         antialias: Whether ``linear`` smooths as `resample_image` does.
         ties: ``background`` or ``shared``.
 
     Returns:
         (X', Y', Z') uint8; background outside the first and last voxel centres of ``original``.
     """
-    if method == "nearest":
-        return _nearest(label, original, grid)
     if method == "linear":
         matrices = sampling_matrices(original, grid, antialias)
         return _linear(label, [m.astype(np.float32) for m in matrices], classes, ties)
     return _by_distance(label, original, grid, classes, ties)
-
-
-def _nearest(label: np.ndarray, original: Grid, grid: Grid) -> np.ndarray:
-    """Pick the nearest voxel; half-way ones go up."""
-    axes = zip(original.positions(grid), original.size, strict=True)
-    chosen, inside = [], []
-    for positions, length in axes:
-        inside.append((positions >= -TOLERANCE) & (positions <= length - 1 + TOLERANCE))
-        chosen.append(np.clip(np.floor(positions + 0.5), 0, length - 1).astype(int))
-    x, y, z = inside
-    values = label[np.ix_(*chosen)].astype(np.uint8)
-    return values * (x[:, None, None] & y[:, None] & z)
 
 
 def _linear(

@@ -12,7 +12,7 @@ CROPS = ("center", "snap", "label", "foreground")
 TIES = ("background", "shared")
 AS_IS = "as-is"
 ORIENTATIONS = (AS_IS, "RAS")
-LABEL_METHODS = ("distance", "linear", "nearest")
+LABEL_METHODS = ("distance", "linear")
 NORMALISE_OVER = ("whole", "nonzero")
 WINDOW = "window"  # of what is known of the data set, over no voxels of the image
 RESTORATIONS = ("linear", "nearest")
@@ -164,7 +164,7 @@ class Preprocessing:
             with its voxels on those of the image (``snap``), on the centre of mass of the true
             ``label`` (an oracle), or on that of the non-zero ``foreground``; see `network_grid`.
         antialias: Whether images (and ``linear`` labels) are smoothed before they are downsampled.
-        label: How label maps are resampled: signed ``distance`` maps, ``linear``, ``nearest``.
+        label: How label maps are resampled: signed ``distance`` maps or ``linear``.
         align: Whether a label map that lies on other voxels than its image is resampled to those of
             the image (the nearest value). If not, such a case is refused.
         ties: Which class a voxel half-way between two gets. ``background``: as in the paper (with

@@ -19,8 +19,7 @@ class TrainingSettings:
         passes: How many times an epoch goes through the training cases.
         learning_rate: Of Adam; under `one_cycle` the highest.
         schedule: `plateau` (times `factor` after `patience` epochs without a better validation
-            loss), `one_cycle` (up over the first tenth of the steps, then down to almost 0) or
-            `constant`.
+            loss) or `one_cycle` (up over the first tenth of the steps, then down to almost 0).
         patience: Epochs without improvement before `plateau` lowers the learning rate.
         factor: What `plateau` multiplies the learning rate by.
         stop_patience: Epochs without improvement before training stops; 0 never stops early.
@@ -56,9 +55,9 @@ class TrainingSettings:
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def __post_init__(self) -> None:
-        if self.schedule not in ("plateau", "one_cycle", "constant"):
+        if self.schedule not in ("plateau", "one_cycle"):
             raise InputError(
-                f"training: schedule is {self.schedule!r}; allowed: plateau, one_cycle, constant"
+                f"training: schedule is {self.schedule!r}; allowed: plateau, one_cycle"
             )
         if self.precision not in _PRECISIONS:
             raise InputError(

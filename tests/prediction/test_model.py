@@ -120,7 +120,7 @@ def test_other_settings_are_refused_by_key_with_both_values(tmp_path, changes, k
 
 def test_settings_that_do_not_change_a_prediction_may_differ(tmp_path):
     weights = read_weights([write(tmp_path / "w.pt")])
-    changed = given(preprocessing={**PREPROCESSING, "label": "nearest", "ties": "shared"})
+    changed = given(preprocessing={**PREPROCESSING, "label": "linear", "ties": "shared"})
     assert settings_of(weights, changed) is changed
 
 

@@ -66,7 +66,7 @@ def network(folder):
         "classes": list(CLASSES),
         "fold_count": 2,
         "network": NETWORK,
-        "training": {"epochs": 40, "passes": 1, "learning_rate": 0.01, "schedule": "constant"},
+        "training": {"epochs": 40, "passes": 1, "learning_rate": 0.01},
         "sampling": {},
         "source": source.to_dict(),
     }

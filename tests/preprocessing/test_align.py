@@ -13,7 +13,7 @@ from tests.conftest import refusal
 ADAPTER = Adapter("toy", ("a", "b"), ("ED",), {"LV": (1,)}, lambda root: Scan(()), list)
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 SETTINGS = Preprocessing.from_dict(
-    {"spacing": [2, 2, 2], "size": [24, 20, 16], "label": "nearest", "normalisation": {}}
+    {"spacing": [2, 2, 2], "size": [24, 20, 16], "normalisation": {}}
 )
 LABEL = np.zeros((24, 20, 16), np.uint8)
 LABEL[4:12, 3:8, 4:10] = 1

@@ -68,7 +68,7 @@ def test_a_class_that_was_not_annotated_loses_its_bit_alone():
     assert result[1].ravel().tolist() == [0, 0b001, 0b001, 0b101, IGNORE]
 
 
-@pytest.mark.parametrize("method", ["distance", "linear", "nearest"])
+@pytest.mark.parametrize("method", ["distance", "linear"])
 def test_every_combination_is_resampled_as_a_class_of_its_own(method):
     x, y, z = np.indices((24, 20, 12))
     r = (x - 12) ** 2 + (y - 10) ** 2 + (z - 6) ** 2

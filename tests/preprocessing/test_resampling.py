@@ -66,12 +66,12 @@ def test_beyond_the_first_and_last_slice_is_outside():
     # Slice centres at -10, 0, 10 mm; the grid's at -13.75, -11.25, -8.75, ...
     assert mask.all(axis=(0, 1)).tolist() == [False] * 2 + [True] * 8 + [False] * 2
     np.testing.assert_allclose(image, mask)
-    for method in ("distance", "linear", "nearest"):
+    for method in ("distance", "linear"):
         label = np.ones(original.size, np.uint8)
         np.testing.assert_array_equal(resample_label(label, original, grid, 1, method), mask)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["distance", "linear", "nearest"]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["distance", "linear"]))
 def test_a_label_map_on_its_own_grid_stays_as_it_is(seed, method):
     grid = centred((5, 6, 4), (1.5, 1.25, 8.0))
     label = np.random.default_rng(seed).integers(0, 4, grid.size).astype(np.uint8)
@@ -196,10 +196,11 @@ def test_a_label_resampled_linearly_with_shared_ties_is_background_outside():
     original, grid = centred((6, 6, 3), (1.0, 1.0, 4.0)), centred((6, 6, 12), (1.0, 1.0, 1.0))
     full = np.ones(original.size, np.uint8)
     resampled = resample_label(full, original, grid, 1, "linear", ties="shared")
-    np.testing.assert_array_equal(resampled, resample_label(full, original, grid, 1, "nearest"))
+    _, inside = resample_image(np.ones(original.size), original, grid)
+    np.testing.assert_array_equal(resampled, inside)
 
 
-@pytest.mark.parametrize("method", ["distance", "linear", "nearest"])
+@pytest.mark.parametrize("method", ["distance", "linear"])
 def test_a_ball_keeps_its_volume_and_its_shell_its_place(method):
     original, grid = centred((40, 40, 20), (1.0, 1.0, 2.0)), centred((24, 24, 24), (1.5,) * 3)
     label = ball(original, 15) + ball(original, 9).astype(np.uint8)

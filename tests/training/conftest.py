@@ -70,7 +70,7 @@ def arguments(tiny_network, toy):
             "split": Split((0, 1, 2, 3, 4), (5, 6)),
             "network_settings": tiny_network(),
             "settings": TrainingSettings.from_dict(
-                {"epochs": 3, "learning_rate": 0.01, "schedule": "constant", **dict(training)}
+                {"epochs": 3, "learning_rate": 0.01, **dict(training)}
             ),
             "objective": DiceLoss("I", activation="sigmoid"),
             "batch_size": 2,

@@ -48,11 +48,6 @@ def test_a_loss_that_is_no_number_is_no_improvement():
     assert follow([1.0, float("nan"), float("nan")], stop_patience=2)[1] == 3
 
 
-def test_a_constant_rate_stays():
-    rates, _ = follow([1.0] * 10, schedule="constant", patience=1)
-    assert rates == [1.0] * 10
-
-
 def test_one_cycle_rises_for_a_tenth_to_the_learning_rate_and_falls_to_nothing():
     settings = TrainingSettings(learning_rate=4e-3, schedule="one_cycle")
     rates = [Schedule().learning_rate(step / 1000, settings) for step in range(1000)]
@@ -74,7 +69,7 @@ def test_one_cycle_is_positive_in_the_shortest_of_trainings():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"schedule": "cosine"}, "schedule is 'cosine'; allowed: plateau, one_cycle, constant"),
+        ({"schedule": "cosine"}, "schedule is 'cosine'; allowed: plateau, one_cycle"),
         ({"epochs": 0}, "epochs is 0; it must be at least 1"),
         ({"passes": 0}, "passes is 0; it must be at least 1"),
         ({"keep_every": 0}, "keep_every is 0; it must be at least 1"),
