@@ -1,6 +1,5 @@
 """One row of the experiment table, one fold: from prepared files to a trained network."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,8 +24,8 @@ from dicegrad.study.regions import overlap
 from dicegrad.training.dataset import PreparedData, load_prepared
 from dicegrad.training.loop import train
 from dicegrad.training.network import NetworkSettings, UNet
-from dicegrad.training.objective import Wanted, make_objective
-from dicegrad.training.progress_figure import validated_on
+from dicegrad.training.objective import Objective, Wanted, make_objective
+from dicegrad.training.opening import labeling_words, longer, validated_words
 from dicegrad.training.run import Split, derive_seed
 from dicegrad.training.seen import seen_in
 from dicegrad.training.settings import TrainingSettings
@@ -122,33 +121,14 @@ def train_experiment(
             `read_epsilon`.
     """
     files.check()
-    classes = settings["classes"]
-    cases = read_cases(files.cases)
-    out_of_fold = held_out(cases, files.folds, settings["fold_count"], fold)
-    names = [case.case for case in cases]
-    annotated = read_annotated(files.annotated, names, classes) if files.annotated else None
-    source = Source.from_dict(settings["source"]) if settings.get("source") else None
-    overlapping = bool(source and overlap(source.class_values))
-    data = load_prepared(files.images, files.labels, names, classes, device, annotated, overlapping)
+    cases, data, source = _load(files, settings, device)
     training = TrainingSettings.from_dict(settings["training"])
-    aside = validation_part(cases, out_of_fold, training.validation, fold)
-    split = _split(cases, out_of_fold, settings["sampling"], aside)
-    epsilon = epsilon_of(experiment, files.epsilon, fold, classes)
+    split = _split(cases, fold, files.folds, settings, training.validation)
+    epsilon = epsilon_of(experiment, files.epsilon, fold, settings["classes"])
     released = sorted(settings.get("released", ()))
     if "patience" in released:
         training = scaled_patience(training, split)
     network = _network(settings["network"], data, files.images)
-    objective = make_objective(
-        Wanted(
-            experiment,
-            epsilon,
-            tuple(classes),
-            released,
-            data.labels[0].numel(),
-            data.has_ignored,
-            overlapping,
-        )
-    )
     row = {name: str(value) for name, value in experiment.row.items()}
     derived = derive_seed(seed, study, *row.values(), fold)
     identity = {**row, "epsilon_value": str(epsilon), "fold": fold}
@@ -171,21 +151,18 @@ def train_experiment(
         made={**made_by(TRAINING), "torch": str(torch.__version__), "device": str(device)},
         seen=seen_in(files.images, training_cases),
     )
-    if line := _longer(settings["sampling"], split, experiment.batch_size):
+    if line := longer(settings["sampling"], split, experiment.batch_size):
         report(line)
     report(f"{experiment.title}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
-    report(_validation_words(training.validation, [cases[number] for number in split.validation]))
+    report(validated_words(training.validation, [cases[number] for number in split.validation]))
     if experiment.labeling != FULL:
-        report(
-            f"DSC below is against {experiment.labeling} labels: where labels are missing, what is "
-            "found counts as wrong; the scores of the study are against the true ones"
-        )
+        report(labeling_words(experiment.labeling))
     return train(
         data,
         split,
         network,
         training,
-        objective,
+        _objective(experiment, epsilon, released, data),
         experiment.batch_size,
         derived,
         out,
@@ -198,52 +175,53 @@ def train_experiment(
     )
 
 
-def _longer(sampling: Mapping[str, int], split: Split, batch_size: int) -> str:
-    """A line where cases are listed several times, so that an epoch has more steps; else empty."""
-    steps, plain = (math.ceil(len(cases) / batch_size) for cases in (split.train, set(split.train)))
-    if steps == plain:
-        return ""
-    listed = ", ".join(f"{group} {times} times" for group, times in sampling.items())
-    return (
-        f"sampling lists cases of {listed}: {steps} steps an epoch instead of {plain}; compare "
-        "with other experiments by steps, or leave `sampling` out of the dataset file"
-    )
+def _load(
+    files: PreparedFiles, settings: Mapping[str, Any], device: torch.device | str
+) -> tuple[list[Case], PreparedData, Source | None]:
+    """The cases, their arrays on the device, and where they come from if that is known."""
+    classes, cases = settings["classes"], read_cases(files.cases)
+    names = [case.case for case in cases]
+    annotated = read_annotated(files.annotated, names, classes) if files.annotated else None
+    source = Source.from_dict(settings["source"]) if settings.get("source") else None
+    overlapping = bool(source and overlap(source.class_values))
+    data = load_prepared(files.images, files.labels, names, classes, device, annotated, overlapping)
+    return cases, data, source
 
 
-def _validation_words(share: float, cases: Sequence[Case]) -> str:
-    """A line on what validation looks at."""
-    if not share:
-        return (
-            "validation loss and DSC below are of the held-out fold, as in the paper: a plateau or "
-            "an early stop looks at the cases of the test; training.validation: 0.2 takes a share "
-            "of the training subjects instead"
-        )
-    subjects = sorted({case.subject for case in cases})
-    some = ", ".join(subjects[:8]) + (f" and {len(subjects) - 8} more" if len(subjects) > 8 else "")
-    return (
-        f"validation loss and DSC below are of {validated_on(share)} ({some}), which it does not "
-        "learn from; the held-out fold is not looked at"
+def _objective(
+    experiment: Experiment,
+    epsilon: float | list[float] | None,
+    released: Sequence[str],
+    data: PreparedData,
+) -> Objective:
+    """The loss of an experiment on its data."""
+    voxels, classes = data.labels[0].numel(), tuple(data.classes)
+    return make_objective(
+        Wanted(experiment, epsilon, classes, released, voxels, data.has_ignored, data.overlapping)
     )
 
 
 def _split(
     cases: Sequence[Case],
-    held_out: Sequence[bool],
-    sampling: Mapping[str, int],
-    aside: Sequence[bool],
+    fold: int,
+    folds: Path,
+    settings: Mapping[str, Any],
+    share: float,
 ) -> Split:
     """Training and validation cases by number; a group is listed as often as `sampling` says.
 
-    Validation looks at the training cases that are set aside; if there are none, at the held-out
-    ones.
+    Validation looks at the share of the training cases that is set aside; if there is none, at the
+    held-out ones.
     """
-    validation = aside if any(aside) else held_out
+    out = held_out(cases, folds, settings["fold_count"], fold)
+    aside = validation_part(cases, out, share, fold)
+    validation = aside if any(aside) else out
     return Split(
         train=tuple(
             number
             for number, case in enumerate(cases)
-            for _ in range(sampling.get(case.group, 1))
-            if not held_out[number] and not aside[number]
+            for _ in range(settings["sampling"].get(case.group, 1))
+            if not out[number] and not aside[number]
         ),
         validation=tuple(number for number, chosen in enumerate(validation) if chosen),
     )
