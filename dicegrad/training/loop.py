@@ -83,34 +83,16 @@ def train(
         raise InputError(f"batch_size is {batch_size}; it must be at least 1")
     settings = settle(settings, data.device)
     configuration = {
-        "checkpoint.format": FORMAT,
-        **_by_key("network", asdict(network_settings)),
-        **_by_key("training", settings.to_dict()),
+        **_settings_told(network_settings, settings),
         "batch_size": batch_size,
         "seed": seed,
         "split": str(split),
         "data": data.fingerprint(),
         **(identity or {}),
     }
-    del configuration["training.checkpoint_minutes"]  # changes nothing of the result
-    if not settings.validation:  # so that a checkpoint of an earlier version is one of this
-        del configuration["training.validation"]
     run = Run(data, split, network_settings, settings, objective, batch_size, seed)
-    watch, checkpoint, saved = Stopwatch(), out / "checkpoint.pt", time.monotonic()
-
-    def save() -> None:
-        nonlocal saved
-        state = {"configuration": configuration, "seconds": watch.state(), **run.state()}
-        save_atomically(state, checkpoint)
-        saved = time.monotonic()
-
-    def pause() -> None:
-        """Between two batches: write a checkpoint if it is time, and stop if a signal came."""
-        if caught or time.monotonic() - saved > 60 * settings.checkpoint_minutes:
-            save()
-        if caught:
-            raise Interrupted(f"stopped by {caught[0]} at step {run.step}; {checkpoint}")
-
+    watch, checkpoint = Stopwatch(), out / "checkpoint.pt"
+    saver = _Saver(run, watch, checkpoint, configuration)
     with locked(out, report=report):
         for name in ("history.tsv", "weights.pt"):  # what a kill left half written
             remove_unfinished(out / name)
@@ -120,31 +102,72 @@ def train(
             out / "progress.png", report, fresh=run.step == 0, share=settings.validation
         )
         with (
-            stop_signals() as caught,
+            stop_signals() as saver.caught,
             numerics(settings, data.device),
             scalars(tensorboard, run.epoch) as write_scalars,
         ):
             while not run.over():
-                pause()
+                saver.pause()
                 watch.start()
                 for _ in run.steps():
-                    pause()
-                row = run.finish_epoch(pause)
-                progress = _progress(row, run, watch)
+                    saver.pause()
+                progress = _progress(run.finish_epoch(saver.pause), run, watch)
                 write_history(run.history, out / "history.tsv")
                 report(progress)
-                told = (warnings, stays_behind)
-                for line in (line for tell in told for line in tell(run.history, data.classes)):
-                    report(line)
+                for tell in (warnings, stays_behind):
+                    for line in tell(run.history, data.classes):
+                        report(line)
                 write_scalars(progress)
                 figure.update(run.history, watch.epochs, progress)
             if keep_checkpoint:
-                save()
+                saver.save()
             _write_results(run, trained, configuration, out)
         if not keep_checkpoint:
             remove_checkpoint(checkpoint)
     run.network.load_state_dict(run.kept)
     return run.network
+
+
+class _Saver:
+    """Writes the checkpoint of a training run, from time to time and when it is stopped."""
+
+    def __init__(
+        self, run: Run, watch: Stopwatch, checkpoint: Path, configuration: Mapping[str, Any]
+    ) -> None:
+        self.run, self.watch = run, watch
+        self.checkpoint, self.configuration = checkpoint, configuration
+        self.caught: list[str] = []  # signals that came
+        self.saved = time.monotonic()
+
+    def save(self) -> None:
+        """Write it now."""
+        seconds = self.watch.state()
+        state = {"configuration": self.configuration, "seconds": seconds, **self.run.state()}
+        save_atomically(state, self.checkpoint)
+        self.saved = time.monotonic()
+
+    def pause(self) -> None:
+        """Between two batches: write it if it is time, and stop if a signal came."""
+        waited = time.monotonic() - self.saved
+        if self.caught or waited > 60 * self.run.settings.checkpoint_minutes:
+            self.save()
+        if self.caught:
+            raise Interrupted(
+                f"stopped by {self.caught[0]} at step {self.run.step}; {self.checkpoint}"
+            )
+
+
+def _settings_told(network: NetworkSettings, settings: TrainingSettings) -> dict[str, object]:
+    """What of the settings tells one training run from another."""
+    told = {
+        "checkpoint.format": FORMAT,
+        **_by_key("network", asdict(network)),
+        **_by_key("training", settings.to_dict()),
+    }
+    del told["training.checkpoint_minutes"]  # changes nothing of the result
+    if not settings.validation:  # so that a checkpoint of an earlier version is one of this
+        del told["training.validation"]
+    return told
 
 
 def _write_results(
