@@ -3,14 +3,14 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicegrad.cli.device import device_there, use_threads
 from dicegrad.errors import InputError
 from dicegrad.study.losses import AS_EMPTY, LOSSES, NONE, PHIS, UNANNOTATED
 
 if TYPE_CHECKING:
-    from dicegrad.study import Experiment
+    from dicegrad.study import Dataset, Experiment
 
 
 def add_train(commands: "argparse._SubParsersAction") -> None:
@@ -57,7 +57,6 @@ def _train(options: argparse.Namespace) -> None:
     from dicegrad.study import Dataset
     from dicegrad.terminal import shown
     from dicegrad.training.experiment import PreparedFiles, train_experiment
-    from dicegrad.training.trained import Source
 
     dataset = Dataset.read(options.dataset)
     if dataset.engine != "unet":
@@ -77,22 +76,12 @@ def _train(options: argparse.Namespace) -> None:
         raise InputError(f"{weights}: already exists; name another folder, or remove it")
     device = device_there(options.device)
     use_threads(options.threads)
-    source = Source.beside(options.prepared, dataset)
-    settings = {
-        "classes": list(dataset.classes),
-        "fold_count": dataset.folds.count,
-        "network": dataset.block("network"),
-        "training": dataset.block("training"),
-        "sampling": dataset.sampling_of(experiment),
-        "released": dataset.released_training(experiment),
-        "source": source.to_dict() if source else None,
-    }
     with shown() as report:
         train_experiment(
             experiment,
             options.fold,
             PreparedFiles.of(options.prepared, experiment),
-            settings,
+            _settings(options.prepared, dataset, experiment),
             options.study,
             options.seed,
             options.out,
@@ -101,6 +90,22 @@ def _train(options: argparse.Namespace) -> None:
             tensorboard=options.out / "tensorboard" if options.tensorboard else None,
         )
     print(f"{weights} and history.tsv written")
+
+
+def _settings(prepared: Path, dataset: "Dataset", experiment: "Experiment") -> dict[str, Any]:
+    """What `train_experiment` takes of a dataset file."""
+    from dicegrad.training.trained import Source
+
+    source = Source.beside(prepared, dataset)
+    return {
+        "classes": list(dataset.classes),
+        "fold_count": dataset.folds.count,
+        "network": dataset.block("network"),
+        "training": dataset.block("training"),
+        "sampling": dataset.sampling_of(experiment),
+        "released": dataset.released_training(experiment),
+        "source": source.to_dict() if source else None,
+    }
 
 
 def _experiment(options: argparse.Namespace, classes: Sequence[str]) -> "Experiment":

@@ -108,16 +108,7 @@ def draw_curves(
         _curve(losses, epochs, [row[key] for row in history], name, colour)
     losses.set_ylabel("Loss")
 
-    window = min(10.0, max(1.0, now.epochs / 20))
-    classes = [key for key in history[0] if key.startswith("dsc_")]
-    for number, key in enumerate(classes):
-        values, colour = [row[key] for row in history], _COLOURS[number % len(_COLOURS)]
-        dice.plot(epochs, values, color=colour, alpha=0.3, linewidth=1)
-        averages = moving_average(values, window)
-        _curve(dice, epochs, averages, key.removeprefix("dsc_"), colour)
-    dice.set_ylim(-0.02, 1.02)
-    dice.set_ylabel("DSC against the labels of training")
-
+    _draw_dice(dice, epochs, history, window=min(10.0, max(1.0, now.epochs / 20)))
     _draw_rate(rate, epochs, [row["learning_rate"] for row in history])
     _curve(duration, epochs, seconds, "", "#444444")
     duration.set_ylim(bottom=0)
@@ -133,9 +124,6 @@ def draw_curves(
     for axes in panels[1]:
         axes.set_xlabel("Epoch")
     losses.legend(frameon=False)
-    # With a window of one epoch the average is the value itself.
-    title = f"average over {window:.3g} epochs" if window > 1 else None
-    dice.legend(frameon=False, title=title, loc="lower right")
     words = now.words()
     figure.suptitle(
         f"epoch {words['epoch']}   {words['cases/s']} cases/s   time left: {words['left']}   "
@@ -143,6 +131,21 @@ def draw_curves(
         fontsize=11,
     )
     return figure
+
+
+def _draw_dice(
+    axes: "Axes", epochs: Sequence[float], history: Sequence[Row], window: float
+) -> None:
+    classes = [key for key in history[0] if key.startswith("dsc_")]
+    for number, key in enumerate(classes):
+        values, colour = [row[key] for row in history], _COLOURS[number % len(_COLOURS)]
+        axes.plot(epochs, values, color=colour, alpha=0.3, linewidth=1)
+        _curve(axes, epochs, moving_average(values, window), key.removeprefix("dsc_"), colour)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_ylabel("DSC against the labels of training")
+    # With a window of one epoch the average is the value itself.
+    title = f"average over {window:.3g} epochs" if window > 1 else None
+    axes.legend(frameon=False, title=title, loc="lower right")
 
 
 def _metered(history: Sequence[Row]) -> list[str]:

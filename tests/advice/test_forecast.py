@@ -2,6 +2,7 @@
 
 import json
 
+import matplotlib
 import pytest
 import torch
 
@@ -147,3 +148,11 @@ def test_the_command_prints_and_draws(tmp_path, capsys):
     assert told["voxels"] == 64
     assert {cell["class"] for cell in told["cells"]} == {"a"}
     draw(forecast(folder(tmp_path / "more", missing=2)), tmp_path / "forecast.svg")
+
+
+def test_a_figure_without_a_point_says_why(tmp_path, monkeypatch):
+    monkeypatch.setitem(matplotlib.rcParams, "svg.fonttype", "none")  # words stay words
+    for name, missing in (("some", 2), ("none", 0)):
+        draw(forecast(folder(tmp_path / name, missing=missing)), tmp_path / f"{name}.svg")
+    assert "every map is filled" not in (tmp_path / "some.svg").read_text()
+    assert "every map is filled" in (tmp_path / "none.svg").read_text()
