@@ -65,8 +65,8 @@ def _draw_class(axes: "Axes", name: str, cells: Sequence["Cell"], losses: Sequen
                 axes.plot([_LOWEST, at], [y + shift] * 2, color=colour, linewidth=1.2)
                 axes.plot(at, y + shift, "o", color=colour, markersize=5)
     if all(cell.missing_ratio is None and cell.empty_ratio is None for cell in cells):
-        middle = {"transform": axes.transAxes, "ha": "center", "color": _TEXT}
-        axes.text(0.5, 0.5, "every map is filled", fontsize=9, **middle)
+        place = axes.transAxes  # from 0 to 1
+        axes.text(0.5, 0.5, "every map is filled", ha="center", color=_TEXT, transform=place)
     axes.set_xscale("log")
     axes.set_xlim(_LOWEST / 1.5, 9)
     axes.set_title(name, fontsize=10, color=_TEXT)
