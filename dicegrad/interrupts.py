@@ -4,7 +4,9 @@ Ctrl-C at a terminal goes to all processes there. `kill -INT` goes to one: Snake
 more jobs, and waits for those that run, a training run to its last epoch.
 """
 
+import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -18,6 +20,7 @@ def pass_on_interrupts() -> None:
 
     A shell that starts a program with `&` in a script makes it ignore SIGINT; that stays so. What
     had the signal from the terminal already gets it twice, which is of no matter to a training run.
+    One more is answered with a line: it would only tear Snakemake out of its waiting.
     """
     of_python = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if of_python and threading.current_thread() is threading.main_thread():
@@ -25,8 +28,15 @@ def pass_on_interrupts() -> None:
 
 
 def _pass_on(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, _answer)
     threading.Thread(target=_interrupt_children, daemon=True).start()
     signal.default_int_handler(number, frame)
+
+
+def _answer(number: int, frame: FrameType | None) -> None:
+    ends = f"`kill -KILL -{os.getpgrp()}` from another terminal ends them at once"
+    line = f"interrupted already; the jobs write their checkpoints and end ({ends})\n"
+    os.write(sys.stderr.fileno(), line.encode())  # print may be interrupted in a print
 
 
 def _interrupt_children() -> None:

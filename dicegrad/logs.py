@@ -121,7 +121,8 @@ def code_in(log: Path) -> str | None:
 
 def errors_in(snakemake_logs: Iterable[Path]) -> list[str]:
     """The `error:` lines in the logs of the jobs that a log of Snakemake names."""
-    text = "".join(path.read_text(encoding="utf-8", errors="replace") for path in snakemake_logs)
+    there = [path for path in snakemake_logs if path.exists()]  # unless somebody has removed it
+    text = "".join(path.read_text(encoding="utf-8", errors="replace") for path in there)
     jobs = dict.fromkeys(re.findall(r"^ +log: (\S+)", text, re.MULTILINE))
     logs = [Path(job) for job in jobs if Path(job).exists()]
     lines = [

@@ -21,6 +21,7 @@ from dicegrad.logs import errors_in
 from dicegrad.plan import ASKED
 from dicegrad.provenance import code_of
 from dicegrad.reporting.chapters import chapters, is_shown
+from dicegrad.reporting.origin import check_origin
 from dicegrad.reporting.outputs import OUTPUTS, files_of, wanted_files
 from dicegrad.reporting.record import add_command
 from dicegrad.study import Experiment, Study, paths
@@ -29,6 +30,7 @@ from dicegrad.study.labeling import FULL
 from dicegrad.study.regions import check_loss, overlap
 from dicegrad.study.schemas import read_yaml
 from dicegrad.training.trained import Source
+from dicegrad.workflow_errors import one_line_each
 
 # Where this workflow lies, also when another one takes it in as a module.
 HOME = Path(os.path.normpath(str(workflow.current_basedir))).parent
@@ -41,6 +43,7 @@ environment = os.environ
 places = [str(HOME), environment.get("PYTHONPATH", "")]
 environment["PYTHONPATH"] = os.pathsep.join(places)
 pass_on_interrupts()
+one_line_each()
 
 try:
     where = ", ".join(map(str, workflow.configfiles)) or "config"
@@ -64,6 +67,8 @@ try:
         if OVERLAPPING[each.dataset]:
             check_loss(each.loss, each.unannotated)
     WANTED = wanted_files(STUDY)
+    if getattr(workflow, "is_main_process", True):
+        check_origin(STUDY, config)
     NNUNETS = [name for name, dataset in STUDY.datasets.items() if dataset.engine == NNUNET]
     if NNUNETS and DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
         check_installed(NNUNETS[0])

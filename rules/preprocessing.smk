@@ -23,6 +23,8 @@ rule resample:
         root=setting("root"),
         classes=setting("classes"),
         preprocessing=setting("preprocessing"),
+        # What derives from the output is no reason to run again.
+        settings=lambda wildcards, output: dataset_of(wildcards).settings,
     message:
         "Resampling and normalising the cases of {wildcards.dataset}"
     script:

@@ -8,6 +8,8 @@ from dicegrad.logs import job
 from dicegrad.preprocessing.prepare import prepare_dataset
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.provenance import RESAMPLING
+from dicegrad.reporting.origin import PREPARED
+from dicegrad.reporting.record import write_yaml
 
 with job(snakemake.log[0], RESAMPLING, snakemake.input) as report:
     params, output = snakemake.params, snakemake.output
@@ -22,3 +24,5 @@ with job(snakemake.log[0], RESAMPLING, snakemake.input) as report:
         workers=snakemake.threads,
         progress=lambda done, total, case: report(f"{done}/{total} {case}"),
     )
+    # For a study to which the prepared cases are copied; nothing else reads it.
+    write_yaml(Path(output.about).with_name(PREPARED), params.settings)

@@ -42,7 +42,10 @@ def run_plan(options: argparse.Namespace) -> None:
     import tempfile
 
     from dicegrad.plan import as_plain, describe, make_plan, study_told
+    from dicegrad.study.schemas import read_yaml
 
+    for file in _given(options.rest).configfile:
+        read_yaml(file)  # Snakemake says what is wrong, but not with which file
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "study.json"
         plan = make_plan(options.rest, told)
@@ -90,7 +93,13 @@ def _cores(words: list[str]) -> int:
     """Those that Snakemake is given, or all of this machine."""
     from dicegrad.machine import cores
 
+    given = _given(words).cores
+    return int(given) if given.isdigit() and int(given) else cores()
+
+
+def _given(words: list[str]) -> argparse.Namespace:
+    """Those options of Snakemake that matter here too."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--cores", "-c", default="all")
-    given = parser.parse_known_args(words)[0].cores
-    return int(given) if given.isdigit() and int(given) else cores()
+    parser.add_argument("--configfile", "--configfiles", nargs="+", type=Path, default=[])
+    return parser.parse_known_args(words)[0]

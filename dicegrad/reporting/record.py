@@ -47,6 +47,14 @@ class Record:
     settings: tuple[Path, ...]
 
 
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write settings to a file, without passwords in addresses."""
+    import yaml
+
+    with whole_file(path, lasting=False) as file:
+        file.write(yaml.safe_dump(plain(content), sort_keys=False).encode())
+
+
 def write_settings(
     folder: Path,
     config: Mapping[str, Any],
@@ -61,23 +69,20 @@ def write_settings(
         experiments: The experiment table.
         datasets: Settings of each dataset, with what the config replaces.
     """
-    import yaml
-
     contents = {"config.yaml": config}
     contents |= {f"datasets/{name}.yaml": settings for name, settings in datasets.items()}
     for name, content in contents.items():
-        with whole_file(folder / name, lasting=False) as file:
-            file.write(yaml.safe_dump(_plain(content), sort_keys=False).encode())
+        write_yaml(folder / name, content)
     with whole_file(folder / "experiments.tsv", lasting=False) as file:
         shutil.copyfileobj(experiments.open("rb"), file)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def plain(value: Any) -> Any:  # noqa: ANN401
     """What YAML can hold: mappings, lists, and text for paths, without passwords in addresses."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, (str, Path)):
         return without_passwords(str(value))
     return value
@@ -96,7 +101,7 @@ def add_command(results: Path, words: Sequence[str]) -> None:
         "version": __version__,
         "commit": commit(),
         "host": platform.node(),
-        "command": " ".join(_plain(shlex.join(["snakemake", *words[1:]])).split()),
+        "command": " ".join(plain(shlex.join(["snakemake", *words[1:]])).split()),
     }
     before = read_rows(path, _COMMANDS) if path.exists() else []
     write_table([*before, row], path)

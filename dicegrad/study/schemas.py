@@ -208,6 +208,12 @@ def _what_is_allowed(error: "ValidationError") -> str:
     about = error.schema.get("description", "")
     if about[:1].islower():  # it says what a value is; a sentence says what the key is for
         return f"it should be {about}"
+    if error.validator == "type" and error.instance is None:
+        kinds = {"object": "keys and values", "string": "a text"}
+        kind = kinds.get(error.validator_value, f"a value of type {error.validator_value}")
+        return f"write {kind}, or leave the key out"
+    if error.validator == "pattern" and error.validator_value.startswith("^[A-Za-z0-9]["):
+        return "a name begins with a letter or digit and has letters, digits, '.', '_' and '-' only"
     reason = "it " + error.message.removeprefix(repr(error.instance)).strip()[:200]
     return f"{reason} ({about.rstrip('.')})" if about else reason
 

@@ -195,6 +195,23 @@ def test_a_config_whose_datasets_hold_no_settings_is_one_line(capsys, place, con
     assert err.startswith(f"error: {study}: datasets has ")
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("datasets: {toys: {}}", "datasets has no 'toy'; did you mean 'toys'?; correct the name"),
+        ("dataset: {toy: {}}", "unknown key dataset; did you mean 'datasets'?"),
+    ],
+)
+def test_a_misspelt_name_in_a_config_is_one_line_and_not_the_plain_settings(
+    capsys, place, content, line
+):
+    study = place / "study.yaml"
+    study.write_text(content)
+    code, _, err = predict(capsys, place, "--configfile", study)
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith(f"error: {study}: {line}")
+
+
 def test_a_grid_that_lay_on_the_true_label_is_placed_where_one_says(capsys, place):
     predict(capsys, place)
     change_settings(place, preprocessing=SETTINGS["preprocessing"] | {"crop": "label"})

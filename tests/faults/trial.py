@@ -26,7 +26,6 @@ _OF_OTHERS = (
     _LOCKED,
     "Missing input files for rule",
     "Missing files after",
-    "OSError: [Errno",
     "Memory allocation still failed",
 )
 

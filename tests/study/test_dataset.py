@@ -152,7 +152,14 @@ def test_a_switch_of_the_released_code_that_would_do_nothing_is_refused():
         ({"training": {"augmentation": {"rotation": [-1, 0, 0]}}}, "rotation.0 is -1; it is less"),
         ({"preprocessing": {"offset": [float("nan"), 0, 0]}}, "offset.0 is nan; it should be"),
         ({"root": ""}, "root is ''; it should be non-empty"),
-        ({"labelings": {"a\n": [{"group": "ES"}]}}, "labelings is 'a\\n'; it does not match"),
+        (
+            {"labelings": {"a\n": [{"group": "ES"}]}},
+            "labelings is 'a\\n'; a name begins with a letter",
+        ),
+        (
+            {"network": {"background": None}},
+            "network.background is None; write a value of type number",
+        ),
         ({"labelings": {"a" * 101: [{"group": "ES"}]}}, "it is too long"),
         ({"adapter": 3}, "adapter is 3; it is not of type 'string'"),
         ({"classes": []}, "classes is []; it should be non-empty"),

@@ -55,7 +55,9 @@ def test_what_a_config_leaves_out_has_its_default():
     ("changes", "message"),
     [
         ({"bach_size": 2}, "unknown key bach_size; the keys there are study, experiments, seed"),
-        ({"study": "a b"}, "study is 'a b'; it does not match '^[A-Za-z0-9]"),
+        ({"study": "a b"}, "study is 'a b'; a name begins with a letter or digit and has"),
+        ({"study": None}, "study is None; write a text, or leave the key out"),
+        ({"datasets": None}, "datasets is None; write keys and values, or leave the key out"),
         ({"study": 3}, "study is 3; it is not of type 'string'"),
         ({"folds": "some"}, "folds is 'some'; it "),
         ({"folds": []}, "folds is []; it should be non-empty"),

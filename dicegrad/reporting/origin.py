@@ -1,0 +1,110 @@
+"""What was copied from elsewhere is not taken for the work of a study with other settings.
+
+Snakemake runs a job again whose settings have changed; how they were stands in `.snakemake`. What
+was copied without it counts as up to date under any settings. The settings that lie beside results
+and prepared cases tell.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dicegrad.checksums import verify
+from dicegrad.errors import InputError
+from dicegrad.reporting.record import SETTINGS, plain
+from dicegrad.study import Study, paths
+from dicegrad.study.schemas import read_schema, read_yaml, shown, with_defaults
+
+PREPARED = "settings.yaml"  # beside the prepared cases
+_NOTES = Path(".snakemake") / "metadata"
+_OF_STUDY = ("seed", "seeds", "draws")
+_OF_CASES = ("adapter", "classes", "preprocessing")
+# What changes nothing of a result; cases are compared with the fingerprints of their images.
+_FREE = ("root", "download", "training.checkpoint_minutes")
+
+
+def check_origin(study: Study, config: Mapping[str, Any]) -> None:
+    """See that results and prepared cases that were not made here fit to the study.
+
+    Args:
+        study: The study, whose results lie below the working folder.
+        config: Its config, as Snakemake merged it.
+
+    Raises:
+        InputError: They are of another study, or of other settings; names what differs.
+    """
+    results = Path("results", study.name)
+    before = _read(results / SETTINGS / "config.yaml")
+    if before and (name := before.get("study")) != study.name:
+        raise InputError(
+            f"{results}: holds the results of the study {shown(name)}, says {SETTINGS}/config.yaml "
+            f"in it; rename it to results/{name}, or move it away"
+        )
+    weights = paths.fold_files(study, study.experiments, "weights.pt")
+    if file := _foreign([*weights, *paths.score_files(study)]):
+        schema, where = read_schema("config"), str(results / SETTINGS / "config.yaml")
+        known = {key: value for key, value in before.items() if key in schema["properties"]}
+        if before:
+            now = with_defaults(config, schema, where)
+            _compare(file, where, with_defaults(known, schema, where), now, _OF_STUDY, results)
+    for name, dataset in study.datasets.items():
+        copy = results / SETTINGS / "datasets" / f"{name}.yaml"
+        if file:
+            _compare(file, str(copy), _read(copy), dataset.settings, (), results)
+        cases = Path("resources", name)
+        if images := _foreign([f"{cases}/images.npy"]):
+            copy = cases / PREPARED
+            _compare(images, str(copy), _read(copy), dataset.settings, _OF_CASES, cases)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Settings beside a result; none where an earlier version left none."""
+    if not path.is_file():
+        return {}
+    verify(path)
+    return read_yaml(path)
+
+
+def _foreign(files: Iterable[str]) -> str | None:
+    """The first file that is there and of which Snakemake has no note, if that can be told."""
+    if _NOTES.with_suffix(".db").exists():  # its other way to keep them
+        return None
+    return next((file for file in files if Path(file).exists() and not _note(file).exists()), None)
+
+
+def _note(file: str) -> Path:
+    most = 254  # characters of a name; longer ones are folders
+    name = urlsafe_b64encode(file.encode()).decode()
+    parts = [name[start : start + most] for start in range(0, len(name), most)]
+    return _NOTES.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def _compare(
+    file: str,
+    where: str,
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    only: tuple[str, ...],
+    folder: Path,
+) -> None:
+    if not before:
+        return
+    then, today = dict(_flat(plain(before))), dict(_flat(plain(now)))
+    for key in {**then, **today}:
+        if then.get(key) == today.get(key) or (only and key.split(".")[0] not in only):
+            continue
+        if not any(f"{key}.".startswith(f"{free}.") for free in _FREE):
+            was, is_now = (shown(each.get(key, "not set")) for each in (then, today))
+            raise InputError(
+                f"{file}: was not made in this folder, and with other settings: {key} was {was} "
+                f"({where}) and is now {is_now}; set it back, or move {folder} away to make it here"
+            )
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _flat(each, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value

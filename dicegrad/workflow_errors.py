@@ -1,0 +1,91 @@
+"""What Snakemake itself cannot read or write is one line on the screen instead of a traceback.
+
+Snakemake writes logs, benchmarks and notes beside the results. Where a disk is full, or somebody
+removes a folder, it shows its own traceback, or words without advice. Its log holds them still.
+"""
+
+import copy
+import errno
+import logging
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from dicegrad.errors import safe_line
+
+# The last line of a traceback, or below "OSError in file ..., line 7:".
+_SYSTEM = re.compile(r"^(?:[\w.]+: )*\[Errno (\d+)\] ([^:\n]*)(?:: ['\"](.*)['\"])?$", re.MULTILINE)
+_MISSING = re.compile(r"Missing files after .*\n+\s*(.+?)(?: \(missing.*)?$", re.MULTILINE)
+_MEMORY = re.compile(r"^(MemoryError|RuntimeError: can't start new thread)", re.MULTILINE)
+_AGAIN = "start the same command again"
+_ADVICE = {
+    (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG): "free some space or allow writing",
+    (errno.EACCES, errno.EPERM): "allow reading and writing",
+    (errno.ENOENT, errno.ENOTDIR, errno.ESTALE): "let nothing remove files while a study runs",
+    (errno.EMFILE, errno.ENFILE): "allow more open files, as with `ulimit -n 4096`",
+    (errno.ENOMEM, errno.EAGAIN): "end other programs, or allow more memory and processes",
+}
+_LITTLE = 1 << 16  # bytes; with less a disk counts as full
+
+
+def one_line_each() -> None:
+    """Have one line stand on the screen for each failure of the system that Snakemake meets."""
+    for name in ("snakemake.logging", "concurrent.futures"):
+        logging.getLogger(name).addFilter(_shorten)
+    logging.raiseExceptions = False  # a line that a full disk loses is no reason for a traceback
+    sys.excepthook = _show
+    threading.excepthook = lambda args: _show(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def line_of(text: str) -> str | None:
+    """The line for what Snakemake says; None where it is no failure of the system.
+
+    Example:
+        >>> line_of("OSError in file 'a.smk', line 7:\\n[Errno 5] Input/output error: 'a.tsv'")
+        'error: a.tsv: Input/output error; look after that disk, and start the same command again'
+    """
+    if found := _MISSING.search(text):
+        return f"error: {safe_line(found[1])}: is missing or was not made; {_AGAIN}"
+    if found := _MEMORY.search(text):
+        said, number, where = found[1], errno.ENOMEM, "snakemake"
+    elif every := _SYSTEM.findall(text):
+        number, said = int(every[-1][0]), every[-1][1]
+        where = every[-1][2] or _places(number)
+    else:
+        return None
+    advice = next((_ADVICE[each] for each in _ADVICE if number in each), "look after that disk")
+    return f"error: {safe_line(where)}: {said}; {advice}, and {_AGAIN}"
+
+
+def _places(number: int) -> str:
+    """Where it may have been, if the system does not say: the folders that have no room."""
+    every = (".snakemake", "results", "resources", "logs", tempfile.gettempdir())
+    places = [each for each in every if Path(each).is_dir()]
+    full = [each for each in places if shutil.disk_usage(each).free < _LITTLE]
+    return ", ".join(full if full and number == errno.ENOSPC else places)
+
+
+def _shorten(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    if record.exc_info:
+        text += "\n" + "".join(traceback.format_exception(*record.exc_info))
+    if record.levelno >= logging.ERROR and (line := line_of(text)):
+        for handler in logging.getLogger(record.name).handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handle(copy.copy(record))
+        record.msg, record.args, record.exc_info = line, (), None
+    return True
+
+
+def _show(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    text = "".join(traceback.format_exception(kind, error, trace))
+    if issubclass(kind, KeyboardInterrupt):
+        text = "interrupted; the same command goes on from there"
+    print(line_of(text) or text, file=sys.stderr)

@@ -1,0 +1,110 @@
+"""What was copied from elsewhere is told by the settings that lie beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from dicegrad.errors import InputError
+from dicegrad.reporting.origin import PREPARED, _note, check_origin
+from dicegrad.reporting.record import write_settings, write_yaml
+from dicegrad.study import Study, paths
+
+TABLE = "dataset\tlabeling\tloss\tphi\tepsilon\tbatch_size\nheart\tfull\tdice\tI\t1e-7\t2\n"
+CONFIG = {"study": "mine", "experiments": "experiments.tsv", "folds": [0]}
+DATASETS = Path(__file__).parents[2] / "config"
+
+
+def study_of(**changes):
+    """A study, and its config as the workflow has it."""
+    Path("experiments.tsv").write_text(TABLE)
+    config = {**CONFIG, **changes}
+    return Study.read(config, "config.yaml", DATASETS), config
+
+
+def finish(noted=False):
+    """What a finished study leaves; the notes of Snakemake only if so wanted."""
+    study, config = study_of()
+    settings = {name: dataset.settings for name, dataset in study.datasets.items()}
+    folder = Path("results") / study.name / "study"
+    write_settings(folder, config, Path("experiments.tsv"), settings)
+    write_yaml(Path("resources") / "heart" / PREPARED, settings["heart"])
+    weights = paths.fold_files(study, study.experiments, "weights.pt")
+    for file in (*weights, *paths.score_files(study), "resources/heart/images.npy"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
+        if noted:
+            _note(file).parent.mkdir(parents=True, exist_ok=True)
+            _note(file).touch()
+
+
+def set_here(**blocks):
+    return {"datasets": {"heart": blocks}}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_new_study_has_nothing_to_compare():
+    check_origin(*study_of())
+
+
+def test_copied_results_under_the_same_settings_are_accepted():
+    finish()
+    check_origin(*study_of())
+
+
+def test_results_of_another_study_are_refused_with_and_without_notes():
+    for noted in (False, True):
+        finish(noted)
+        Path("results/mine").rename("results/yours")
+        with pytest.raises(InputError, match=r"results/yours: holds the results of .*'mine'"):
+            check_origin(*study_of(study="yours"))
+        Path("results/yours").rename("results/mine")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (set_here(training={"epochs": 99}), r"training.epochs was \d+ \(results/mine/study/dat"),
+        (set_here(network={"background": 0.5}), "network.background was .* and is now 0.5; set it"),
+        (set_here(classes=["RV", "MYO", "LV"]), "classes was "),
+        ({"seed": 1}, r"seed was 0 \(results/mine/study/config.yaml\) and is now 1; set it back"),
+        ({"draws": 1000}, "draws was 100000 "),
+    ],
+)
+def test_copied_results_under_other_settings_are_refused(changes, said):
+    finish()
+    with pytest.raises(InputError, match=f"with other settings: {said}"):
+        check_origin(*study_of(**changes))
+
+
+def test_where_snakemake_has_its_notes_other_settings_are_its_business():
+    finish(noted=True)
+    check_origin(*study_of(**set_here(training={"epochs": 99})))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [set_here(root="/elsewhere"), set_here(training={"checkpoint_minutes": 99}), {"outputs": []}],
+)
+def test_what_changes_nothing_of_a_result_may_differ(changes):
+    finish()
+    check_origin(*study_of(**changes))
+
+
+def test_copied_cases_that_were_prepared_in_another_way_are_refused():
+    finish()
+    Path("results").rename("gone")
+    check_origin(*study_of(**set_here(training={"epochs": 99})))
+    with pytest.raises(InputError, match=r"heart/images.npy: .* preprocessing.spacing was "):
+        check_origin(*study_of(**set_here(preprocessing={"spacing": [1, 1, 1]})))
+
+
+def test_a_damaged_copy_of_the_settings_says_what_to_delete():
+    finish()
+    copy = Path("results/mine/study/config.yaml")
+    copy.write_text(copy.read_text().replace("mine", "nine"))
+    with pytest.raises(InputError, match="has changed since it was written; delete results/mine/s"):
+        check_origin(*study_of())
