@@ -7,6 +7,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from dicegrad.interrupts import pass_on_interrupts
+from dicegrad.workflow_errors import one_line_each
+
+# First of all, since what follows takes a second or two.
+pass_on_interrupts()
+one_line_each()
+
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
@@ -16,7 +23,6 @@ from dicegrad.data.annotated import find_table
 from dicegrad.data.test_set import labelled_test_cases
 from dicegrad.engines.nnunet import check_installed
 from dicegrad.errors import InputError
-from dicegrad.interrupts import pass_on_interrupts
 from dicegrad.logs import errors_in
 from dicegrad.plan import ASKED
 from dicegrad.provenance import code_of
@@ -30,7 +36,6 @@ from dicegrad.study.labeling import FULL
 from dicegrad.study.regions import check_loss, overlap
 from dicegrad.study.schemas import read_yaml
 from dicegrad.training.trained import Source
-from dicegrad.workflow_errors import one_line_each
 
 # Where this workflow lies, also when another one takes it in as a module.
 HOME = Path(os.path.normpath(str(workflow.current_basedir))).parent
@@ -42,8 +47,6 @@ if not Path(table).exists() and (HOME / table).exists():
 environment = os.environ
 places = [str(HOME), environment.get("PYTHONPATH", "")]
 environment["PYTHONPATH"] = os.pathsep.join(places)
-pass_on_interrupts()
-one_line_each()
 
 try:
     where = ", ".join(map(str, workflow.configfiles)) or "config"
