@@ -143,7 +143,7 @@ def test_a_dataset_file_without_a_key_is_one_line(capsys, prepared, settings, tm
     ("key", "value", "message"),
     [
         ("folds", {}, "folds.count is missing; add it"),
-        ("network", None, "network is None; it is not of type 'object'"),
+        ("network", None, "network is None; write keys and values, or leave the key out"),
         ("training", {"learning_rate": "low"}, "training.learning_rate is 'low'; it is not"),
         ("training", {"augmentation": {"rotation": 1}}, "training.augmentation.rotation is 1; it"),
     ],
