@@ -15,32 +15,7 @@ from dicegrad import (
     soft_dice,
 )
 from dicegrad.errors import InputError
-
-
-def released_leaf(p, truth):
-    """replication of the released form: foreground, epsilon below only, absent classes count 0."""
-    total = 0.0
-    for b in range(p.shape[0]):
-        for c in range(1, p.shape[1]):
-            if truth[b, c].sum() > 0:
-                volumes = p[b, c].sum() + truth[b, c].sum()
-                total += 2 * (p[b, c] * truth[b, c]).sum() / (volumes + 1e-7)
-    return 1 - total / (p.shape[0] * (p.shape[1] - 1))
-
-
-def released_marginal(p, truth):
-    """The released form: missing classes join the background, which takes part in the mean."""
-    total = 0.0
-    for b in range(p.shape[0]):
-        missing = [c for c in range(1, p.shape[1]) if truth[b, c].sum() == 0]
-        background = p[b, 0] + sum((p[b, c] for c in missing), torch.zeros_like(p[b, 0]))
-        for c in range(p.shape[1]):
-            if c in missing:
-                continue
-            merged = background if c == 0 else p[b, c]
-            twice = 2 * (merged * truth[b, c]).sum() + 1e-7
-            total += twice / (merged.sum() + truth[b, c].sum() + 1e-7)
-    return 1 - total / (p.shape[0] * p.shape[1])
+from tests.published_losses import dicegrad_leaf, dicegrad_marginal
 
 
 def gradient(loss, y_pred, y):
@@ -56,8 +31,8 @@ def test_leaf_and_marginal_are_the_released_formulas(make_case, one_hot, seed, e
         y[0][y[0] == label] = 0
     logits.requires_grad_()
     for loss, released in (
-        (LeafDiceLoss(activation="softmax"), released_leaf),
-        (MarginalDiceLoss(activation="softmax"), released_marginal),
+        (LeafDiceLoss(activation="softmax"), dicegrad_leaf),
+        (MarginalDiceLoss(activation="softmax"), dicegrad_marginal),
     ):
         expected = released(logits.softmax(1), one_hot(y, 4))
         assert loss(logits, y).item() == pytest.approx(expected.item(), rel=1e-6)

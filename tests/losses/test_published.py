@@ -1,7 +1,8 @@
 """What published implementations compute, in terms of phi, epsilon and norm.
 
 Against the package where it is installed; V-Net, DeepMedic and NiftyNet, whose layers are tied to
-frameworks of their day, by their published formula. docs/published-implementations.md is the table.
+frameworks of their day, by their published formula (tests/published_losses.py).
+docs/published-implementations.md is the table.
 """
 
 import re
@@ -15,8 +16,7 @@ from dicegrad import DiceLoss, GeneralizedDiceLoss, SoftJaccardLoss, dice_gradie
 from tests.conftest import needs
 from tests.loss_cases import assert_same
 from tests.loss_cases import loss_and_gradient as both
-
-AXES = (2, 3, 4)
+from tests.published_losses import deepmedic, niftynet, nnunet, vnet
 
 
 @pytest.mark.parametrize("batch", [False, True])
@@ -122,16 +122,11 @@ def test_nnunet_soft_dice_is_i_or_bi_minus_one(batch_dice, background, smooth, m
 
 @pytest.mark.parametrize("batch_dice", [False, True])
 def test_nnunet_formula(batch_dice, make_case, one_hot):
-    def published(logits, y):
-        p, truth = logits.softmax(1)[:, 1:], one_hot(y, 4)[:, 1:]
-        sums = [x.sum(AXES) for x in (p * truth, p, truth)]
-        inter, pred, true = [x.sum(0) for x in sums] if batch_dice else sums
-        return -((2 * inter + 1e-5) / (pred + true + 1e-5).clamp_min(1e-8)).mean()
-
     logits, y = make_case()
     phi = "BI" if batch_dice else "I"
-    own = DiceLoss(phi, 1e-5, activation="softmax", include_background=False)
-    assert_same(both(own, logits, y), both(published, logits, y), offset=1.0)
+    own = both(DiceLoss(phi, 1e-5, activation="softmax", include_background=False), logits, y)
+    published = both(nnunet, logits, one_hot(y, 4), batch_dice=batch_dice)
+    assert_same(own, published, offset=1.0)
 
 
 @pytest.mark.parametrize("smooth", [0.0, 1.0])
@@ -168,46 +163,23 @@ def test_torchmetrics_macro_dice_is_i_or_bi_with_empty_subsets_left_out(make_cas
 
 
 def test_vnet_derivative_is_the_l2_norm_without_epsilon(make_case, one_hot):
-    # V-Net, Milletari et al. 2016: D = 2 sum p g / (sum p^2 + sum g^2), one map per volume, and
-    # dD/dp = 2 [g (sum p^2 + sum g^2) - 2 p sum p g] / (sum p^2 + sum g^2)^2
     logits, y = make_case(1, 1)
     p, g = logits.sigmoid(), one_hot(y, 1)
-    total = (p * p).sum() + (g * g).sum()
-    derivative = 2 * (g * total - 2 * p * (p * g).sum()) / total**2
-    torch.testing.assert_close(dice_gradient(p, y, "I", 1e-12, norm="l2"), -derivative)
+    _, derivative = both(vnet, p, g)
+    torch.testing.assert_close(dice_gradient(p, y, "I", 1e-12, norm="l2"), derivative)
 
 
 def test_deepmedic_is_bi_with_background(make_case, one_hot):
-    # dsc = (2 sum p y + 1e-5) / (sum p + sum y + 1e-5) over (batch, space), mean over all classes
-    def published(logits, y):
-        p, truth = logits.softmax(1), one_hot(y, 4)
-        axes = (0, *AXES)
-        return (
-            1 - ((2 * (p * truth).sum(axes) + 1e-5) / (p.sum(axes) + truth.sum(axes) + 1e-5)).mean()
-        )
-
     logits, y = make_case()
     own = DiceLoss("BI", 1e-5, activation="softmax")
-    assert_same(both(own, logits, y), both(published, logits, y))
+    assert_same(both(own, logits, y), both(deepmedic, logits, one_hot(y, 4)))
 
 
 def test_niftynet_generalised_dice_is_ci_weighted_without_epsilon(make_case, one_hot):
-    # Sudre et al. 2017 as in NiftyNet: per volume, weights 1 / volume^2, absent ones the largest
-    def published(logits, y):
-        p, truth = logits.softmax(1), one_hot(y, 4)
-        total = 0.0
-        for b in range(p.shape[0]):
-            volume = truth[b].sum((1, 2, 3))
-            weight = 1 / volume**2
-            weight = torch.where(weight.isinf(), weight[weight.isfinite()].max(), weight)
-            twice = 2 * (weight * (p[b] * truth[b]).sum((1, 2, 3))).sum()
-            total = total + 1 - twice / (weight * (p[b].sum((1, 2, 3)) + volume).clamp_min(1)).sum()
-        return total / p.shape[0]
-
     logits, y = make_case()
     y[1][y[1] == 3] = 1
     own = GeneralizedDiceLoss("CI", 1e-12, activation="softmax")
-    assert_same(both(own, logits, y), both(published, logits, y))
+    assert_same(both(own, logits, y), both(niftynet, logits, one_hot(y, 4)))
 
 
 def snippets():
