@@ -54,7 +54,7 @@ def identify(
     passport = _measured_only(name, found, tuple(takes))
     inside = found.fit.form.activation if found.fit else ("softmax" if found.softmax else None)
     if found.differentiable:
-        values, semantics = ignored_values(function, ways, inside)
+        values, semantics = ignored_values(function, ways, inside, found.fit)
         passport = replace(passport, ignore_index=tuple(values), ignored_voxels=semantics)
     push = push_of(function, found.how, found.fit, inside)
     passport = replace(passport, nothing_predicted=push.nothing)
@@ -64,9 +64,15 @@ def identify(
 
 
 def _first_known(loss: Callable, ways: list[Convention], activation: str | None) -> Found:
-    """The first way of calling that shows a known form; calls that give the same count once."""
+    """The first way of calling that shows a known form; calls that give the same count once.
+
+    What takes several channels is what it is in these. A single channel would hide what it does
+    between them, and show a form that is not that of the loss.
+    """
     tried: dict[tuple, Found] = {}
     for how in ways:
+        if how.channels == 1 and any(c > 1 and not it.constant for (c, _), it in tried.items()):
+            break
         value = measure(loss, how, all_probes(how.channels)[0], None, gradient=False).value
         key = (how.channels, round(value, 5))
         if key in tried:
@@ -74,7 +80,8 @@ def _first_known(loss: Callable, ways: list[Convention], activation: str | None)
         tried[key] = search(loss, how, activation)
         if tried[key].fit is not None:
             return tried[key]
-    return next(iter(tried.values()))
+    found = list(tried.values())
+    return next((each for each in found if not each.constant), found[0])
 
 
 def _measured_only(name: str, found: Found, takes: tuple[str, ...]) -> Passport:
@@ -151,10 +158,10 @@ def _named(passport: Passport, loss: Callable, found: Found, push: Push) -> Pass
             epsilon_denominator=UNKNOWN if known.below is None else known.below,
         )
     if dice and _kinds(found) <= set(found.confirmed):
-        floor = float(f"{form.floor:.3g}") * (2 if form.shape == "dice" else 1)
+        floor = float(f"{form.floor:.3g}") * (1 if form.shape in ("jaccard", "tversky") else 2)
         named = replace(named, mean=form.mode, denominator_floor=floor)
     named = replace(named, **_empty(named, loss, found, push, bool(any(known.entropy))))
-    if not fit.ambiguous:
+    if not (dice and fit.ambiguous):
         twin, differs = find_twin(loss, found.how, fit, known)
         named = replace(named, twin=twin, twin_differs=tuple(differs))
     return named

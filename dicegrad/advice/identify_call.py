@@ -72,9 +72,17 @@ def measure(
 
 
 def call(
-    loss: Callable, how: Convention, given: Array, probe: Probe, gradient: bool = True
+    loss: Callable,
+    how: Convention,
+    given: Array,
+    probe: Probe,
+    gradient: bool = True,
+    spread: bool = False,
 ) -> Measured:
-    """Call the loss on predictions (B, C, N) and the truth of a probe; see `measure`."""
+    """Call the loss on predictions (B, C, N) and the truth of a probe; see `measure`.
+
+    `spread` hands it a label map (B, 1, *) once for each channel.
+    """
     a, b, c = probe.grid
     space = (a, b, c) if how.dims == 3 else (a, b * c)
     dtype = torch.float64 if how.double else torch.float32
@@ -83,6 +91,7 @@ def call(
     y = torch.tensor(probe.truth if how.labels == "one-hot" else probe.labels)
     y = y.reshape(y.shape[0], -1, *space) if how.labels != "map (B, *)" else y.reshape(-1, *space)
     y = y.long() if how.whole else y.to(dtype)
+    y = y.expand(-1, given.shape[1], *space) if spread else y
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         out = loss(x, y)
@@ -115,7 +124,7 @@ def working(
         except Exception as error:  # a foreign loss may raise anything
             said = said or (str(error).splitlines() or [type(error).__name__])[0]
             continue
-        if np.isfinite(measured.value):
+        if np.isfinite(measured.value) and not _shares(loss, how, probes[how.channels], measured):
             found.append(how)
     if not found:
         raise InputError(
@@ -123,3 +132,14 @@ def working(
             "wrap it in a function of prediction and truth"
         )
     return found
+
+
+def _shares(loss: Callable, how: Convention, probe: Probe, measured: Measured) -> bool:
+    """Whether a label map merely counts as the map of every channel: labels are not read."""
+    if how.labels != "map (B, 1, *)" or how.channels == 1:
+        return False
+    try:
+        shared = call(loss, how, probe.probabilities(None), probe, False, spread=True)
+    except Exception:  # a loss that reads labels may refuse several with any error
+        return False
+    return abs(shared.value - measured.value) < 1e-9

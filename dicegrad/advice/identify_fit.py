@@ -14,6 +14,8 @@ AGREES = 1e-5
 _EXACT = 1e-13  # float64 on both sides: nothing is left to explain
 _HOPELESS = 0.5  # of the largest derivative: two epsilons do not explain that
 _ROUNDING = 1e-6  # what is so much smaller than usual is no derivative
+SINGLE = 5e-2  # the same where sums are those of float32, which has seven digits
+_NO_EPSILON = 1e-10  # in voxels: below it nothing may be there
 _VOXELS = 4  # of a probe whose derivatives a fit looks at; the check looks at all
 _STARTS = (1e-12, 1e-7, 1e-5, 1e-3, 0.1, 1.0, 30.0, 1e3)
 _LOWEST, _HIGHEST = np.log(1e-14), np.log(1e7)
@@ -63,7 +65,7 @@ def fit(form: Form, seen: Seen, free: Sequence[str] = (), grid: bool = True) -> 
         free: Which of floor, alpha, beta and gamma are fitted beside epsilon.
         grid: Whether to try a grid of epsilons for a start.
     """
-    one = _fit(form, seen, ("epsilon", *free), grid)
+    one = _or_none(_fit(form, seen, ("epsilon", *free), grid), seen)
     if one.worst < _EXACT or one.worst > _HOPELESS:
         return one
     both = ("above", "below", *free)
@@ -71,6 +73,15 @@ def fit(form: Form, seen: Seen, free: Sequence[str] = (), grid: bool = True) -> 
     if best.worst > _EXACT:
         best = min(best, _fit(one.form, seen, both, grid=True), key=lambda each: each.worst)
     return best if best.worst < 0.5 * one.worst else one
+
+
+def _or_none(found: Fit, seen: Seen) -> Fit:
+    """Without epsilon, where that fits no worse: the start of a fit is no finding."""
+    if found.form.below > _NO_EPSILON:
+        return found
+    none = _fit(replace(found.form, above=0.0, below=0.0), seen, (), grid=False)
+    blind = {"above": np.inf, "below": np.inf}
+    return replace(none, spread=found.spread | blind) if none.worst <= found.worst else found
 
 
 def weigh(form: Form, seen: Seen, spread: dict[str, float]) -> Fit:
@@ -180,7 +191,7 @@ def _residual(
     """What is left of the measured values and derivatives, the weights, the offset."""
     rows, wanted, dice = [], [], 0
     size = max(1.0, float(np.median([abs(each.value) for _, each in seen])))
-    usual = _usual(seen) if usual is None else usual
+    least = (SINGLE if form.single else _ROUNDING) * (_usual(seen) if usual is None else usual)
     for number, (probe, measured) in enumerate(seen):
         voxels = slice(None) if parts is None else parts[number]
         made = terms(form, probe, voxels)
@@ -192,14 +203,15 @@ def _residual(
             continue
         p = probe.probabilities(form.activation)[..., voxels]
         slope = through_activation(made.slopes, p, form.activation) * sign[:, None, None, None]
-        largest = max(_largest(measured), _ROUNDING * usual, 1e-30)
-        flat = slope.reshape(len(sign), -1).T / largest
+        unit = max(largest(measured), least, 1e-30)
+        flat = slope.reshape(len(sign), -1).T / unit
         rows.append(np.column_stack([flat, np.zeros(len(flat))]))
-        wanted.append(measured.gradient[..., voxels].reshape(-1) / largest)
+        wanted.append(measured.gradient[..., voxels].reshape(-1) / unit)
     matrix, target = np.concatenate(rows), np.concatenate(wanted)
     if fixed is not None:
         return matrix @ np.append(*fixed) - target, fixed[0], fixed[1], dice
-    norms = np.linalg.norm(matrix, axis=0)
+    with np.errstate(over="ignore"):  # a form without epsilon, on an empty map
+        norms = np.linalg.norm(matrix, axis=0)
     norms[norms == 0] = 1
     q, r = np.linalg.qr(matrix / norms)  # tall and narrow: far cheaper than its singular values
     solution = np.linalg.lstsq(r, q.T @ target, rcond=1e-12)[0] / norms
@@ -207,10 +219,11 @@ def _residual(
 
 
 def _usual(seen: Seen) -> float:
-    return float(np.median([_largest(each) for _, each in seen]))
+    return float(np.median([largest(each) for _, each in seen]))
 
 
-def _largest(measured: Measured) -> float:
+def largest(measured: Measured) -> float:
+    """The largest derivative that was measured."""
     return 0.0 if measured.gradient is None else float(np.abs(measured.gradient).max())
 
 

@@ -38,11 +38,13 @@ class Form:
         classes: Channels that the Dice part reduces over.
         above: n, the smoothing term of the numerator, in the units of I.
         below: d, that of the denominator.
-        floor: Lowest value of the denominator, 0 if none.
+        floor: Lowest value of the denominator, 0 if none; of the generalised Dice, that of the
+            denominator of each class.
         alpha: a, factor of the false positives.
         beta: b, factor of the false negatives.
         gamma: Exponent of the focal part; None if the rest is cross-entropy.
         entropy: Whether there may be a cross-entropy or focal part; a metric has none.
+        single: Whether the loss adds up in float32, and small derivatives are rounding.
     """
 
     activation: str | None
@@ -59,6 +61,7 @@ class Form:
     beta: float = 0.5
     gamma: float | None = None
     entropy: bool = True
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,20 +142,25 @@ def _dice_terms(
 
 def _ratios(form: Form, p: Array, y: Array, spread: Array) -> tuple[Array, Array, Array, Array]:
     """Ratio of each subset, its derivatives by I and by P, and which have no true voxel."""
-    overlap = spread * (p * y).sum(2)
-    volume = spread * (p if form.norm == "l1" else p * p).sum(2)
-    true = spread * y.sum(2)
-    sums = np.stack([overlap, volume, true])
+    sums = np.stack([(p * y).sum(2), (p if form.norm == "l1" else p * p).sum(2), y.sum(2)])
     if "B" in form.phi:
         sums = sums.sum(1, keepdims=True)
+    rest = 1 - form.alpha - form.beta
+    cut, lift = np.array(False), np.array(0.0)
+    if form.floor and form.shape.startswith("generalized"):
+        lack = form.floor - (rest * sums[0] + form.alpha * sums[1] + form.beta * sums[2])
+        cut = lack > 0
+        lift = (spread * np.maximum(lack, 0))[: sums.shape[1]].sum(1, keepdims=True)
+    sums = sums * spread[: sums.shape[1]]
     if "C" in form.phi:
         sums = sums.sum(2, keepdims=True)
     overlap, volume, true = sums
-    rest = 1 - form.alpha - form.beta
     top = overlap + form.above
-    bottom = rest * overlap + form.alpha * volume + form.beta * true + form.below
-    cut = bottom < form.floor
-    bottom = np.maximum(bottom, max(form.floor, 1e-150))
+    bottom = rest * overlap + form.alpha * volume + form.beta * true + form.below + lift
+    if not form.shape.startswith("generalized"):
+        cut = bottom < form.floor
+        bottom = np.maximum(bottom, form.floor)
+    bottom = np.maximum(bottom, 1e-150)
     by_overlap = 1 / bottom - np.where(cut, 0, rest * top / bottom**2)
     by_volume = np.where(cut, 0, -form.alpha * top / bottom**2)
     return top / bottom, by_overlap, by_volume, true == 0

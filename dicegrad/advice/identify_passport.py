@@ -34,7 +34,8 @@ class Passport:
         activation: "softmax", "sigmoid" or "none" (it wants probabilities).
         mean: What becomes of a subset without a true voxel in the mean.
         reduction: "mean" or "sum".
-        denominator_floor: Lowest value of the denominator, 0 if none.
+        denominator_floor: Lowest value of the denominator, 0 if none is met; of the generalised
+            Dice, that of each class.
         sign: "loss", or "score" if larger is better.
         offset: What is added: 1 for 1 - Dice, 0 for -Dice.
         empty_map: "ignored", "learnt", "background", "undefined" or "unknown".
@@ -43,7 +44,8 @@ class Passport:
         push_volume: In voxels.
         nothing_predicted: Value where a class is neither there nor predicted.
         ignore_index: Labels whose voxels have no gradient.
-        ignored_voxels: "removed", "counted", "none" or "unknown".
+        ignored_voxels: "removed", "counted", "before the activation" (their logits become 0, and
+            they still count in the predicted volumes), "none" or "unknown".
         gradient: "of the value", "not of the value" (a term is detached), "none" (a metric).
         takes: Forms of labels that it takes.
         channels: 4 or 1, in which it was probed.

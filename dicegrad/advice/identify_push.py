@@ -104,14 +104,14 @@ def leaves_out_nothing(loss: Callable, how: Convention, fit: Fit) -> bool:
 
 
 def ignored_values(
-    loss: Callable, ways: Sequence[Convention], activation: str | None
+    loss: Callable, ways: Sequence[Convention], activation: str | None, fit: Fit | None
 ) -> tuple[list[int], str]:
     """Labels whose voxels get no gradient, and whether they leave the sums.
 
     Returns:
-        The labels, and "removed" (the loss is that of the other voxels), "counted" (no gradient,
-        but the loss is another one), "before the activation" (no gradient, and a constant takes the
-        place of the prediction) or "none".
+        The labels, and "removed" (the loss is that of the other voxels), "before the activation"
+        (no gradient, but the form of the loss with logits of 0 and no label there), "counted" (no
+        gradient, but the loss is another one) or "none".
     """
     maps = [how for how in ways if how.labels != "one-hot" and how.channels > 1]
     if not maps:
@@ -121,7 +121,7 @@ def ignored_values(
     cut = probe.grid[1] * probe.grid[2]  # the first slab
     found, semantics = [], "none"
     for value in _VALUES:
-        outcome = _ignored(loss, how, probe, cut, value, activation)
+        outcome = _ignored(loss, how, probe, cut, value, activation, fit)
         if outcome:
             found.append(value)
             semantics = outcome
@@ -129,7 +129,13 @@ def ignored_values(
 
 
 def _ignored(
-    loss: Callable, how: Convention, probe: Probe, cut: int, value: int, activation: str | None
+    loss: Callable,
+    how: Convention,
+    probe: Probe,
+    cut: int,
+    value: int,
+    activation: str | None,
+    fit: Fit | None,
 ) -> str:
     labels = probe.labels.copy()
     labels[labels == value] = 1
@@ -152,7 +158,25 @@ def _ignored(
     if without.gradient is not None:
         largest = np.abs(without.gradient).max()
         same = same and bool(np.abs(gradient[..., cut:] - without.gradient).max() < 1e-4 * largest)
-    return "removed" if same else "counted"
+    if same:
+        return "removed"
+    before = fit is not None and activation and _is_zeroed(fit, marked, cut, with_value.value)
+    return "before the activation" if before else "counted"
+
+
+def _is_zeroed(fit: Fit, probe: Probe, cut: int, value: float) -> bool:
+    """Whether a value is what a form gives if the first voxels have logits of 0 and no label.
+
+    Predicted volumes show it, which only a Dice part has.
+    """
+    if np.abs(fit.weights[: fit.dice]).max() < 1e-4 * np.abs(fit.weights).max():
+        return False
+    logits, labels = probe.logits.copy(), probe.labels.copy()
+    logits[..., :cut], labels[:, :cut] = 0, -1
+    made = terms(fit.form, replace(probe, logits=logits, labels=labels, kept={}))
+    signs = np.where(np.arange(len(made.values)) < made.dice, -1.0, 1.0)
+    told = fit.offset * made.scale + float((signs * fit.weights) @ made.values)
+    return abs(told - value) < 1e-6
 
 
 def _call_labels(loss: Callable, how: Convention, given: Array, probe: Probe) -> Measured:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dicegrad.advice.identify_call import Convention, Measured, call, measure
-from dicegrad.advice.identify_fit import AGREES, Fit, Seen, deviation, disagreement, fit, weigh
-from dicegrad.advice.identify_forms import MODES, Form
+from dicegrad.advice.identify_empty import nearest, with_empty
+from dicegrad.advice.identify_fit import AGREES, Fit, Seen, disagreement, fit
+from dicegrad.advice.identify_forms import Form
 from dicegrad.advice.identify_probes import Probe, all_probes, hard_probes
 
 _FEW = 4  # forms that are fitted in full, the nearest of all first
+_SINGLE = 1e-4  # forms that are nearer may be the loss, but for sums in float32
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Found:
         consistent: Whether the gradient is that of the value.
         undefined: Kinds of probes on which the loss is not finite.
         softmax: Whether it does not change if all logits of a voxel do.
+        constant: Whether the prediction makes no difference.
     """
 
     how: Convention
@@ -34,6 +37,7 @@ class Found:
     consistent: bool
     undefined: tuple[str, ...]
     softmax: bool
+    constant: bool = False
 
 
 def search(loss: Callable, how: Convention, activation: str | None = None) -> Found:
@@ -50,7 +54,7 @@ def search(loss: Callable, how: Convention, activation: str | None = None) -> Fo
     count = sum(each.kind == "full" for each in probes)
     softmax = differentiable and how.channels > 1 and _shift_changes_nothing(loss, how, probe)
     if _is_constant(loss, how, probes):
-        return Found(how, None, (), differentiable, True, (), False)
+        return Found(how, None, (), differentiable, True, (), False, constant=True)
     pooled = _pools_the_batch(loss, how, probes[0])
     wanted: list[str | None] = ["softmax"] if softmax else ["sigmoid", None]
     if not differentiable:
@@ -76,7 +80,7 @@ def search(loss: Callable, how: Convention, activation: str | None = None) -> Fo
         seen, undefined = _look(loss, how, probes, wanted[-1])
         return Found(how, None, (), differentiable, consistent, undefined, softmax)
     whole = replace(
-        _with_empty(best[0], best[1]), ambiguous=best[0].ambiguous, same_phi=best[0].same_phi
+        with_empty(best[0], best[1]), ambiguous=best[0].ambiguous, same_phi=best[0].same_phi
     )
     kinds = dict.fromkeys(probe.kind for probe, _ in best[1])
     confirmed = tuple(
@@ -180,16 +184,9 @@ def _filled(
     if not entropy:  # certain predictions are their own squares
         forms = [form for form in forms if form.norm == "l1"]
     if not more:
-        near = sorted((_nearest(form, seen), number) for number, form in enumerate(forms))
-        agree: list[Fit] = []
-        for distance, number in near[:_FEW]:
-            if agree and distance > 1e-3:
-                break  # what agrees as well is near as well
-            if (found := fit(forms[number], seen)).agrees:
-                agree.append(found)
-        return _clearly_best(agree)
+        return _usual(forms, seen)
     plain = [form for form in forms if form.shape == "dice" and form.reduction == "mean"]
-    plain = sorted(plain, key=lambda form: _nearest(form, seen))[:3]
+    plain = sorted(plain, key=lambda form: nearest(form, seen))[:3]
     free = ("alpha", "beta")
     for form in plain:
         if (found := fit(replace(form, shape="tversky"), seen, free)).agrees:
@@ -199,6 +196,21 @@ def _filled(
         if (found := fit(focal, seen, ("gamma",))).agrees:
             return found
     return None
+
+
+def _usual(forms: Sequence[Form], seen: Seen) -> Fit | None:
+    """The usual form that agrees; if none does, that which agrees as far as float32 goes."""
+    near = sorted((nearest(form, seen), number) for number, form in enumerate(forms))[:_FEW]
+    agree: list[Fit] = []
+    for distance, number in near:
+        if agree and distance > 1e-3:
+            break  # what agrees as well is near as well
+        if (found := fit(forms[number], seen)).agrees:
+            agree.append(found)
+    if not agree and forms[0].entropy:
+        rounded = [replace(forms[number], single=True) for d, number in near if d < _SINGLE]
+        agree = [found for form in rounded if (found := fit(form, seen)).agrees]
+    return _clearly_best(agree)
 
 
 def _clearly_best(agree: Sequence[Fit]) -> Fit | None:
@@ -219,13 +231,6 @@ def _clearly_best(agree: Sequence[Fit]) -> Fit | None:
         first = next(each for each in near if each.form.phi == phis[0])
         return replace(first, same_phi=phis[1:])
     return ranked[0]
-
-
-def _nearest(form: Form, seen: Seen) -> float:
-    """How near a form comes with the best of some epsilons."""
-    values = (1e-9, 1e-5, 1e-3, 0.1, 1.0, 30.0, 1e3)
-    pairs = [(form.above, form.below), *((v, v) for v in values), *((0.0, v) for v in values[3:])]
-    return min(deviation(replace(form, above=n, below=d), seen) for n, d in pairs)
 
 
 def _candidates(activation: str | None, channels: int, pooled: bool) -> Iterator[Form]:
@@ -250,50 +255,3 @@ def _forms_of(activation: str | None, channels: int, alone: str, together: str) 
     for shape in ("generalized-square", "generalized-simple") if channels > 1 else ():
         for classes in (everything, everything[1:]):
             yield Form(activation, together, shape=shape, classes=classes)
-
-
-def _with_empty(filled: Fit, seen: Seen) -> Fit:
-    """The same form, with what it does to maps without a true voxel."""
-    form = filled.form
-    weights = filled.weights[: filled.dice]
-    if "C" not in form.phi:
-        largest = np.abs(weights).max()
-        kept = [c for c, w in zip(form.classes, weights, strict=True) if abs(w) > 1e-4 * largest]
-        form = replace(form, classes=tuple(kept))
-    if form.shape.startswith("generalized") or form.reduction == "sum":
-        modes: tuple[str, ...] = ("counted",)
-    else:
-        modes = MODES
-    free = tuple(name for name in filled.spread if name in ("alpha", "beta", "gamma"))
-    tries = []
-    forms = [
-        replace(form, mode=mode)
-        for mode in modes
-        if mode != "merged" or (form.phi == "I" and form.classes[:2] == (0, 1))
-    ]
-    for each in sorted(forms, key=lambda each: _nearest(each, seen))[:3]:
-        found = fit(each, seen, free)
-        if found.agrees:
-            # With nothing in the numerator, an empty map counts as any other and has Dice 0.
-            counted = weigh(replace(found.form, mode="counted"), seen, found.spread)
-            return _surer(counted if counted.agrees else found, filled, seen)
-        tries.append(found)
-    for mode in ("counted", "zeroed"):
-        start = replace(form, mode=mode, floor=1e-5)
-        found = fit(start, seen, (*free, "floor"), grid=False)
-        if found.agrees:
-            return found
-        tries.append(found)
-    filled_only = [pair for pair in seen if pair[0].kind == "full"]
-    same = [each for each in tries if disagreement(each, filled_only) <= AGREES]
-    again = fit(form, filled_only, free, grid=False)
-    return min(same, key=lambda each: each.worst, default=again)
-
-
-def _surer(found: Fit, filled: Fit, seen: Seen) -> Fit:
-    """Epsilon of the filled maps, where all maps together say less about it."""
-    if filled.spread["below"] > 1e-3 and filled.spread["above"] > 1e-3:
-        return found
-    form = replace(found.form, above=filled.form.above, below=filled.form.below)
-    same = weigh(form, seen, filled.spread)
-    return same if same.agrees else found

@@ -37,7 +37,7 @@ def describe(found: "Passport") -> str:
     inside = found.activation + ", it takes probabilities" * (found.activation == "none")
     lines = [found.loss, ""]
     rows = [
-        ("phi", found.phi + (f" (the same as {', '.join(found.same_phi)})" * bool(found.same_phi))),
+        ("phi", _phi(found)),
         ("epsilon", _epsilon(found)),
         ("shape, norm", f"{_shape(found)}, {found.norm}"),
         (
@@ -58,6 +58,12 @@ def describe(found: "Passport") -> str:
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join([*lines, *(f"{name:{width}}  {text}" for name, text in rows)])
+
+
+def _phi(found: "Passport") -> str:
+    if found.phi == UNKNOWN and found.channels > 1:
+        return f"{UNKNOWN} in {found.channels} channels; --channels 1 asks about a single one"
+    return found.phi + (f" (the same as {', '.join(found.same_phi)})" * bool(found.same_phi))
 
 
 def _background(found: bool | str) -> str:

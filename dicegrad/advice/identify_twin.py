@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from dicegrad.advice.identify_call import Convention, Measured, measure
-from dicegrad.advice.identify_fit import AGREES, Fit
+from dicegrad.advice.identify_fit import AGREES, SINGLE, Fit, largest
+from dicegrad.advice.identify_forms import Form
 from dicegrad.advice.identify_probes import Probe, all_probes, hard_probes
 from dicegrad.errors import InputError
 
@@ -91,7 +92,7 @@ def find_twin(loss: Callable, how: Convention, fit: Fit, known: Settings) -> tup
     for name, positional, named, scale in _proposals(fit, known):
         try:
             twin = _build(name, positional, named)
-            offset, differs = _compare(loss, how, twin, scale, fit.form.activation)
+            offset, differs = _compare(loss, how, twin, scale, fit.form)
         except InputError:
             continue
         if differs is None or (best[0] != "unknown" and len(differs) >= len(best[1])):
@@ -112,10 +113,7 @@ def _proposals(fit: Fit, known: Settings) -> list[tuple[str, list, dict[str, Any
     if not any(known.weights):
         sure = len(set(known.entropy)) == 1 and form.activation and known.positive == 1
         return [("CrossEntropyLoss", [], settings, entropy)] if sure else []
-    below = _NO_EPSILON if known.below == 0 else known.below
-    if below is None:
-        below = _NO_EPSILON
-    unit = 2 if form.shape in ("dice", "generalized-square", "generalized-simple") else 1
+    below = known.below or _NO_EPSILON
     first = min(form.classes)
     background: dict[str, Any] = {"include_background": False} if first else {}
     norm: dict[str, Any] = {"norm": form.norm} if form.norm != "l1" else {}
@@ -123,29 +121,31 @@ def _proposals(fit: Fit, known: Settings) -> list[tuple[str, list, dict[str, Any
     even = len(set(known.weights)) == 1 and len(form.classes) in (channels - first, channels)
     plain = [form.phi, below]
     if any(known.entropy):
-        if len(set(known.entropy)) > 1 or known.positive != 1 or form.shape != "dice" or not even:
-            return []
-        factors: dict[str, Any] = {"dice_factor": level} if level != 1 else {}
-        factors |= {"ce_factor": entropy} if entropy != 1 else {}
-        return [("DiceCELoss", plain, settings | background | norm | factors, 1.0)]
+        one = len(set(known.entropy)) == 1 and known.positive == 1 and form.shape == "dice" and even
+        factors = {"dice_factor": level, "ce_factor": entropy}
+        factors = {name: value for name, value in factors.items() if value != 1}
+        found = [("DiceCELoss", plain, settings | background | norm | factors, 1.0)]
+        return found if one else []
+    if form.shape == "tversky" and even:
+        prices = [rounded(form.alpha, 1e-6), rounded(form.beta, 1e-6)]
+        return [("TverskyLoss", [*prices, *plain], settings | background | norm, level)]
     if form.shape == "jaccard" and even:
         return [("SoftJaccardLoss", plain, settings | background | norm, level)]
     if form.shape.startswith("generalized"):
         weighting = form.shape.partition("-")[2]
         kind: dict[str, Any] = {} if weighting == "square" else {"weighting": weighting}
         return [("GeneralizedDiceLoss", plain, kind | settings | background, level)]
-    if unit == 1:
+    if form.shape != "dice":
         return []
-    more: dict[str, Any] = {}
-    scale = level
     if not even:
+        counted = range(first, channels)
         weights = dict(zip(form.classes, known.weights, strict=True))
-        more = {"weight": [weights.get(c, 0.0) for c in range(first, channels)]}
-        scale = len(range(first, channels)) / len(form.classes)
-    found = [("DiceLoss", plain, settings | background | norm | more, scale)]
-    if form.phi == "I" and even and form.norm == "l1":
-        found.append(("LeafDiceLoss", [below], settings, level))
-        found.append(("MarginalDiceLoss", [below], settings, level))
+        more = {"weight": [weights.get(c, 0.0) for c in counted]}
+        scale = len(counted) / len(form.classes)
+        return [("DiceLoss", plain, settings | background | norm | more, scale)]
+    found = [("DiceLoss", plain, settings | background | norm, level)]
+    if form.phi == "I" and form.norm == "l1":
+        found += [(name, [below], settings, level) for name in ("LeafDiceLoss", "MarginalDiceLoss")]
     return found
 
 
@@ -156,9 +156,10 @@ def _build(name: str, positional: list, named: dict[str, Any]) -> Callable:
 
 
 def _compare(
-    loss: Callable, how: Convention, twin: Callable, scale: float, activation: str | None
+    loss: Callable, how: Convention, twin: Callable, scale: float, form: Form
 ) -> tuple[float, list[str] | None]:
     """The offset of the values, and where they differ; None if on filled maps."""
+    activation = form.activation
     own = Convention(how.channels, 3, "map (B, *)", True)
     differentiable = (
         measure(loss, how, all_probes(how.channels)[0], activation).gradient is not None
@@ -173,10 +174,12 @@ def _compare(
     ]
     offset = rounded(float(np.median(full)), 1e-4)
     offset = 0.0 if abs(offset) < 1e-4 else offset
+    usual = float(np.median([largest(a) for a, _ in pairs]))
+    least = SINGLE * usual if form.single else 0.0
     differs = [
         probe.kind
         for probe, (a, b) in zip(probes, pairs, strict=True)
-        if not _same(a, b, scale, offset)
+        if not _same(a, b, scale, offset, least)
     ]
     return offset, None if "full" in differs else list(dict.fromkeys(differs))
 
@@ -188,7 +191,7 @@ def _or_nan(loss: Callable, how: Convention, probe: Probe, activation: str | Non
         return Measured(float("nan"), None)
 
 
-def _same(a: Measured, b: Measured, scale: float, offset: float) -> bool:
+def _same(a: Measured, b: Measured, scale: float, offset: float, least: float) -> bool:
     value = scale * b.value + offset
     if not abs(a.value - value) <= AGREES * max(abs(value), 1.0):
         return False
@@ -196,7 +199,7 @@ def _same(a: Measured, b: Measured, scale: float, offset: float) -> bool:
         return True
     wanted = scale * b.gradient
     # Below 1e-9 of a derivative of order 1 / voxels, rounding is all that there is.
-    slack = AGREES * max(float(np.abs(wanted).max()), 1e-9)
+    slack = AGREES * max(float(np.abs(wanted).max()), 1e-9, least)
     return bool(np.abs(a.gradient - wanted).max() <= slack)
 
 

@@ -62,6 +62,15 @@ def masked_before_softmax(z, y):
     return original(z * (y[:, :1] == 0), y)
 
 
+def masked_before_sigmoid(z, y):
+    return 1 - ratio((z * (y[:, :1] == 0)).sigmoid(), y).mean()
+
+
+def large_volume(z, y):
+    i, v, t = sums(softmax(z), y)
+    return 1 - ((2 * i + EPS) / (1.0001 * v + t + EPS)).mean()
+
+
 def pooled(axes):
     def loss(z, y):
         p = softmax(z)[:, 1:]
@@ -161,6 +170,11 @@ MUTANTS = {
         lambda z, y: 1 - ratio(softmax(z).clamp(1e-3, 1 - 1e-3), y).mean(),
         NOTHING,
     ),
+    "probabilities clamped at a millionth": (
+        lambda z, y: 1 - ratio(softmax(z).clamp(1e-6, 1 - 1e-6), y).mean(),
+        NOTHING,
+    ),
+    "clamped logits": (lambda z, y: original(z.clamp(-3, 3), y), NOTHING),
     "clamped denominator": (floor, BASE | NOTHING),
     "detached denominator": (detached("denominator"), NOTHING),
     "detached intersection": (detached("intersection"), NOTHING),
@@ -171,6 +185,8 @@ MUTANTS = {
     ),
     "background weighs a tenth": (weighted, BASE | TWO | {"weights": (0.1, 1.0, 1.0, 1.0)}),
     "masked before softmax": (masked_before_softmax, NOTHING),
+    "masked before the sigmoid": (masked_before_sigmoid, NOTHING),
+    "a volume that is 1e-4 too large": (large_volume, NOTHING),
     "a temperature of 2": (lambda z, y: original(2 * z, y), NOTHING),
     "BI": (pooled((0, *SPACE)), BASE | TWO | {"phi": "BI", "background": False}),
     "CI": (pooled((1, *SPACE)), BASE | TWO | {"phi": "CI", "background": False}),
@@ -194,6 +210,10 @@ MUTANTS = {
     "straight through": (straight_through, NOTHING),
     "epsilon by volume": (epsilon_of_filled, BASE),
     "labels the other way round": (lambda z, y: original(z, y.flip(1)), NOTHING),
+    "labels the other way round, with a sigmoid": (  # with one channel nothing is to be seen
+        lambda z, y: 1 - ratio(z.sigmoid(), y.flip(1)).mean(),
+        NOTHING,
+    ),
     "a voxel left out": (without_a_corner, NOTHING),
     "half precision": (
         lambda z, y: 1 - ratio(F.softmax(z.half().double(), 1), y).mean(),
