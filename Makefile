@@ -78,7 +78,7 @@ test-interop: ## Test with nnU-Net, Lightning and the losses of others, in an en
 	    -e '.[nnunet]' monai lightning pytorch-ignite segmentation-models-pytorch kornia torchmetrics \
 	    pytest hypothesis pyyaml
 	$(INTEROP)/bin/pytest -rs tests/interop tests/engines tests/losses/test_published*.py \
-	    tests/advice/test_identify.py
+	    tests/advice/test_identify*.py
 
 # A wheel with the native code, for Linux on x86-64 and every Python from 3.11 on. zig is a C compiler
 # from PyPI that links against an old C library (2.28, as torch's wheels do), so that the wheel runs on
