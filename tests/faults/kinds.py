@@ -78,8 +78,8 @@ def pause(trial: Trial) -> None:
     """Everything, or one process, stands still for a while."""
     trial.harmless = True
     alive = trial.run.alive()
-    few = trial.random.random() < 0.5
-    chosen = trial.random.sample(alive, min(1, len(alive))) if few else alive
+    one = trial.random.random() < 0.5
+    chosen = trial.random.sample(alive, 1) if one and alive else alive
     seconds = trial.random.uniform(0.5, 5)
     trial.told = f"SIGSTOP to {len(chosen)} of {len(alive)} processes for {seconds:.1f} s"
     for process in chosen:
@@ -95,11 +95,10 @@ def full(trial: Trial) -> None:
     """The disk has no room, or nearly none."""
     assert trial.disk is not None
     ballast, leave = trial.disk / "ballast", trial.random.choice([0, 0, 1 << 12, 1 << 15, 1 << 17])
-    block = bytes(1 << 12)
     with ballast.open("wb", buffering=0) as file:
         with suppress(OSError):
             while True:
-                file.write(block)
+                file.write(bytes(1 << 12))
         with suppress(OSError):
             file.truncate(max(file.tell() - leave, 0))
     trial.told = f"{trial.disk.name} full but for {leave} bytes"
