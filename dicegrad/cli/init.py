@@ -59,22 +59,14 @@ def add_init(commands: "argparse._SubParsersAction") -> None:
 def _init(options: argparse.Namespace) -> None:
     from dicegrad.cli.device import device_there
     from dicegrad.planning.propose import propose
-    from dicegrad.planning.text import UNTIMED, config_text, dataset_text, existing, table_text
+    from dicegrad.planning.text import UNTIMED, config_text, dataset_text, table_text
     from dicegrad.study.regions import overlap
     from dicegrad.whole import whole_file
 
     if options.memory is not None and not options.memory > 0:
         raise InputError(f"--memory is {options.memory}; it must be above 0, in GB")
     name = _name(options)
-    paths = [
-        Path("config") / f"{name}.yaml",
-        Path("config/datasets") / f"{name}.yaml",
-        Path("config/experiments") / f"{name}.tsv",
-    ]
-    if there := existing(paths):
-        raise InputError(
-            f"{there[0]}: already exists; remove it, or give the study another name with --study"
-        )
+    paths = _free_paths(name)
     device = device_there(options.device)
     known = _look(options)
     if options.engine == NNUNET and overlap(known.adapter.class_values):
@@ -100,6 +92,22 @@ def _init(options: argparse.Namespace) -> None:
         print(f"wrote {path}")
     takes = f"about {plan.minutes:.0f} minutes" if options.engine == UNET else UNTIMED
     print(f"{takes}; run it with\n{_command(paths[0], plan.parallel)}")
+
+
+def _free_paths(name: str) -> list[Path]:
+    """Config, dataset file and table of a study, none of which may be there already."""
+    from dicegrad.planning.text import existing
+
+    paths = [
+        Path("config") / f"{name}.yaml",
+        Path("config/datasets") / f"{name}.yaml",
+        Path("config/experiments") / f"{name}.tsv",
+    ]
+    if there := existing(paths):
+        raise InputError(
+            f"{there[0]}: already exists; remove it, or give the study another name with --study"
+        )
+    return paths
 
 
 def _has_test_labels(known: "Fingerprint") -> bool:
