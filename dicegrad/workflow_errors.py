@@ -58,7 +58,8 @@ def line_of(text: str) -> str | None:
         where = every[-1][2] or _places(number)
     else:
         return None
-    advice = next((_ADVICE[each] for each in _ADVICE if number in each), "look after that disk")
+    told = (words for numbers, words in _ADVICE.items() if number in numbers)
+    advice = next(told, "look after that disk")
     return f"error: {safe_line(where)}: {said}; {advice}, and {_AGAIN}"
 
 
