@@ -1,88 +1,19 @@
 import json
 import shutil
-from dataclasses import asdict
 
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 import yaml
 
-from dicegrad.training import checkpoint
-from dicegrad.training.network import NetworkSettings, UNet
-from dicegrad.training.trained import Source
 from tests.cli.conftest import run
-from tests.conftest import trained_as
-
-SETTINGS = {
-    "adapter": "acdc",
-    "root": "nowhere",
-    "classes": ["LV", "MYO", "RV"],
-    "missing": {"group": "ES", "classes": ["MYO"]},
-    "folds": {"count": 5, "method": "modulo"},
-    "training": {"epochs": 1},
-    "preprocessing": {"spacing": [2, 2, 4], "size": [8, 8, 4], "crop": "center"},
-    "network": {
-        "encoder": [[2], [2]],
-        "decoder": [[2]],
-        "kernels": [[3, 3, 3]],
-        "pools": [[2, 2, 1]],
-    },
-}
-
-
-def save_weights(path, seed, **changes):
-    """Weights of an earlier version, which hold no settings."""
-    torch.manual_seed(seed)
-    settings = NetworkSettings.from_dict({**SETTINGS["network"], **changes}, 1, 3)
-    torch.save(UNet(settings).state_dict(), path)
-
-
-def tell(path):
-    """Put what weights were trained as into them."""
-    source = {"channels": ["cine"], "class_values": {"LV": [3], "MYO": [2], "RV": [1]}}
-    source |= {"classes": SETTINGS["classes"], "preprocessing": SETTINGS["preprocessing"]}
-    trained = trained_as(
-        dataset="toy",
-        experiment={"phi": "I"},
-        study="toy",
-        network=asdict(NetworkSettings.from_dict(SETTINGS["network"], 1, 3)),
-        source=Source.from_dict(source),
-    )
-    checkpoint.save_weights(checkpoint.load_weights(path).state, trained, path)
-
-
-def write_image(path, seed=0):
-    voxels = np.random.default_rng(seed).normal(100, 20, (20, 18, 5)).astype(np.int16)
-    nib.save(nib.Nifti1Image(voxels, np.diag([-1.0, -1.0, 4.0, 1.0])), path)
-    return path
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A folder with a dataset file, weights of two folds and images of two cases."""
-    (tmp_path / "new").mkdir()
-    for seed, name in enumerate(("a", "b")):
-        write_image(tmp_path / "new" / f"{name}_0000.nii.gz", seed)
-        save_weights(tmp_path / f"{name}.pt", seed)
-    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(SETTINGS))
-    return tmp_path
-
-
-def predict(capsys, place, *words, source="new", out="out", weights=("a.pt", "b.pt")):
-    given = ("predict", place / "toy.yaml", place / source, place / out, "--device", "cpu")
-    weights = (place / name for name in weights)
-    return run(capsys, *given, *words, "--weights", *weights)
-
-
-def change_settings(place, **changes):
-    (place / "toy.yaml").write_text(yaml.safe_dump(SETTINGS | changes))
-
-
-def contents(folder):
-    """Every file below a folder but checksums, and its bytes."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".sum"]
-    return {path.relative_to(folder): path.read_bytes() for path in files}
+from tests.cli.predicting import (
+    SETTINGS,
+    change_settings,
+    contents,
+    predict,
+    write_image,
+)
 
 
 def test_a_folder_of_images_becomes_a_folder_of_label_maps_on_their_grids(capsys, place):
@@ -138,78 +69,6 @@ def test_an_image_is_never_overwritten(capsys, place):
         assert code == 1
         assert err.startswith(f"error: {place}/heart.nii.gz: is an image to predict; name another")
     assert image.read_bytes() == before
-
-
-def test_settings_that_a_study_replaces_are_taken_from_its_config(capsys, place):
-    study = place / "study.yaml"
-    study.write_text("datasets: {toy: {preprocessing: {spacing: [1, 1, 4]}}, other: {classes: []}}")
-    code, _, _ = predict(capsys, place, "--configfile", study)
-    assert code == 0
-    change_settings(place, preprocessing=SETTINGS["preprocessing"] | {"spacing": [1, 1, 4]})
-    predict(capsys, place, out="same")
-    assert contents(place / "same") == contents(place / "out")
-    study.write_text("study: demo\ndatasets:")
-    assert predict(capsys, place, "--configfile", study, out="plain")[0] == 0
-    assert contents(place / "same") == contents(place / "plain")
-
-
-@pytest.mark.parametrize(
-    ("changes", "key", "theirs", "ours"),
-    [
-        (
-            {"classes": ["RV", "MYO", "LV"]},
-            "classes",
-            "['LV', 'MYO', 'RV']",
-            "['RV', 'MYO', 'LV']",
-        ),
-        (
-            {"preprocessing": SETTINGS["preprocessing"] | {"spacing": [1, 1, 4]}},
-            "preprocessing.spacing",
-            "[2.0, 2.0, 4.0]",
-            "[1.0, 1.0, 4.0]",
-        ),
-    ],
-)
-def test_settings_that_are_not_those_of_the_weights_are_refused(
-    capsys, place, changes, key, theirs, ours
-):
-    for name in ("a.pt", "b.pt"):
-        tell(place / name)
-    assert predict(capsys, place, out="right")[0] == 0
-    change_settings(place, **changes)
-    code, _, err = predict(capsys, place)
-    assert code == 1
-    assert err == (
-        f"error: {place}/a.pt: was trained with {key} {theirs}, but {place}/toy.yaml has {ours}; "
-        "name the dataset file of that training run, or other weights\n"
-    )
-    assert not (place / "out").exists()
-
-
-@pytest.mark.parametrize("content", ["[toy]", "{toy: }", "{toy: 3}"])
-def test_a_config_whose_datasets_hold_no_settings_is_one_line(capsys, place, content):
-    study = place / "study.yaml"
-    study.write_text(f"datasets: {content}")
-    code, _, err = predict(capsys, place, "--configfile", study)
-    assert (code, err.count("\n")) == (1, 1)
-    assert err.startswith(f"error: {study}: datasets has ")
-
-
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        ("datasets: {toys: {}}", "datasets has no 'toy'; did you mean 'toys'?; correct the name"),
-        ("dataset: {toy: {}}", "unknown key dataset; did you mean 'datasets'?"),
-    ],
-)
-def test_a_misspelt_name_in_a_config_is_one_line_and_not_the_plain_settings(
-    capsys, place, content, line
-):
-    study = place / "study.yaml"
-    study.write_text(content)
-    code, _, err = predict(capsys, place, "--configfile", study)
-    assert (code, err.count("\n")) == (1, 1)
-    assert err.startswith(f"error: {study}: {line}")
 
 
 def test_a_grid_that_lay_on_the_true_label_is_placed_where_one_says(capsys, place):
