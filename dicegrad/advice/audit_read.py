@@ -137,7 +137,7 @@ def count(path: Path) -> Counted:
 def _read_label(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
     """All values of a label map, in any order, and its spacing in mm."""
     volume = read_volume(path)
-    return volume.voxels.ravel(), volume.grid.spacing
+    return volume.voxels.ravel(order="K"), volume.grid.spacing
 
 
 def _case(path: Path) -> str:

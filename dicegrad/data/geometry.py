@@ -82,7 +82,8 @@ class Grid:
     def corners(self) -> np.ndarray:
         """(8, 3) points in mm: the centres of the voxels at the corners."""
         ends = np.array(np.meshgrid(*((0, n - 1) for n in self.size))).reshape(3, -1).T
-        return np.array([self.point(end) for end in ends])
+        axes = self.axes  # once for all of them
+        return np.array([self.origin + axes @ (end * self.spacing) for end in ends])
 
 
 def straightened(direction: Sequence[float]) -> tuple[float, ...] | None:

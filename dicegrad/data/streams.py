@@ -10,6 +10,8 @@ import numpy as np
 from dicegrad.errors import InputError
 
 CHUNK = 1 << 20
+# What is inflated at once: it is copied on while it is still in the processor's cache.
+_PART = 1 << 18
 # What may stand behind the last voxel, in bytes: padding, not a second volume.
 _BEHIND = 16 << 20
 _EITHER = 32 + zlib.MAX_WBITS  # gzip, or zlib as in .mha
@@ -49,7 +51,7 @@ class Inflated:
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes, fewer at the end alone."""
         parts = []
-        while size > 0 and (part := self._part(min(size, CHUNK))):
+        while size > 0 and (part := self._part(min(size, _PART))):
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
@@ -145,7 +147,7 @@ def fill(source: "BinaryIO | Inflated", first: bytes, start: int, stored: np.nda
     early = first[start:]  # a short header and small voxels: some were read with it
     view, filled = stored.data, min(len(early), len(stored))
     view[:filled] = early[:filled]
-    while filled < len(stored) and (part := source.read(min(CHUNK, len(stored) - filled))):
+    while filled < len(stored) and (part := source.read(min(_PART, len(stored) - filled))):
         view[filled : filled + len(part)] = part
         filled += len(part)
     if filled < len(stored):
@@ -162,7 +164,7 @@ def check_rest(source: Inflated) -> None:
         InputError: There is too much behind the voxels.
     """
     behind = 0
-    while part := source.read(CHUNK):
+    while part := source.read(_PART):
         behind += len(part)
         if behind > _BEHIND:
             raise InputError(

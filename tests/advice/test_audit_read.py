@@ -1,6 +1,7 @@
 """The audit reads every label map that nibabel reads, and names the one that it cannot."""
 
 import gzip
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -29,6 +30,19 @@ def test_a_gzip_of_several_members_is_read_to_its_end(tmp_path):
     both = tmp_path / "b.nii.gz"
     both.write_bytes(gzip.compress(raw[:380]) + gzip.compress(raw[380:]))
     assert count(both).voxels == {1: 64}
+
+
+@pytest.mark.parametrize("dtype", [np.dtype("<u2"), np.dtype("<f4")])
+def test_counting_makes_no_second_copy_of_the_voxels(tmp_path, dtype):
+    path = write(tmp_path / "a.nii.gz", np.eye(200)[..., None] * np.ones(100), dtype=dtype)
+    count(path)  # what is imported on the way
+    tracemalloc.start()
+    count(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    voxels = 200 * 200 * 100
+    # The voxels, one byte each for those that are not 0, and what is read at once.
+    assert peak < voxels * (dtype.itemsize + 1) + (2 << 20)
 
 
 def test_many_maps_are_read_by_several_processes(tmp_path):
