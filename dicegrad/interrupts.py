@@ -1,7 +1,8 @@
-"""An interrupt that reaches snakemake alone reaches its jobs too.
+"""An interrupt ends snakemake and its jobs, without a traceback.
 
 Ctrl-C at a terminal goes to all processes there. `kill -INT` goes to one: Snakemake then starts no
-more jobs, and waits for those that run, a training run to its last epoch.
+more jobs, and waits for those that run, a training run to its last epoch. And what Python says of
+an interrupt is where it was at that moment, once for each of its processes.
 """
 
 import os
@@ -9,10 +10,46 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 _SECONDS = 0.5
+
+
+def end_at_interrupts() -> None:
+    """Have SIGINT end this process at once and without a word.
+
+    For what leaves nothing behind: a job that loads its libraries, which takes seconds, and a
+    process that works for another one, which says what is to be said. A process that ignores
+    SIGINT goes on to do so.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def one_interrupt() -> Iterator[None]:
+    """Have the first SIGINT raise KeyboardInterrupt, and further ones disturb nothing after it.
+
+    Snakemake's jobs get two of them, from the terminal and from `pass_on_interrupts`; the second
+    would come while the first one removes what is half written.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    on_main = threading.current_thread() is threading.main_thread()
+    if not on_main or before not in (signal.SIG_DFL, signal.default_int_handler):
+        yield
+        return
+    signal.signal(signal.SIGINT, _raise_once)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _raise_once(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
 
 
 def pass_on_interrupts() -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import signal
 import sys
 import time
 import traceback
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from dicegrad.errors import InputError, Interrupted, first_line, is_memory, safe_line
 from dicegrad.inputs import check_inputs
+from dicegrad.interrupts import one_interrupt
 from dicegrad.provenance import made_by
 
 Report = Callable[[object], None]  # takes a line, or what becomes one as text
@@ -30,8 +32,8 @@ def job(
 
     An `InputError` ends the process with status 1 after one `error:` line, in the log and on
     standard error, for each of its lines; so does a disk that is full, or a lack of memory. An
-    `Interrupted` ends it after a line in the log; any other exception goes into the log with its
-    traceback.
+    `Interrupted` or an interrupt (Ctrl-C) ends it after a line in the log; any other exception
+    goes into the log with its traceback.
 
     Args:
         log: File to write; its folder is made.
@@ -67,8 +69,9 @@ def _in_log(file: FileIO, modules: Iterable[str], inputs: Iterable[str | Path]) 
         write(f"{time.strftime('%H:%M:%S')}  {safe_line(line)}\n")
 
     try:
-        check_inputs(inputs)
-        yield report
+        with one_interrupt():
+            check_inputs(inputs)
+            yield report
     except InputError as error:
         lines = list(error.args)
         write("".join(f"error: {line}\n" for line in lines))
@@ -76,6 +79,9 @@ def _in_log(file: FileIO, modules: Iterable[str], inputs: Iterable[str | Path]) 
     except Interrupted as stop:
         report(f"interrupted: {stop}; the same command resumes from there")
         sys.exit(1)
+    except KeyboardInterrupt:
+        report("interrupted; the same command starts this job again")
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if is_memory(error):
             lines = [f"there is not enough memory ({first_line(error)}); {_MORE_MEMORY}"]

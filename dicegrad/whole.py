@@ -49,6 +49,7 @@ def whole_path(path: Path, lasting: bool = True, checked: bool = True) -> Iterat
     temporary_sum = unfinished(beside)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_orphans(path)
         yield temporary
         if lasting:
             _sync(temporary)
@@ -92,6 +93,28 @@ def remove_unfinished(path: Path) -> None:
     for name in (path.name, sum_file(path).name):
         for part in path.parent.glob(f".*.part.{name}"):
             part.unlink(missing_ok=True)
+
+
+def _remove_orphans(path: Path) -> None:
+    """Remove what kills left of a file on this machine; others may be writing it elsewhere."""
+    here = f".{platform.node()}-"
+    ends = tuple(f".part.{name}" for name in (path.name, sum_file(path).name))
+    with os.scandir(path.parent) as entries:
+        names = [each.name for each in entries if each.name.startswith(here)]
+    for name in names:
+        process = name.removeprefix(here).partition("-")[0]
+        if name.endswith(ends) and process.isdecimal() and not _lives(int(process)):
+            path.with_name(name).unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is another user's, or no number of a process
+        pass
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -1,5 +1,9 @@
 """Find the cases of a data set and check their files, headers only."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.data.adapters import get_adapter

@@ -1,5 +1,9 @@
 """Every data set has been read: say what will be trained on, and for how long."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 import sys
 from pathlib import Path
 

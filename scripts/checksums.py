@@ -1,5 +1,9 @@
 """Write the checksums of all files of the finished study."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.logs import job

@@ -1,5 +1,9 @@
 """Fetch a data set, or unpack the archive that the user placed, and verify it."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 import sys
 from pathlib import Path
 

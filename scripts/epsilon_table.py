@@ -1,5 +1,9 @@
 """Put the heuristic epsilons of a study in one table."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.files import read_rows

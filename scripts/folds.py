@@ -1,5 +1,9 @@
 """Assign the subjects to folds."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.data.cases import read_cases

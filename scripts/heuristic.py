@@ -1,5 +1,9 @@
 """The heuristic epsilon of every fold and class under one labeling."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.data.cases import read_cases

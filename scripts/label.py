@@ -1,5 +1,9 @@
 """Make the training labels of one labeling."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 import numpy as np

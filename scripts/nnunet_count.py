@@ -1,5 +1,9 @@
 """Count the voxels of every class on nnU-Net's grid, under one labeling."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 import numpy as np

@@ -1,5 +1,9 @@
 """Bring a dataset into nnU-Net's layout, and let nnU-Net plan."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.data.adapters import get_adapter

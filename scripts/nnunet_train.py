@@ -1,5 +1,9 @@
 """Let nnU-Net train the network of one experiment and fold."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 import os
 from contextlib import nullcontext
 from pathlib import Path

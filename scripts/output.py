@@ -1,5 +1,9 @@
 """Make one output of the study: its tables, its figure, its text."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from dicegrad.logs import job
 from dicegrad.reporting.produce import produce
 

@@ -1,5 +1,9 @@
 """Generate a phantom in the layout of a real data set."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.data.phantoms import write_phantom

@@ -1,5 +1,9 @@
 """Bring every case to the network's grid, normalise it, and stack the cases."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.data.adapters import get_adapter

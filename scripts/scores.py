@@ -1,5 +1,9 @@
 """Put the scores of all experiments in one table, each with the name of its setup."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from dicegrad.evaluation.scores import collect_scores, write_scores
 from dicegrad.logs import job
 

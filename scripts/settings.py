@@ -1,5 +1,9 @@
 """Copy the settings of the study beside its results."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.logs import job

@@ -1,5 +1,9 @@
 """Find the labelled cases of a test set, and see that no subject of them is trained on."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.data.adapters import get_adapter

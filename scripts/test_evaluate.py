@@ -1,5 +1,9 @@
 """Score the predictions of one experiment for the test set."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from pathlib import Path
 
 from dicegrad.data.cases import read_cases

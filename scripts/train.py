@@ -1,5 +1,9 @@
 """Train the network of one experiment and fold."""
 
+from dicegrad.interrupts import end_at_interrupts
+
+end_at_interrupts()
+
 from contextlib import nullcontext
 from pathlib import Path
 

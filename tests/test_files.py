@@ -1,6 +1,8 @@
 """One reader and one writer of tables; files that appear whole or not at all."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -153,6 +155,36 @@ def test_after_an_error_the_old_file_is_there_and_nothing_else(path, error):
         write_and_fail(path, error)
     assert path.read_text() == "a\nold\n"
     assert files_in(path.parent) == ["table.tsv"]
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from dicegrad.whole import whole_path
+
+with whole_path(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half")
+    print("half", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_kill_left_of_a_file_goes_with_its_next_writer_but_not_what_is_being_written(path):
+    command = [sys.executable, "-c", WRITER, str(path)]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    for each in writers:
+        assert each.stdout.readline() == b"half\n"
+    writers[0].kill()
+    writers[0].wait()
+    write_table([{"a": "whole"}], path)
+    try:
+        [left] = [each for each in files_in(path.parent) if each != path.name]
+        assert f"-{writers[1].pid}-" in left
+    finally:
+        writers[1].kill()
+        writers[1].wait()
+    write_table([{"a": "whole"}], path)
+    assert files_in(path.parent) == [path.name]
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):

@@ -14,6 +14,7 @@ from dicegrad.data.nnunet import GROUPS, read_groups
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.files import read_cells, user_path
+from dicegrad.interrupts import end_at_interrupts
 from dicegrad.machine import cores
 
 ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
@@ -103,7 +104,7 @@ def count_all(
     paths = [each.path for each in files]
     if len(files) <= _FEW or cores() == 1:
         return _gather(files, map(count, paths), report)
-    with ProcessPoolExecutor(cores()) as pool:
+    with ProcessPoolExecutor(cores(), initializer=end_at_interrupts) as pool:
         return _gather(files, pool.map(count, paths, chunksize=8), report)
 
 

@@ -18,6 +18,7 @@ from dicegrad.data.checks import check_geometry, check_voxels
 from dicegrad.data.orientation import Turn, turn_of
 from dicegrad.data.volumes import Header, Volume, read_channels, read_volume
 from dicegrad.errors import InputError
+from dicegrad.interrupts import end_at_interrupts
 from dicegrad.preprocessing.about import About, write_about
 from dicegrad.preprocessing.align import onto
 from dicegrad.preprocessing.coding import Coding
@@ -252,10 +253,11 @@ def map_cases(
     # Forked processes need no importable main module, which a workflow's script is not.
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if "fork" in methods else None)
-    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start_process) as pool:
         yield from pool.map(work, cases)
 
 
-def _one_thread() -> None:
-    """One thread per process: the processes share the cores among themselves."""
+def _start_process() -> None:
+    """One thread per process, since they share the cores; an interrupt is told by the first one."""
+    end_at_interrupts()
     blas_on_one_thread()  # for good: threads that come and go between two volumes keep a core busy
