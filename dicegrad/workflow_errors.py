@@ -8,6 +8,7 @@ import copy
 import errno
 import logging
 import re
+import resource
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from dicegrad.errors import safe_line
+from dicegrad.errors import InputError, safe_line
 
 # The last line of a traceback, or below "OSError in file ..., line 7:".
 _SYSTEM = re.compile(r"^(?:[\w.]+: )*\[Errno (\d+)\] ([^:\n]*)(?:: ['\"](.*)['\"])?$", re.MULTILINE)
@@ -31,6 +32,7 @@ _ADVICE = {
     (errno.ENOMEM, errno.EAGAIN): "end other programs, or allow more memory and processes",
 }
 _LITTLE = 1 << 16  # bytes; with less a disk counts as full
+_ROOM = 256 << 20  # bytes of addresses that the libraries and threads of Snakemake take at least
 
 
 def one_line_each() -> None:
@@ -40,6 +42,27 @@ def one_line_each() -> None:
     logging.raiseExceptions = False  # a line that a full disk loses is no reason for a traceback
     sys.excepthook = _show
     threading.excepthook = lambda args: _show(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def check_room() -> None:
+    """See that Snakemake has addresses for its libraries and threads.
+
+    Where they end, a library says in its own words that it cannot be loaded, and Python may wait
+    for ever for a thread that could not start.
+
+    Raises:
+        InputError: They are limited to little more than what is in use.
+    """
+    limit, page = resource.getrlimit(resource.RLIMIT_AS)[0], resource.getpagesize()
+    sizes = Path("/proc/self/statm")
+    if limit == resource.RLIM_INFINITY or not sizes.exists():
+        return
+    used = int(sizes.read_text().split()[0]) * page
+    if limit - used < _ROOM:
+        raise InputError(
+            f"snakemake: may use {limit >> 20} MiB of addresses, and has {used >> 20} in use "
+            "already; lift the limit with `ulimit -v unlimited`"
+        )
 
 
 def line_of(text: str) -> str | None:

@@ -7,14 +7,20 @@ import shutil
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
+from dicegrad.errors import InputError
 from dicegrad.interrupts import pass_on_interrupts
-from dicegrad.workflow_errors import one_line_each
+from dicegrad.workflow_errors import check_room, one_line_each
 
 # First of all, since what follows takes a second or two.
 pass_on_interrupts()
 one_line_each()
+try:
+    check_room()
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
-from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from dicegrad.data import download
@@ -22,7 +28,6 @@ from dicegrad.data.adapters import adapter_of
 from dicegrad.data.annotated import find_table
 from dicegrad.data.test_set import labelled_test_cases
 from dicegrad.engines.nnunet import check_installed
-from dicegrad.errors import InputError
 from dicegrad.logs import errors_in
 from dicegrad.plan import ASKED
 from dicegrad.provenance import code_of

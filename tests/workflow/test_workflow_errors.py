@@ -1,8 +1,11 @@
 """What Snakemake itself cannot read or write: one line, and the same command goes on."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -133,6 +136,24 @@ def test_a_temporary_folder_that_may_no_longer_be_written(tmp_path, disk):
     check(done, f"error: {disk}/snakemake")
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     check_next(again, tmp_path)
+
+
+def limited(study, kibibytes):
+    """A dry run of a study under `ulimit -v`."""
+    words = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command = f"ulimit -v {kibibytes}; exec {shlex.join(words)} --configfile config.yaml"
+    return subprocess.run(
+        ["bash", "-c", command], cwd=study.folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
+def test_addresses_that_are_limited_to_what_snakemake_has_already(tmp_path):
+    done = limited(new_study(tmp_path), 400_000)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in said
+    assert re.search(r"^snakemake: may use 390 MiB of addresses, and has \d+ in use", said, re.M)
 
 
 def test_an_interrupt_that_comes_three_times(tmp_path):
