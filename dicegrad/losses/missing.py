@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dicegrad.errors import InputError
 from dicegrad.losses.exclusion import check_exclusion, exclusion, not_empty
-from dicegrad.losses.inputs import Activation, PerClass, check_epsilon, check_settings
+from dicegrad.losses.inputs import Activation, Norm, PerClass, check_epsilon, check_settings
 from dicegrad.losses.inputs import first_channel as check_prediction
 from dicegrad.losses.masks import (
     Masks,
@@ -28,16 +28,20 @@ from dicegrad.losses.tile import working_dtype
 
 
 class LeafDiceLoss(nn.Module):
-    """Dice over the foreground classes that are annotated, or that the truth of an element holds.
+    """Dice with epsilon below only, over the classes that are annotated or that an element holds.
 
     Dice is 2 I / (D + epsilon), per element and class (phi "I"), so a class without a true voxel
     has no gradient, annotated or not. Without a mask such a class counts as missing, and its Dice
     is 0 in the mean over all maps: the gradient is that of ``DiceLoss("I",
     include_background=False)`` up to epsilon. With ``annotated`` the mean is over annotated maps.
+    Other losses with epsilon below only are the same with the background, or with norm "l2".
 
     Args:
         epsilon: Smoothing term in voxels, in the denominator only; finite and above 0.
         activation: None if y_pred holds probabilities, "sigmoid" or "softmax" if it holds logits.
+        include_background: If True, channel 0 takes part, as for `DiceLoss`; the release leaves it
+            out.
+        norm: As for `DiceLoss`.
         ignore_index: A value of the label map whose voxels are ignored, as for `DiceLoss`.
     """
 
@@ -46,11 +50,14 @@ class LeafDiceLoss(nn.Module):
         epsilon: float = 1e-7,
         *,
         activation: Activation | None = None,
+        include_background: bool = False,
+        norm: Norm = "l1",
         ignore_index: int | None = None,
     ) -> None:
         super().__init__()
-        self.epsilon, self.activation = _settings(epsilon, activation)
-        self.masks = make_mask_settings(activation, False, ignore_index, "ignored")
+        self.epsilon, self.activation = _settings(epsilon, activation, norm)
+        self.include_background, self.norm = include_background, norm
+        self.masks = make_mask_settings(activation, include_background, ignore_index, "ignored")
 
     def forward(
         self,
@@ -76,8 +83,8 @@ class LeafDiceLoss(nn.Module):
         """
         check_prediction(y_pred, self.activation, True)
         truth, masks = self.masks.read(y_pred, y, annotated, mask, case_weight)
-        sums = differentiable_sums(y_pred, truth, self.activation, "l1", masks)
-        first = 1 if y_pred.shape[1] > 1 else 0
+        sums = differentiable_sums(y_pred, truth, self.activation, self.norm, masks)
+        first = 0 if self.include_background or y_pred.shape[1] == 1 else 1
         intersection, predicted, true = sums[:, :, first:]
         dice = 2 * intersection / (predicted + true + self.epsilon)
         if masks.share is None:
@@ -194,8 +201,10 @@ def _spread(mask: Tensor, like: Tensor) -> Tensor:
     return mask if mask.ndim == like.ndim else mask.unsqueeze(1)
 
 
-def _settings(epsilon: PerClass, activation: str | None) -> tuple[float, str | None]:
-    check_settings("I", activation, "l1")
+def _settings(
+    epsilon: PerClass, activation: str | None, norm: str = "l1"
+) -> tuple[float, str | None]:
+    check_settings("I", activation, norm)
     value = check_epsilon(epsilon, "CI")
     assert isinstance(value, float)  # "CI" takes one number only
     return value, activation

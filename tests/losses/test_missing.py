@@ -95,6 +95,24 @@ def test_gradcheck_of_both(kind, make_case):
     assert gradgradcheck(lambda x: loss(x, y), logits)
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_leaf_dice_with_the_background_is_the_image_reduction_over_all_classes(
+    activation, norm, make_case
+):
+    logits, y = make_case(2, 4)
+    logits.requires_grad_()
+    annotated = torch.tensor([[True, True, False, True], [True, False, True, True]])
+    named = {"activation": activation, "norm": norm, "include_background": True}
+    leaf, image = LeafDiceLoss(1e-12, **named), DiceLoss("I", 1e-12, **named)
+    for given in ((logits, y), (logits, y, annotated)):
+        expected, found = image(*given), leaf(*given)
+        assert found.item() == pytest.approx(expected.item(), rel=1e-9)
+        torch.testing.assert_close(
+            torch.autograd.grad(found, logits), torch.autograd.grad(expected, logits)
+        )
+
+
 @given(st.integers(0, 10**6))
 @settings(max_examples=20, deadline=None)
 def test_told_what_is_annotated_marginal_dice_is_the_dice_with_a_marginal_background(

@@ -6,7 +6,7 @@ tests/published_losses.py has the formulas.
 import pytest
 import torch
 
-from dicegrad import CrossEntropyLoss, DiceLoss
+from dicegrad import CrossEntropyLoss, LeafDiceLoss
 from tests.loss_cases import assert_same
 from tests.loss_cases import loss_and_gradient as both
 from tests.published_losses import (
@@ -28,7 +28,7 @@ def partial_labels(make_case):
 def test_fidon_leaf_dice_is_l2_with_maps_that_are_empty_at_sets(partial_labels, one_hot):
     logits, y = partial_labels
     maps = one_hot(y, 4)  # a set has no map of its own: 0 there
-    own = DiceLoss("I", 1e-12, activation="softmax", norm="l2")
+    own = LeafDiceLoss(1e-5, activation="softmax", include_background=True, norm="l2")
     assert_same(both(own, logits, maps), both(fidon_leaf, logits, maps))
 
 
@@ -36,7 +36,7 @@ def test_fidon_marginal_dice_is_l2_of_probabilities_averaged_over_the_set(partia
     # at a voxel of a set, its classes share their mean probability, and 1 / |set| as the truth;
     # label_sets takes the union for one map instead
     logits, y = partial_labels
-    dice = DiceLoss("I", 1e-12, norm="l2")
+    dice = LeafDiceLoss(1e-5, include_background=True, norm="l2")
     own = both(lambda z: dice(*fidon_shared(z, y)), logits)
     assert_same(own, both(fidon_marginal, logits, y))
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from dicegrad import (
     CrossEntropyLoss,
     DiceLoss,
+    LeafDiceLoss,
     MarginalCrossEntropyLoss,
     MarginalDiceLoss,
     TverskyLoss,
@@ -141,34 +142,24 @@ def test_multitalent_is_bi_over_annotated_maps_and_bce_over_them(make_case, one_
     assert_same(both(bce, logits, y, ANNOTATED), both(multitalent_bce, *given))
 
 
-def test_dodnet_is_the_mean_of_each_class_over_its_annotated_cases(make_case, one_hot):
+def test_dodnet_is_the_mean_over_classes_of_the_mean_over_annotated_cases(make_case, one_hot):
     def own(logits, y):
-        # the class mean of case means: each map counts once for its class, each class once
-        share = 1 / ANNOTATED.sum(0)
-        dice = DiceLoss("I", 1e-12, activation="sigmoid", reduction="none")
-        smaller = both_volumes(logits, y, one_hot)  # epsilon below only shrinks the Dice
-        values = 1 - (1 - dice(logits, y, ANNOTATED)) * smaller
-        ce = CrossEntropyLoss(activation="sigmoid", reduction="none")(logits, y, ANNOTATED)
-        return ((values + ce.mean(AXES)) * ANNOTATED * share).sum() / 4
+        of_classes = []
+        for c in range(4):  # a class by itself, as one map
+            given = logits[:, c : c + 1], (y == c).long(), ANNOTATED[:, c : c + 1]
+            dice = LeafDiceLoss(1.0, activation="sigmoid")(*given)
+            of_classes.append(dice + CrossEntropyLoss(activation="sigmoid")(*given))
+        return torch.stack(of_classes).mean()
 
     logits, y = make_case()
     assert_same(both(own, logits, y), both(dodnet, logits, one_hot(y, 4), ANNOTATED))
 
 
-def both_volumes(logits, y, one_hot):
-    total = logits.sigmoid().sum(AXES) + one_hot(y, 4).sum(AXES)
-    return total / (total + 1)
-
-
 def test_the_universal_model_is_the_mean_over_annotated_maps(make_case, one_hot):
-    def own_dice(logits, y):
-        dice = DiceLoss("I", 1e-12, activation="sigmoid", reduction="none")
-        values = 1 - (1 - dice(logits, y, ANNOTATED)) * both_volumes(logits, y, one_hot)
-        return (values * ANNOTATED).sum() / ANNOTATED.sum()
-
     logits, y = make_case()
     given = (logits, one_hot(y, 4), ANNOTATED)
-    assert_same(both(own_dice, logits, y), both(universal_model_dice, *given))
+    dice = LeafDiceLoss(1.0, activation="sigmoid", include_background=True)
+    assert_same(both(dice, logits, y, ANNOTATED), both(universal_model_dice, *given))
     bce = CrossEntropyLoss(activation="sigmoid")
     assert_same(both(bce, logits, y, ANNOTATED), both(universal_model_bce, *given))
 
