@@ -1,7 +1,8 @@
 """`audit`: what is filled, empty and not annotated in a folder of label maps."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -33,6 +34,8 @@ class Audit:
         flags: Suspicious absences.
         plans: In words, what nnU-Net will learn from it; empty without its plans.
         maps: Every class of every case.
+        notes: In words, values of the label maps that are of no class, and classes whose values
+            occur nowhere.
     """
 
     source: str
@@ -44,6 +47,7 @@ class Audit:
     flags: tuple[Flag, ...]
     plans: tuple[str, ...]
     maps: tuple[Map, ...]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; single maps are left out."""
@@ -59,6 +63,7 @@ class Audit:
             },
             "flags": [flag.to_dict() for flag in self.flags],
             "plans": list(self.plans),
+            "notes": list(self.notes),
         }
 
     @property
@@ -124,7 +129,23 @@ def audit(
         tuple(find_flags(maps, names)),
         tuple(read_plans(Path(plans), totals)) if plans else (),
         tuple(maps),
+        tuple(_notes(counts, named)),
     )
+
+
+def _notes(counts: Mapping[str, Counted], classes: Classes) -> Iterator[str]:
+    """What a class with a wrong value, or a value that was forgotten, would hide."""
+    there = Counter(value for each in counts.values() for value in each.voxels)
+    values = ", ".join(map(str, sorted(there))) or "only 0"
+    for name, own in classes.items():
+        if not set(own) & set(there):
+            listed = ", ".join(map(str, own))
+            yield f"{name}: no label map holds {listed}; the values that occur are {values}"
+    for value in sorted(set(there) - {value for own in classes.values() for value in own}):
+        yield (
+            f"value {value} is of no class and not counted; {there[value]} of {len(counts)} label "
+            "maps hold it"
+        )
 
 
 def parse_classes(words: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ import numpy as np
 from dicegrad.data import dataset_json
 from dicegrad.data.beside import find_beside
 from dicegrad.data.cases import repeated
+from dicegrad.data.formats import PICTURES
 from dicegrad.data.nnunet import GROUPS, read_groups
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
@@ -17,7 +18,9 @@ from dicegrad.files import read_cells, user_path
 from dicegrad.interrupts import end_at_interrupts
 from dicegrad.machine import cores
 
-ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
+ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
+# The reader refuses these with a remedy; passed over, their cases would be missing without a word.
+_REFUSED = (".hdr",)
 _FEW = 24  # so many maps are read sooner than processes start
 
 
@@ -52,7 +55,8 @@ def find_labels(source: Path) -> Labels:
 
     Args:
         source: A folder with dataset.json (nnU-Net, MSD), with patientXXX/Info.cfg (ACDC), or of
-            label maps; or a table with columns case and label, and group if there are groups.
+            label maps, where pictures are read if there is nothing else; or a table with columns
+            case and label, and group if there are groups.
 
     Raises:
         InputError: There is no label map, a case has two, or a table or dataset.json cannot be
@@ -69,6 +73,12 @@ def find_labels(source: Path) -> Labels:
 
 
 def _find(source: Path) -> Labels:
+    if source.is_file() and _ending(source):
+        raise InputError(
+            f"{source}: is one label map; name its folder, or a table with columns case and label"
+        )
+    if source.is_file() and source.suffix.lower() == ".json":
+        raise InputError(f"{source}: is no table; name the folder that it lies in, {source.parent}")
     if source.is_file():
         return Labels(tuple(_of_table(source)), None)
     if not source.is_dir():
@@ -77,11 +87,12 @@ def _find(source: Path) -> Labels:
         return _of_nnunet(source)
     if any(source.glob("patient*/Info.cfg")) or any(source.glob("training/patient*/Info.cfg")):
         return _of_acdc(source)
-    files = [path for path in sorted(source.iterdir()) if path.name.endswith(ENDINGS)]
+    files = _of_folder(source)
     if not files:
+        below = [each for each in sorted(source.iterdir()) if each.is_dir() and _of_folder(each)]
         raise InputError(
-            f"{source}: no label map in it; it should hold files {', '.join(ENDINGS)}, or name a "
-            "folder that does"
+            f"{source}: no label map in it; it should hold files {', '.join(ENDINGS)} or pictures, "
+            f"or name a folder that does{f', such as {below[0]}' if below else ''}"
         )
     return Labels(tuple(LabelFile(_case(path), path) for path in files), None)
 
@@ -141,11 +152,24 @@ def _read_label(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
     return volume.voxels.ravel(order="K"), volume.grid.spacing
 
 
+def _of_folder(folder: Path) -> list[Path]:
+    """The label maps of a folder; pictures where there is nothing else, beside maps they show them.
+
+    What a file manager hides, it has often written itself.
+    """
+    seen = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    maps = [path for path in seen if _ending(path) in (*ENDINGS, *_REFUSED)]
+    return maps or [path for path in seen if _ending(path)]
+
+
+def _ending(path: Path) -> str:
+    """The ending of a volume or picture, in small letters; empty if it is neither."""
+    name = path.name.lower()
+    return next((e for e in (*ENDINGS, *_REFUSED, *PICTURES) if name.endswith(e)), "")
+
+
 def _case(path: Path) -> str:
-    for ending in ENDINGS:
-        if path.name.endswith(ending):
-            return path.name[: -len(ending)]
-    return path.stem
+    return path.name[: len(path.name) - len(_ending(path))]
 
 
 def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -29,6 +29,7 @@ def describe(found: "Audit") -> str:
     if found.without_map:
         title += f"; {found.without_map} cases of the table have none and count as not annotated"
     lines = [title, "", *lines, ""]
+    lines += [*(visible(note) for note in found.notes), ""] if found.notes else []
     lines += [_epsilon_note(found.classes)] if any(c.filled for c in found.classes.values()) else []
     if found.flags:
         lines += ["", "suspicious absences: drawn, or only not there?"]

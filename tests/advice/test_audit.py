@@ -34,6 +34,16 @@ def test_without_classes_every_value_is_one(folder):
     assert (found.classes["2"].filled, found.classes["2"].empty) == (1, 3)
 
 
+def test_a_value_of_no_class_and_a_class_of_no_voxel_are_told(folder):
+    found = audit(folder, classes={"lesion": (2, 3), "cyst": (9,)})
+    assert found.notes == (
+        "cyst: no label map holds 9; the values that occur are 2, 3, 4",
+        "value 4 is of no class and not counted; 1 of 4 label maps hold it",
+    )
+    assert all(note in found.text for note in found.notes)
+    assert audit(folder).notes == ()
+
+
 def test_a_case_of_the_table_without_a_map_is_not_annotated(folder, tmp_path):
     table = tmp_path / "sheet.csv"
     lines = ["patient,study,site"]

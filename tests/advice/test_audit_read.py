@@ -6,9 +6,10 @@ import tracemalloc
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from dicegrad.advice.audit import audit, parse_classes
-from dicegrad.advice.audit_read import count
+from dicegrad.advice.audit_read import count, find_labels
 from tests.advice.labels import block, write
 from tests.conftest import refusal
 from tests.decathlon import write_decathlon
@@ -66,6 +67,41 @@ def test_a_broken_map_is_named_in_one_line(folder, break_it, told):
     line = refusal(audit, folder)
     assert "p1_0.nii.gz" in line
     assert told in line
+
+
+def test_every_volume_of_a_folder_is_a_map_whatever_its_ending(tmp_path):
+    image = sitk.GetImageFromArray(block(1, 3).astype(np.uint8))
+    for name in ("a.mha", "b.mhd", "c.nrrd", "d.nhdr", "e.nii", "F.nii.gz"):
+        sitk.WriteImage(image, str(tmp_path / name))
+    (tmp_path / "F.nii.gz").rename(tmp_path / "F.NII.GZ")
+    (tmp_path / "notes.txt").write_text("drawn by A")
+    (tmp_path / "._a.nii.gz").write_bytes(b"what macOS leaves behind")
+    sitk.WriteImage(image[:, :, 0], str(tmp_path / "a preview.png"))
+    found = audit(tmp_path)
+    assert (found.cases, found.classes["1"].filled) == (6, 6)
+    assert [each.case for each in find_labels(tmp_path).files] == ["F", *"abcde"]
+
+
+def test_pictures_are_maps_where_there_is_nothing_else(tmp_path):
+    for name in ("a.png", "b.TIF"):
+        image = sitk.GetImageFromArray(block(1, 3)[0].astype(np.uint8))
+        sitk.WriteImage(image, str(tmp_path / name.lower()))
+        (tmp_path / name.lower()).rename(tmp_path / name)
+    assert audit(tmp_path).classes["1"].filled == 2
+
+
+def test_what_is_not_a_folder_of_maps_is_refused_with_what_to_name(tmp_path):
+    path = write(tmp_path / "labels" / "a.nii.gz", block(1, 3))
+    assert "is one label map; name its folder, or a table" in refusal(audit, path)
+    assert f"such as {path.parent}" in refusal(audit, tmp_path)
+    (tmp_path / "dataset.json").write_text("{}")
+    assert f"name the folder that it lies in, {tmp_path}" in refusal(
+        audit, tmp_path / "dataset.json"
+    )
+    (tmp_path / "dataset.json").unlink()
+    pair = nib.Nifti1Pair(block(1, 3).astype(np.uint8), np.eye(4))
+    nib.save(pair, tmp_path / "labels" / "b.hdr")
+    assert "b.hdr: is one half of a pair" in refusal(audit, path.parent)
 
 
 def test_two_maps_of_one_case_are_told_and_neither_is_dropped(folder, tmp_path):
