@@ -67,6 +67,8 @@ def _of(found: Passport) -> Candidate:
     factors = found.dice_factor, found.cross_entropy
     numbers = *factors, found.epsilon_numerator, found.epsilon_denominator
     plain = found.shape == "dice" and found.norm == "l1" and found.focal == 0
+    excludes = found.exclusion_weights or found.exclusion not in (0.0, UNKNOWN)
+    plain = plain and not excludes and not found.joined
     if plain and not any(isinstance(number, str) for number in numbers):
         above, below = float(found.epsilon_numerator), float(found.epsilon_denominator)
         return Candidate(

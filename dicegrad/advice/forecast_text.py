@@ -61,12 +61,14 @@ def recommend(name: str, counts: Counts, suspected: int, cells: Sequence["Cell"]
         cells: The forecast for the class.
     """
     missing, empty = counts.not_annotated, counts.empty - suspected
+    are, them = ("is", "it") if empty == 1 else ("are", "them")
     learns = {cell.loss for cell in cells if "learn" in (cell.missing, cell.empty)}
     if missing:
-        also = f", while the {_maps(empty, 'empty')} are learnt" if empty else ""
+        have = "has" if missing == 1 else "have"
+        also = f", while the {_maps(empty, 'empty')} {are} learnt" if empty else ""
         return (
             f"Tell the loss what is annotated (annotated.tsv, unannotated: ignored) and take Dice "
-            f"BI + cross-entropy. The {_maps(missing, 'missing')} of {name} then have no gradient"
+            f"BI + cross-entropy. The {_maps(missing, 'missing')} of {name} then {have} no gradient"
             f"{also}; without the table {len(learns)} of {len(cells)} losses here would learn them "
             "as background."
         )
@@ -79,9 +81,9 @@ def recommend(name: str, counts: Counts, suspected: int, cells: Sequence["Cell"]
         )
     if empty:
         return (
-            f"Take Dice BI + cross-entropy: the {_maps(empty, 'empty')} of {name} are annotated, "
-            f"and it learns from them that {name} may be absent. Dice I alone would ignore them, "
-            "so that nothing pushes false predictions away there."
+            f"Take Dice BI + cross-entropy: the {_maps(empty, 'empty')} of {name} {are} annotated, "
+            f"and that loss learns from {them} that {name} may be absent. Dice I alone would "
+            f"ignore {them}, so that nothing pushes false predictions away there."
         )
     return (
         f"Take any of these losses, say Dice I + cross-entropy. Every map of {name} is filled, so "

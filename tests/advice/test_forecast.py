@@ -109,6 +109,25 @@ def test_a_loss_that_was_identified_is_forecast_as_its_like_in_the_table(tmp_pat
     assert ratios["own"] == ratios["nnU-Net, batch_dice true"]
 
 
+def test_a_loss_with_an_exclusion_term_is_forecast_by_the_push_that_was_measured(tmp_path):
+    numbers = {"epsilon_numerator": 1e-7, "epsilon_denominator": 1e-7, "dice_factor": 1.0}
+    about = {"phi": "I", "shape": "dice", "norm": "l1", "focal": 0.0, "cross_entropy": 0.0}
+    passport = Passport("own", **numbers, **about, exclusion=2.0, push_ratio=0.8)
+    told = words(forecast(folder(tmp_path, missing=6), losses=of_passports([passport])))
+    assert (told["Dice I"], told["own"]) == ("ignore", "learn")
+
+
+@pytest.mark.parametrize(
+    ("empty", "told"),
+    [
+        (1, "the 1 empty map of a is annotated, and"),
+        (2, "the 2 empty maps of a are annotated, and"),
+    ],
+)
+def test_one_map_and_several_are_told_in_the_right_number(tmp_path, empty, told):
+    assert told in forecast(folder(tmp_path, empty=empty)).recommendation["a"]
+
+
 def test_a_loss_of_which_nothing_is_known_is_refused():
     told = refusal(of_passports, [Passport("some.loss")])
     assert "some.loss" in told
