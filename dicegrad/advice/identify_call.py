@@ -8,10 +8,12 @@ from itertools import product
 import numpy as np
 import torch
 
-from dicegrad.advice.identify_probes import Array, Probe
+from dicegrad.advice.identify_probes import Array, Probe, all_probes
 from dicegrad.errors import InputError
 
 LABELS = ("one-hot", "map (B, 1, *)", "map (B, *)")
+_USUAL = (torch.long, None)
+_SELDOM = (torch.uint8, torch.int32, torch.bool)  # for a loss that takes none of those
 
 
 @dataclass(frozen=True)
@@ -19,17 +21,17 @@ class Convention:
     """The form of arguments that a loss takes.
 
     Attributes:
-        channels: 4 (background and three classes) or 1.
+        channels: 4 (background and three classes) or 1; 3 or 2 for a loss that takes no others.
         dims: 2 or 3 axes of space.
         labels: One of `LABELS`.
-        whole: Whether the truth has an integer dtype.
+        truth: Number type of the truth; None is that of the prediction.
         double: Whether predictions are float64; float32 otherwise.
     """
 
     channels: int
     dims: int
     labels: str
-    whole: bool
+    truth: torch.dtype | None = torch.long
     double: bool = True
 
 
@@ -42,14 +44,21 @@ class Measured:
     shape: tuple[int, ...] = ()
 
 
+class NoTensor(TypeError):
+    """A loss returned something else than a real tensor, or an empty one."""
+
+
 def conventions(
     channels: int | None = None, dims: int | None = None, labels: str | None = None
 ) -> Iterator[Convention]:
     """Every way to call a loss that is tried, the usual ones first; what is told is kept."""
-    for c, d, double in product((4, 1), (2, 3), (True, False)):
-        for kind, whole in product(LABELS, (True, False)):
-            if (channels or c) == c and (dims or d) == d and (labels or kind) == kind:
-                yield Convention(c, d, kind, whole, double)
+    for numbers, types in (((4, 1), _USUAL), ((3, 2), _USUAL), ((4, 1, 3, 2), _SELDOM)):
+        for c, d, double in product(numbers, (2, 3), (True, False)):
+            for kind, truth in product(LABELS, types):
+                if truth == torch.bool and kind != "one-hot" and c > 1:
+                    continue  # it would make one class of all
+                if (channels or c) == c and (dims or d) == d and (labels or kind) == kind:
+                    yield Convention(c, d, kind, truth, double)
 
 
 def measure(
@@ -90,13 +99,15 @@ def call(
     x.requires_grad_(gradient)
     y = torch.tensor(probe.truth if how.labels == "one-hot" else probe.labels)
     y = y.reshape(y.shape[0], -1, *space) if how.labels != "map (B, *)" else y.reshape(-1, *space)
-    y = y.long() if how.whole else y.to(dtype)
+    y = y.to(dtype if how.truth is None else how.truth)
     y = y.expand(-1, given.shape[1], *space) if spread else y
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         out = loss(x, y)
+        if isinstance(out, float | np.ndarray | np.number):  # of a metric
+            out = torch.as_tensor(out)
         if not isinstance(out, torch.Tensor) or out.is_complex() or out.numel() == 0:
-            raise TypeError(f"returns a {type(out).__name__}, no tensor")
+            raise NoTensor(f"returns a {type(out).__name__}")
         value = out.double().mean()
         if not (gradient and value.requires_grad):
             return Measured(value.item(), None, tuple(out.shape))
@@ -106,32 +117,43 @@ def call(
     return Measured(value.item(), slope.double().reshape(given.shape).numpy(), tuple(out.shape))
 
 
-def working(
-    loss: Callable, candidates: Iterator[Convention], probes: dict[int, Probe]
-) -> list[Convention]:
-    """Those ways of calling that give a finite number; float32 only where float64 gives none.
+def working(loss: Callable, candidates: Iterator[Convention]) -> list[Convention]:
+    """Those ways of calling that give a finite number; seldom ones only where no usual one does.
 
     Raises:
         InputError: None does; the message repeats what the loss said.
     """
     found: list[Convention] = []
-    said = ""
+    said = returned = odd = ""
     for how in candidates:
+        if found and (how.channels in (3, 2) or how.truth in _SELDOM):
+            break
         if not how.double and any(each.channels == how.channels for each in found):
             continue
+        probe = all_probes(how.channels)[0]
         try:
-            measured = measure(loss, how, probes[how.channels], None)
+            measured = measure(loss, how, probe, None)
+        except NoTensor as error:
+            returned = returned or str(error)
+            continue
         except Exception as error:  # a foreign loss may raise anything
             said = said or (str(error).splitlines() or [type(error).__name__])[0]
             continue
-        if np.isfinite(measured.value) and not _shares(loss, how, probes[how.channels], measured):
+        if not np.isfinite(measured.value):
+            odd = odd or f"it gives {measured.value}"
+        elif not _shares(loss, how, probe, measured):
             found.append(how)
-    if not found:
+    if found:
+        return found
+    if returned:
         raise InputError(
-            f"the loss takes neither label maps nor one-hot maps of 1 or 4 channels ({said}); "
-            "wrap it in a function of prediction and truth"
+            f"the loss {returned}, not one tensor; wrap it in a function that returns what is "
+            'minimised alone, def my_loss(y_pred, y): return loss(y_pred, y)[0], or ["loss"]'
         )
-    return found
+    raise InputError(
+        f"the loss takes neither label maps nor one-hot maps of 1 to 4 channels "
+        f"({odd or said}); wrap it in a function of prediction and truth"
+    )
 
 
 def _shares(loss: Callable, how: Convention, probe: Probe, measured: Measured) -> bool:

@@ -32,7 +32,8 @@ class Fit:
         form: The form.
         weights: Of the terms; the Dice part is subtracted, see `identify_forms`.
         offset: What is added.
-        dice: How many of the terms belong to the Dice part.
+        dice: How many of the terms, the first, belong to the Dice part.
+        exclusion: How many, the last, belong to the exclusion part.
         worst: Largest disagreement, as a share of the largest derivative of its probe.
         spread: Uncertainty of each fitted number: of log epsilon, of alpha, beta, gamma.
         ambiguous: Whether a form with another norm or shape agrees as well.
@@ -43,6 +44,7 @@ class Fit:
     weights: Array
     offset: float
     dice: int
+    exclusion: int
     worst: float
     spread: dict[str, float]
     ambiguous: bool = False
@@ -101,12 +103,12 @@ def _fit(form: Form, seen: Seen, free: Sequence[str], grid: bool) -> Fit:
 
     x, residual = _gauss_newton(start, residual_of)
     found = _with(form, free, x)
-    _, weights, offset, dice = _residual(found, seen, parts)
+    _, weights, offset, (dice, apart) = _residual(found, seen, parts)
     worst = float(np.abs(_residual(found, seen, None, (weights, offset))[0]).max())
     spread = dict(zip(free, _spread(x, residual, residual_of).tolist(), strict=True))
     if "epsilon" in spread:
         spread["above"] = spread["below"] = spread.pop("epsilon")
-    return Fit(found, weights, offset, dice, worst, spread)
+    return Fit(found, weights, offset, dice, apart, worst, spread)
 
 
 def disagreement(found: Fit, seen: Seen, beside: Seen = ()) -> float:
@@ -187,15 +189,18 @@ def _residual(
     parts: list[Array] | None,
     fixed: tuple[Array, float] | None = None,
     usual: float | None = None,
-) -> tuple[Array, Array, float, int]:
-    """What is left of the measured values and derivatives, the weights, the offset."""
-    rows, wanted, dice = [], [], 0
+) -> tuple[Array, Array, float, tuple[int, int]]:
+    """What is left of the measured values and derivatives, the weights, the offset, and how many.
+
+    The last are the numbers of weights of the Dice part and of the exclusion part.
+    """
+    rows, wanted, dice, apart = [], [], 0, 0
     size = max(1.0, float(np.median([abs(each.value) for _, each in seen])))
     least = (SINGLE if form.single else _ROUNDING) * (_usual(seen) if usual is None else usual)
     for number, (probe, measured) in enumerate(seen):
         voxels = slice(None) if parts is None else parts[number]
         made = terms(form, probe, voxels)
-        dice = made.dice
+        dice, apart = made.dice, made.exclusion
         sign = np.where(np.arange(len(made.values)) < dice, -1.0, 1.0)
         rows.append(np.append(made.values * sign, made.scale)[None] / size)
         wanted.append(np.array([measured.value / size]))
@@ -209,13 +214,13 @@ def _residual(
         wanted.append(measured.gradient[..., voxels].reshape(-1) / unit)
     matrix, target = np.concatenate(rows), np.concatenate(wanted)
     if fixed is not None:
-        return matrix @ np.append(*fixed) - target, fixed[0], fixed[1], dice
+        return matrix @ np.append(*fixed) - target, fixed[0], fixed[1], (dice, apart)
     with np.errstate(over="ignore"):  # a form without epsilon, on an empty map
         norms = np.linalg.norm(matrix, axis=0)
     norms[norms == 0] = 1
     q, r = np.linalg.qr(matrix / norms)  # tall and narrow: far cheaper than its singular values
     solution = np.linalg.lstsq(r, q.T @ target, rcond=1e-12)[0] / norms
-    return matrix @ solution - target, solution[:-1], float(solution[-1]), dice
+    return matrix @ solution - target, solution[:-1], float(solution[-1]), (dice, apart)
 
 
 def _usual(seen: Seen) -> float:

@@ -2,14 +2,17 @@
 
 A loss of the family is ``offset - sum_k weight_k F_k + sum_j factor_j H_j``. F are the parts of
 the mean Tversky ratio (I + n) / ((1 - a - b) I + a P + b T + d), which is Dice (Eq. 3) for
-a = b = 1/2 and Jaccard for a = b = 1; H are parts of cross-entropy or focal loss. Everything is
-linear but n, d, a, b, the floor of the denominator and the focal exponent.
+a = b = 1/2 and Jaccard for a = b = 1; H are parts of cross-entropy or focal loss, and of the
+exclusion loss where there is one. Everything is linear but n, d, a, b, the floor of the denominator
+and the focal exponent.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from dicegrad.advice.identify_exclusion import exclusion_terms
 from dicegrad.advice.identify_probes import Array, Probe
 
 # What becomes of a subset without a true voxel.
@@ -44,6 +47,7 @@ class Form:
         beta: b, factor of the false negatives.
         gamma: Exponent of the focal part; None if the rest is cross-entropy.
         entropy: Whether there may be a cross-entropy or focal part; a metric has none.
+        exclusion: Whether there may be an exclusion part.
         single: Whether the loss adds up in float32, and small derivatives are rounding.
     """
 
@@ -61,6 +65,7 @@ class Form:
     beta: float = 0.5
     gamma: float | None = None
     entropy: bool = True
+    exclusion: bool = False
     single: bool = False
 
 
@@ -70,7 +75,8 @@ class Terms:
 
     values: Array
     slopes: Array
-    dice: int  # so many of them are F
+    dice: int  # so many of them, the first, are F
+    exclusion: int  # and so many, the last, are parts of the exclusion loss
     scale: float  # of the offset: 1, or the number of batch elements of a sum
 
 
@@ -78,21 +84,33 @@ def terms(form: Form, probe: Probe, voxels: Array | slice = slice(None)) -> Term
     """The terms of a form on a probe, their gradients at some voxels."""
     p, y = probe.probabilities(form.activation), probe.truth
     values, slopes, scale = _dice_terms(form, p, y, voxels)
-    if not form.entropy:
-        return Terms(np.array(values), np.stack(slopes), len(values), scale)
-    kind = (form.activation, form.reduction, form.gamma)
-    if probe.kept.get("kind") != kind:
+    parts, dice, apart = [(values, np.stack(slopes))], len(values), 0
+    depends: tuple
+    if form.entropy:
         make = _entropy_terms if form.gamma is None else _focal_terms
-        more = make(form, p, y)
-        probe.kept["kind"] = kind
-        probe.kept["values"] = [value for value, _ in more]
-        probe.kept["slopes"] = np.stack([slope for _, slope in more])
-    return Terms(
-        np.array([*values, *probe.kept["values"]]),
-        np.concatenate([np.stack(slopes), probe.kept["slopes"][..., voxels]]),
-        len(values),
-        scale,
-    )
+        depends = (form.activation, form.reduction, form.gamma)
+        parts.append(_kept(probe, "entropy", depends, lambda: make(form, p, y), voxels))
+    if form.exclusion:
+        depends = (form.activation,)
+        parts.append(_kept(probe, "exclusion", depends, lambda: exclusion_terms(p, y), voxels))
+        apart = len(parts[-1][0])
+    found = [each for each, _ in parts]
+    return Terms(np.concatenate(found), np.concatenate([s for _, s in parts]), dice, apart, scale)
+
+
+def _kept(
+    probe: Probe,
+    name: str,
+    depends: tuple,
+    make: Callable[[], list[tuple[float, Array]]],
+    voxels: Array | slice,
+) -> tuple[list[float], Array]:
+    """Terms that no fitted number changes, computed once for a probe."""
+    if probe.kept.get(name, (None,))[0] != depends:
+        made = make()
+        probe.kept[name] = depends, [value for value, _ in made], np.stack([s for _, s in made])
+    _, values, slopes = probe.kept[name]
+    return values, slopes[..., voxels]
 
 
 def through_activation(slope: Array, p: Array, activation: str | None) -> Array:

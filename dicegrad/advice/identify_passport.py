@@ -29,6 +29,12 @@ class Passport:
         dice_factor: Factor of the Dice part.
         cross_entropy: Factor of the cross-entropy, 0 if none.
         cross_entropy_weights: One factor per label, or None.
+        exclusion: Factor of the exclusion loss, which adds the mean of Dice(p, 1 - y) over the
+            foreground; 0 if there is none.
+        exclusion_weights: Where it is not that mean, factors of Dice(p, 1 - y) by channel, which
+            are added up and divided by the number of foreground classes; None if it is.
+        joined: Channels that are background to the loss whatever their labels: probabilities are
+            added up, and labels count as 0.
         focal: Factor of a focal part, 0 if none; focal_gamma is its exponent.
         focal_gamma: See focal.
         activation: "softmax", "sigmoid" or "none" (it wants probabilities).
@@ -48,8 +54,10 @@ class Passport:
             they still count in the predicted volumes), "none" or "unknown".
         gradient: "of the value", "not of the value" (a term is detached), "none" (a metric).
         takes: Forms of labels that it takes.
-        channels: 4 or 1, in which it was probed.
+        channels: 4 or 1 (3 or 2 if it takes no others), in which it was probed.
         twin: The same loss in this package, or "unknown".
+        twin_annotated: Channels that the twin has to be told are annotated, the others not; None if
+            it is told nothing.
         twin_differs: Kinds of maps on which the twin is further off than 1e-5.
         confirmed: Kinds of maps on which the description gives value and gradient to 1e-5.
     """
@@ -68,6 +76,9 @@ class Passport:
     dice_factor: Known = UNKNOWN
     cross_entropy: Known = UNKNOWN
     cross_entropy_weights: tuple[float, ...] | str | None = UNKNOWN
+    exclusion: Known = UNKNOWN
+    exclusion_weights: tuple[float, ...] | None = None
+    joined: tuple[int, ...] = ()
     focal: Known = UNKNOWN
     focal_gamma: Known | None = UNKNOWN
     activation: str = UNKNOWN
@@ -86,6 +97,7 @@ class Passport:
     takes: tuple[str, ...] = ()
     channels: int = 4
     twin: str = UNKNOWN
+    twin_annotated: tuple[int, ...] | None = None
     twin_differs: tuple[str, ...] = ()
     confirmed: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from dicegrad.advice.identify_forms import terms
 from dicegrad.advice.identify_probes import (
     Array,
     Probe,
-    absent_class,
+    Roles,
     full_probes,
     hard_nothing,
     nothing_at_all,
@@ -20,7 +20,7 @@ from dicegrad.advice.identify_probes import (
 
 VOLUME = 1000  # voxels of the object in the filled map, and of what is predicted in the empty one
 IGNORED, LEARNT = 0.01, 0.1  # shares of the push on a filled map; in between nothing is sure
-_VALUES = (-100, -1, 255, 4, 3, 0)  # labels that losses use for "ignore"
+_VALUES = (-100, -1, 255, 4, 3, 2, 1, 0)  # labels that losses use for "ignore"
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,21 @@ class Push:
     nothing: float
 
 
-def push_of(loss: Callable, how: Convention, fit: Fit | None, activation: str | None) -> Push:
+def push_of(
+    loss: Callable,
+    how: Convention,
+    fit: Fit | None,
+    activation: str | None,
+    never: int | None = None,
+) -> Push:
     """Measure, or compute from the fit, the push on an empty map beside a filled one.
 
     It is what the terms of the class itself do to its logit (to its probability, if the loss is
     given those). A softmax also hands on what other maps do, the background's most of all.
     """
-    probe = push_probe(how.channels, VOLUME)
-    nothing = _nothing(loss, how, activation)
-    channel = absent_class(how.channels) if how.channels > 1 else 0
+    probe = push_probe(how.channels, VOLUME, never)
+    nothing = _nothing(loss, how, activation, never)
+    channel = Roles(how.channels, never).absent if how.channels > 1 else 0
     if fit is not None:
         slope = _own_slope(fit, probe, channel)
     elif activation == "softmax" or how.channels > 1:
@@ -70,8 +76,10 @@ def _own_slope(fit: Fit, probe: Probe, channel: int) -> Array:
     weights = fit.weights.copy()
     weights[: fit.dice] *= -1
     p = probe.probabilities(fit.form.activation)
-    by_p = np.einsum("k,kbcn->bcn", weights[: fit.dice], made.slopes[: fit.dice])[:, channel]
-    rest = np.einsum("k,kbcn->bcn", weights[fit.dice :], made.slopes[fit.dice :])
+    number = np.arange(len(weights))
+    of_map = (number < fit.dice) | (number >= len(weights) - fit.exclusion)  # see maps one by one
+    by_p = np.einsum("k,kbcn->bcn", weights[of_map], made.slopes[of_map])[:, channel]
+    rest = np.einsum("k,kbcn->bcn", weights[~of_map], made.slopes[~of_map])
     q = p[:, channel]
     if fit.form.activation == "softmax":
         return q * (1 - q) * by_p + q * (rest[:, channel] - (rest * p).sum(1))
@@ -79,8 +87,8 @@ def _own_slope(fit: Fit, probe: Probe, channel: int) -> Array:
     return chain * (by_p + rest[:, channel])
 
 
-def _nothing(loss: Callable, how: Convention, activation: str | None) -> float:
-    probe = nothing_at_all(how.channels, np.random.default_rng(2))
+def _nothing(loss: Callable, how: Convention, activation: str | None, never: int | None) -> float:
+    probe = nothing_at_all(how.channels, np.random.default_rng(2), never)
     try:
         with np.errstate(over="ignore"):
             return measure(loss, how, probe, activation).value
@@ -138,7 +146,7 @@ def _ignored(
     fit: Fit | None,
 ) -> str:
     labels = probe.labels.copy()
-    labels[labels == value] = 1
+    labels[labels == value] = next(c for c in (1, 2, 0) if c != value and c < how.channels)
     labels[:, :cut] = value
     given = probe.logits if activation else probe.probabilities(None)
     marked = replace(probe, labels=labels, kept={})

@@ -28,6 +28,7 @@ class Found:
         undefined: Kinds of probes on which the loss is not finite.
         softmax: Whether it does not change if all logits of a voxel do.
         constant: Whether the prediction makes no difference.
+        never: A class whose voxels it ignores, so that the probes have none; or None.
     """
 
     how: Convention
@@ -38,23 +39,32 @@ class Found:
     undefined: tuple[str, ...]
     softmax: bool
     constant: bool = False
+    never: int | None = None
+
+    @property
+    def probes(self) -> list[Probe]:
+        """What it was held against."""
+        return probes_for(self.how.channels, self.differentiable, self.never)
 
 
-def search(loss: Callable, how: Convention, activation: str | None = None) -> Found:
+def search(
+    loss: Callable, how: Convention, activation: str | None = None, never: int | None = None
+) -> Found:
     """Find the form of a loss that is called in a given way.
 
     Args:
         loss: The loss.
         how: Form of its arguments.
         activation: "softmax", "sigmoid" or "none" where it is known.
+        never: A class whose voxels it ignores.
     """
-    probe = all_probes(how.channels)[0]
+    probe = all_probes(how.channels, never=never)[0]
     differentiable = measure(loss, how, probe, None).gradient is not None
-    probes = probes_for(how.channels, differentiable)
+    probes = probes_for(how.channels, differentiable, never)
     count = sum(each.kind == "full" for each in probes)
     softmax = differentiable and how.channels > 1 and _shift_changes_nothing(loss, how, probe)
     if _is_constant(loss, how, probes):
-        return Found(how, None, (), differentiable, True, (), False, constant=True)
+        return Found(how, None, (), differentiable, True, (), False, constant=True, never=never)
     pooled = _pools_the_batch(loss, how, probes[0])
     wanted: list[str | None] = ["softmax"] if softmax else ["sigmoid", None]
     if not differentiable:
@@ -78,7 +88,7 @@ def search(loss: Callable, how: Convention, activation: str | None = None) -> Fo
                 best = None if found is None else (found, seen, undefined)
     if best is None:
         seen, undefined = _look(loss, how, probes, wanted[-1])
-        return Found(how, None, (), differentiable, consistent, undefined, softmax)
+        return Found(how, None, (), differentiable, consistent, undefined, softmax, never=never)
     whole = replace(
         with_empty(best[0], best[1]), ambiguous=best[0].ambiguous, same_phi=best[0].same_phi
     )
@@ -89,12 +99,12 @@ def search(loss: Callable, how: Convention, activation: str | None = None) -> Fo
         if disagreement(whole, [pair for pair in best[1] if pair[0].kind == kind], best[1])
         <= AGREES
     )
-    return Found(how, whole, confirmed, differentiable, consistent, best[2], softmax)
+    return Found(how, whole, confirmed, differentiable, consistent, best[2], softmax, never=never)
 
 
-def probes_for(channels: int, differentiable: bool) -> list[Probe]:
+def probes_for(channels: int, differentiable: bool, never: int | None = None) -> list[Probe]:
     """What a loss is held against; certain predictions if it has no gradient, as metrics need."""
-    return all_probes(channels) if differentiable else hard_probes(channels)
+    return all_probes(channels, never=never) if differentiable else hard_probes(channels)
 
 
 def _is_constant(loss: Callable, how: Convention, probes: Sequence[Probe]) -> bool:
@@ -185,8 +195,8 @@ def _filled(
         forms = [form for form in forms if form.norm == "l1"]
     if not more:
         return _usual(forms, seen)
-    plain = [form for form in forms if form.shape == "dice" and form.reduction == "mean"]
-    plain = sorted(plain, key=lambda form: nearest(form, seen))[:3]
+    dice = [form for form in forms if form.shape == "dice" and form.reduction == "mean"]
+    plain = sorted(dice, key=lambda form: nearest(form, seen))[:3]
     free = ("alpha", "beta")
     for form in plain:
         if (found := fit(replace(form, shape="tversky"), seen, free)).agrees:
@@ -195,7 +205,7 @@ def _filled(
         focal = replace(form, gamma=2.0)
         if (found := fit(focal, seen, ("gamma",))).agrees:
             return found
-    return None
+    return _usual([replace(form, exclusion=True) for form in dice], seen) if entropy else None
 
 
 def _usual(forms: Sequence[Form], seen: Seen) -> Fit | None:

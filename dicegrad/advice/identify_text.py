@@ -47,6 +47,8 @@ def describe(found: "Passport") -> str:
         ("activation inside", inside),
         ("Dice part", _dice(found)),
         ("cross-entropy", _entropy(found)),
+        *([("exclusion", text)] if (text := _exclusion(found)) else []),
+        *([("joined to background", _channels(found.joined))] if found.joined else []),
         ("mean", _MEAN[found.mean]),
         ("map without true voxel", _EMPTY[found.empty_map]),
         ("push on it", _push(found)),
@@ -102,6 +104,19 @@ def _entropy(found: "Passport") -> str:
     return "none" if found.cross_entropy == 0 else f"factor {_g(found.cross_entropy)}"
 
 
+def _exclusion(found: "Passport") -> str:
+    """Nothing where there is no such term, as in nearly every loss."""
+    if found.exclusion_weights:
+        return f"Dice(p, 1 - y) added, weighted by channel {found.exclusion_weights}"
+    if found.exclusion in (0.0, UNKNOWN):
+        return ""
+    return f"{_g(found.exclusion)} times the mean of Dice(p, 1 - y) over the foreground"
+
+
+def _channels(numbers: tuple[int, ...]) -> str:
+    return f"channel{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+
+
 def _push(found: "Passport") -> str:
     if not isinstance(found.push_ratio, float):
         return "none, there is no gradient" if found.gradient == "none" else UNKNOWN
@@ -118,9 +133,12 @@ def _ignored(found: "Passport") -> str:
 
 
 def _twin(found: "Passport") -> str:
-    if found.twin == UNKNOWN or not found.twin_differs:
-        return found.twin
-    return f"{found.twin}, but for {'; '.join(_KINDS[kind] for kind in found.twin_differs)}"
+    words = found.twin
+    if found.twin_annotated:
+        words += f", told that {_channels(found.twin_annotated)} are annotated"
+    if found.twin_differs:
+        words += f", but for {'; '.join(_KINDS[kind] for kind in found.twin_differs)}"
+    return words
 
 
 def _g(value: float | str) -> str:

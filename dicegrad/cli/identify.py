@@ -23,7 +23,7 @@ def add_identify(commands: "argparse._SubParsersAction") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     identify.add_argument("loss", help='import path with arguments, "package.module:Name(a=1)"')
-    identify.add_argument("--channels", type=int, choices=(1, 4), help="tried by default")
+    identify.add_argument("--channels", type=int, choices=(1, 2, 3, 4), help="tried by default")
     identify.add_argument(
         "--dims", type=int, choices=(2, 3), help="axes of space; tried by default"
     )
@@ -43,16 +43,18 @@ def add_identify(commands: "argparse._SubParsersAction") -> None:
 
 def _identify(options: argparse.Namespace) -> None:
     import sys
+    from contextlib import redirect_stdout
     from pathlib import Path
 
     from dicegrad.advice.identify import identify
 
     sys.path.insert(0, str(Path.cwd()))  # a loss in a file of the user's own
-    found = identify(
-        options.loss,
-        channels=options.channels,
-        dims=options.dims,
-        labels=options.labels,
-        activation=options.activation,
-    )
+    with redirect_stdout(sys.stderr):  # whatever a loss prints is not of the passport
+        found = identify(
+            options.loss,
+            channels=options.channels,
+            dims=options.dims,
+            labels=options.labels,
+            activation=options.activation,
+        )
     print(as_json(found.to_dict()) if options.json else found.text)

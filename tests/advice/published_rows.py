@@ -83,8 +83,8 @@ ROWS = {
             formula(published.vnet),
             IMAGE
             | both(0.0)
-            | {"norm": "l2", "background": "binary", "twin_differs": ("one_empty", "all_empty")}
-            | twin('DiceLoss("I", 1e-12, norm="l2")'),
+            | {"norm": "l2", "background": "binary"}
+            | twin('LeafDiceLoss(1e-12, norm="l2")'),
         )
     ],
     "DeepMedic `dsc`": [

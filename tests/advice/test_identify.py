@@ -9,8 +9,12 @@ import torch
 from dicegrad import DiceLoss
 from dicegrad.advice.identify import identify
 from dicegrad.advice.identify_spec import load_loss
-from tests.advice.mutants import EPS, MUTANTS, original
+from tests.advice import mutants, mutants_beside
+from tests.advice.mutants import EPS, original
+from tests.advice.twins import build, gives_the_same
 from tests.conftest import needs, refusal
+
+MUTANTS = mutants.MUTANTS | mutants_beside.MUTANTS
 
 KEYS = (
     "phi",
@@ -55,7 +59,15 @@ MONAI = [
     ),
     (
         "DiceLoss(softmax=True, smooth_nr=0.0, smooth_dr=1.0)",
-        {"epsilon_numerator": 0.0, "epsilon_denominator": 1.0, "twin": "unknown"},
+        {
+            "epsilon_numerator": 0.0,
+            "epsilon_denominator": 1.0,
+            "twin": 'LeafDiceLoss(1.0, activation="softmax", include_background=True)',
+        },
+    ),
+    (
+        "DiceLoss(softmax=True, smooth_nr=0.0, smooth_dr=1.0, batch=True)",
+        {"epsilon_numerator": 0.0, "epsilon_denominator": 1.0, "phi": "BI", "twin": "unknown"},
     ),
     (
         "DiceCELoss(softmax=True, lambda_ce=0.5)",
@@ -133,8 +145,10 @@ def test_a_mutant_is_told_apart_or_called_unknown_and_never_named_wrongly(name):
         assert found[key] in (value, "unknown"), key
     same = original_passport()
     assert any(found[key] != same[key] for key in (*KEYS, "twin_differs", "gradient", "mean"))
-    if found["twin"] != "unknown" and not found["twin_differs"]:
-        assert found["twin"] != same["twin"]
+    if found["twin"] != "unknown":
+        assert gives_the_same(loss, found)
+        if not found["twin_differs"]:
+            assert (found["twin"], found["twin_annotated"]) != (same["twin"], None)
 
 
 @cache
@@ -154,7 +168,7 @@ def test_a_detached_term_is_said():
 
 def test_the_twin_can_be_built_and_is_the_loss():
     found = identify("dicegrad:DiceLoss('BI', 0.5, activation='softmax')")
-    twin = eval(found.twin, {"DiceLoss": DiceLoss})
+    twin = build(found.twin)
     z, y = torch.randn(2, 4, 6, 5), torch.randint(0, 4, (2, 6, 5))
     assert twin(z, y).item() == pytest.approx(
         DiceLoss("BI", 0.5, activation="softmax")(z, y).item()
