@@ -67,6 +67,7 @@ NEEDS_DATA = {
         "dicegrad check Task05_Prostate",
         "dicegrad init Task05_Prostate",
     ),
+    "PI-CAI's label maps": ("dicegrad audit picai_labels/original",),
     "a loss of one's own": ('dicegrad identify "my_package.losses:MyLoss(smooth=1)" --json',),
     "weights and images; tests/cli/test_predict.py runs it on a phantom": (
         "dicegrad predict results/acdc/dataset~acdc/labeling~partial/loss~dice/phi~I/epsilon~1e-7/"
