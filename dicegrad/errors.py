@@ -1,5 +1,6 @@
 """Expected failures: what ends a command or a job with one line instead of a traceback."""
 
+import errno
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -12,6 +13,8 @@ _NO_MEMORY = re.compile(
     r"(?i)can't allocate memory|cannot allocate memory|out of memory|bad_alloc"
     r"|could not (?:create|execute) a primitive"  # oneDNN, beneath torch's convolutions
 )
+# What the system says of a disk that fails, or of one that is gone.
+FAILING = (errno.EIO, errno.ENODEV, errno.ESTALE)
 
 
 class InputError(ValueError):
@@ -76,6 +79,18 @@ def without_passwords(text: str) -> str:
         'https://***@host/a.zip?token=***&part=1'
     """
     return _SECRET.sub(r"\1***", _USER.sub("***@", text))
+
+
+def remedy(error: OSError) -> str:
+    """What to do about a disk that does not take a file.
+
+    Example:
+        >>> remedy(OSError(5, "Input/output error"))
+        'look after that disk, and that of the files it is made of'
+    """
+    if error.errno in FAILING:
+        return "look after that disk, and that of the files it is made of"
+    return "free some space or allow writing"
 
 
 def is_memory(error: BaseException) -> bool:

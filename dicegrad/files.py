@@ -192,7 +192,10 @@ def read_text(path: Path | str, lossy: bool = False, most: int = _LARGEST) -> st
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace" if lossy else "strict")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}); allow "
+            "reading it, or look after its disk"
+        ) from None
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: is not UTF-8 text (byte {error.start + 1}); save it as UTF-8"

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from dicegrad.errors import InputError, Interrupted, first_line, is_memory, safe_line
+from dicegrad.errors import (
+    FAILING,
+    InputError,
+    Interrupted,
+    first_line,
+    is_memory,
+    remedy,
+    safe_line,
+)
 from dicegrad.inputs import check_inputs
 from dicegrad.interrupts import one_interrupt
 from dicegrad.provenance import made_by
@@ -21,6 +29,7 @@ Report = Callable[[object], None]  # takes a line, or what becomes one as text
 _MADE = re.compile(r"^made by dicegrad (\S+) ?(\S*) \(code ([0-9a-f]+)\)$", re.MULTILINE)
 # What a disk says that is full, or may not be written.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+_OF_DISK = (*_NO_ROOM, *FAILING)
 _MORE_MEMORY = "end other programs, or use a machine or a limit with more, and start again"
 
 
@@ -48,11 +57,11 @@ def job(
         with _opened(Path(log)) as file:
             yield from _in_log(file, modules, inputs)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in _OF_DISK:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        text = f"{where}could not be written ({error.strerror}); free some space or allow writing"
-        _end([safe_line(text)])
+        what = "could not be read or written" if error.errno in FAILING else "could not be written"
+        _end([safe_line(f"{where}{what} ({error.strerror}); {remedy(error)}")])
 
 
 def _opened(log: Path) -> FileIO:
@@ -87,7 +96,7 @@ def _in_log(file: FileIO, modules: Iterable[str], inputs: Iterable[str | Path]) 
             lines = [f"there is not enough memory ({first_line(error)}); {_MORE_MEMORY}"]
             write(f"error: {lines[0]}\n")
             _end(lines)
-        if not (isinstance(error, OSError) and error.errno in _NO_ROOM):
+        if not (isinstance(error, OSError) and error.errno in _OF_DISK):
             write(traceback.format_exc())
         raise
     if modules:

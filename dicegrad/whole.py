@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dicegrad.checksums import EDITABLE, checksum, sum_file
-from dicegrad.errors import InputError, first_line
+from dicegrad.errors import InputError, first_line, remedy
 
 
 @contextmanager
@@ -69,8 +69,8 @@ def whole_path(path: Path, lasting: bool = True, checked: bool = True) -> Iterat
         if error.filename is not None and Path(error.filename) not in ours:
             raise  # of another file, which the caller's code has read
         raise InputError(
-            f"{path}: could not be written ({first_line(error)}); free some space or allow "
-            "writing, and start again: what was written before is kept"
+            f"{path}: could not be written ({first_line(error)}); {remedy(error)}, and start "
+            "again: what was written before is kept"
         ) from error
     finally:
         for each in (temporary, temporary_sum):

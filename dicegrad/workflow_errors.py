@@ -21,6 +21,9 @@ from dicegrad.errors import InputError, safe_line
 
 # The last line of a traceback, or below "OSError in file ..., line 7:".
 _SYSTEM = re.compile(r"^(?:[\w.]+: )*\[Errno (\d+)\] ([^:\n]*)(?:: ['\"](.*)['\"])?$", re.MULTILINE)
+_NOT_NOTED = re.compile(
+    r"^Error recording metadata .*\(\[Errno (\d+)\] ([^()]*)\)\. .* directory (.*)$", re.MULTILINE
+)
 _MISSING = re.compile(r"Missing files after .*\n+\s*(.+?)(?: \(missing.*)?$", re.MULTILINE)
 _MEMORY = re.compile(r"^(MemoryError|RuntimeError: can't start new thread)", re.MULTILINE)
 _AGAIN = "start the same command again"
@@ -76,6 +79,8 @@ def line_of(text: str) -> str | None:
         return f"error: {safe_line(found[1])}: is missing or was not made; {_AGAIN}"
     if found := _MEMORY.search(text):
         said, number, where = found[1], errno.ENOMEM, "snakemake"
+    elif found := _NOT_NOTED.search(text):
+        number, said, where = int(found[1]), found[2], found[3]
     elif every := _SYSTEM.findall(text):
         number, said = int(every[-1][0]), every[-1][1]
         where = every[-1][2] or _places(number)

@@ -70,8 +70,12 @@ def fingerprint(files: Iterable[Path]) -> str:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be read ({reason}); fetch or write it again") from None
 
 
 def check_originals(case: Case, files: Iterable[Path] | None = None) -> None:
@@ -83,7 +87,7 @@ def check_originals(case: Case, files: Iterable[Path] | None = None) -> None:
         files: Those of its files that are to be read; all by default.
 
     Raises:
-        InputError: The content of one has changed.
+        InputError: The content of one has changed, or cannot be read.
     """
     every = (case.label, *case.images)
     digests = case.fingerprint.split("-")
