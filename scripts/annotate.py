@@ -13,6 +13,7 @@ from dicegrad.data.cases import read_cases
 from dicegrad.logs import job
 from dicegrad.preprocessing.epsilon import class_volumes
 from dicegrad.preprocessing.labeling import annotated_maps, write_annotated
+from dicegrad.reporting.origin import write_made_with
 from dicegrad.study import Labeling, Removal
 
 with job(snakemake.log[0], inputs=snakemake.input) as report:
@@ -29,5 +30,8 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
     annotated = annotated_maps(cases, classes, labeling, volumes)
     names = [case.case for case in cases]
     write_annotated(Path(snakemake.output[0]), names, classes, annotated)
+    write_made_with(
+        Path(snakemake.output[0]), {"classes": params.classes, "removals": params.removals}
+    )
     for name, flags in zip(classes, annotated.T, strict=True):
         report(f"{name}: annotated in {flags.sum()} of {len(flags)} cases")

@@ -12,6 +12,7 @@ from dicegrad.arrays import open_array
 from dicegrad.data.cases import read_cases
 from dicegrad.logs import job
 from dicegrad.preprocessing.labeling import apply_labeling, read_annotated
+from dicegrad.reporting.origin import write_made_with
 from dicegrad.study import Labeling, Removal
 from dicegrad.whole import whole_file
 
@@ -28,3 +29,6 @@ with job(snakemake.log[0], inputs=snakemake.input):
     )
     with whole_file(Path(snakemake.output.labels)) as file:
         np.save(file, labels)
+    write_made_with(
+        Path(snakemake.output.labels), {"classes": params.classes, "removals": params.removals}
+    )

@@ -2,7 +2,7 @@
 
 Snakemake runs a job again whose settings have changed; how they were stands in `.snakemake`. What
 was copied without it counts as up to date under any settings. The settings that lie beside results
-and prepared cases tell.
+and prepared files tell.
 """
 
 from base64 import urlsafe_b64encode
@@ -12,7 +12,7 @@ from typing import Any
 
 from dicegrad.checksums import verify
 from dicegrad.errors import InputError
-from dicegrad.reporting.record import SETTINGS, plain
+from dicegrad.reporting.record import SETTINGS, plain, write_yaml
 from dicegrad.study import Study, paths
 from dicegrad.study.schemas import read_schema, read_yaml, shown, with_defaults
 
@@ -24,8 +24,21 @@ _OF_CASES = ("adapter", "classes", "preprocessing")
 _FREE = ("root", "download", "training.checkpoint_minutes")
 
 
+def write_made_with(file: Path, settings: Mapping[str, Any]) -> None:
+    """Write beside a file below resources/ with which settings it was made.
+
+    It is for a study to which the file is copied; no job reads it.
+    """
+    write_yaml(_made_with(file), settings)
+
+
+def _made_with(file: Path) -> Path:
+    """Of folds.tsv it is folds.settings.yaml."""
+    return file.with_suffix(".settings.yaml")
+
+
 def check_origin(study: Study, config: Mapping[str, Any]) -> None:
-    """See that results and prepared cases that were not made here fit to the study.
+    """See that results and prepared files that were not made here fit to the study.
 
     Args:
         study: The study, whose results lie below the working folder.
@@ -56,6 +69,25 @@ def check_origin(study: Study, config: Mapping[str, Any]) -> None:
         if images := _foreign([f"{cases}/images.npy"]):
             copy = cases / PREPARED
             _compare(images, str(copy), _read(copy), dataset.settings, _OF_CASES, cases)
+    for name, settings in dict(_prepared(study)).items():
+        if _foreign([name]):
+            copy = _made_with(Path(name))
+            _compare(name, str(copy), _read(copy), settings, (), Path(name))
+
+
+def _prepared(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Folds, labels and epsilons of a study, and the parameters of the rules that make them."""
+    for name, dataset in study.datasets.items():
+        yield f"resources/{name}/folds.tsv", {"folds": vars(dataset.folds)}
+    for each in study.experiments:
+        dataset, cases = study.datasets[each.dataset], f"resources/{each.dataset}"
+        removals = [vars(removal) for removal in dataset.labeling(each.labeling).removals]
+        labeled = {"classes": dataset.block("classes"), "removals": removals}
+        for file in (f"annotated/{each.labeling}.tsv", paths.labels_file(each.labeling)):
+            yield f"{cases}/{file}", labeled
+        sampling = dataset.listed(each.labeling)
+        counted = {"fold_count": dataset.folds.count, "sampling": sampling}
+        yield f"{cases}/{paths.epsilon_file(each)}", counted
 
 
 def _read(path: Path) -> dict[str, Any]:

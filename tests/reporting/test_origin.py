@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from dicegrad.errors import InputError
-from dicegrad.reporting.origin import PREPARED, _note, check_origin
+from dicegrad.reporting.origin import (
+    PREPARED,
+    _note,
+    _prepared,
+    check_origin,
+    write_made_with,
+)
 from dicegrad.reporting.record import write_settings, write_yaml
 from dicegrad.study import Study, paths
 
@@ -100,6 +106,55 @@ def test_copied_cases_that_were_prepared_in_another_way_are_refused():
     check_origin(*study_of(**set_here(training={"epochs": 99})))
     with pytest.raises(InputError, match=r"heart/images.npy: .* preprocessing.spacing was "):
         check_origin(*study_of(**set_here(preprocessing={"spacing": [1, 1, 1]})))
+
+
+def prepare(**changes):
+    """Folds, labels and epsilons of a study, as the workflow makes them, without its notes."""
+    study, _ = study_of(**changes)
+    for file, settings in _prepared(study):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
+        write_made_with(Path(file), settings)
+
+
+PARTIAL = TABLE.replace("full", "partial").replace("1e-7", "heuristic")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (set_here(folds={"seed": 9}), r"heart/folds.tsv: .* folds.seed was 0 \(resources/heart/fo"),
+        (set_here(folds={"count": 3}), "heart/folds.tsv: .* folds.count was 2 "),
+        (set_here(classes=["RV", "MYO", "LV"]), "heart/annotated/partial.tsv: .*: classes was"),
+        (
+            set_here(missing={"group": "ES", "classes": ["LV"]}),
+            "heart/annotated/partial.tsv: .*: removals was ",
+        ),
+        (set_here(sampling={"partial": {"ES": 7}}), "epsilon/partial.tsv: .* sampling.ES was "),
+    ],
+)
+def test_copied_folds_labels_and_epsilons_that_were_made_otherwise_are_refused(
+    monkeypatch, changes, said
+):
+    monkeypatch.setattr("tests.reporting.test_origin.TABLE", PARTIAL)
+    prepare()
+    check_origin(*study_of())
+    with pytest.raises(InputError, match=said) as error:
+        check_origin(*study_of(**changes))
+    assert "set it back, or move resources/heart/" in str(error.value)
+    file = Path(str(error.value).partition(":")[0])
+    _note(str(file)).parent.mkdir(parents=True, exist_ok=True)
+    for name, _ in _prepared(study_of(**changes)[0]):
+        _note(name).touch()
+    check_origin(*study_of(**changes))  # of what was made here Snakemake knows
+
+
+def test_folds_of_an_earlier_version_and_folds_that_were_edited_are_accepted():
+    prepare()
+    Path("resources/heart/folds.tsv").write_text("edited")
+    check_origin(*study_of())
+    Path("resources/heart/folds.settings.yaml").unlink()
+    check_origin(*study_of(**set_here(folds={"seed": 9})))
 
 
 def test_a_damaged_copy_of_the_settings_says_what_to_delete():
