@@ -33,12 +33,12 @@ def test_folds_labels_and_epsilons_without_results_are_refused_under_other_setti
         (
             "folds",
             {**before, "seed": 9},
-            "resources/heart/folds.tsv: was not made in this folder, ",
+            "resources/heart/folds.tsv: was not made in this folder",
         ),
         (
             "sampling",
             {"partial": {"ES": 7}},
-            "resources/heart/epsilon/partial.tsv: was not made in",
+            "resources/heart/epsilon/partial.tsv: was not made",
         ),
     ):
         config = rerun.config_file.read_text()
