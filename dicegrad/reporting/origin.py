@@ -18,6 +18,7 @@ from dicegrad.study.schemas import read_schema, read_yaml, shown, with_defaults
 
 PREPARED = "settings.yaml"  # beside the prepared cases
 _NOTES = Path(".snakemake") / "metadata"
+_KINDS = (_NOTES, _NOTES.with_name("incomplete"))  # what is finished, and what is being made
 _OF_STUDY = ("seed", "seeds", "draws")
 _OF_CASES = ("adapter", "classes", "preprocessing")
 # What changes nothing of a result; cases are compared with the fingerprints of their images.
@@ -48,7 +49,8 @@ def check_origin(study: Study, config: Mapping[str, Any]) -> None:
         InputError: They are of another study, or of other settings; names what differs.
     """
     results = Path("results", study.name)
-    before = _read(results / SETTINGS / "config.yaml")
+    copy = results / SETTINGS / "config.yaml"
+    before = _read(copy)
     if before and (name := before.get("study")) != study.name:
         raise InputError(
             f"{results}: holds the results of the study {shown(name)}, says {SETTINGS}/config.yaml "
@@ -56,11 +58,16 @@ def check_origin(study: Study, config: Mapping[str, Any]) -> None:
         )
     weights = paths.fold_files(study, study.experiments, "weights.pt")
     if file := _foreign([*weights, *paths.score_files(study)]):
-        schema, where = read_schema("config"), str(results / SETTINGS / "config.yaml")
+        if not before:  # as of versions before 0.2
+            raise InputError(
+                f"{file}: was not made in this folder, and nothing says with which settings; move "
+                f"{results} away to make it here, or, if it was made with this config, copy that "
+                f"to {copy}"
+            )
+        schema = read_schema("config")
         known = {key: value for key, value in before.items() if key in schema["properties"]}
-        if before:
-            now = with_defaults(config, schema, where)
-            _compare(file, where, with_defaults(known, schema, where), now, _OF_STUDY, results)
+        then, now = (with_defaults(each, schema, str(copy)) for each in (known, config))
+        _compare(file, str(copy), then, now, _OF_STUDY, results)
     for name, dataset in study.datasets.items():
         copy = results / SETTINGS / "datasets" / f"{name}.yaml"
         if file:
@@ -102,14 +109,17 @@ def _foreign(files: Iterable[str]) -> str | None:
     """The first file that is there and of which Snakemake has no note, if that can be told."""
     if _NOTES.with_suffix(".db").exists():  # its other way to keep them
         return None
-    return next((file for file in files if Path(file).exists() and not _note(file).exists()), None)
+    there = (file for file in files if Path(file).exists())
+    return next(
+        (file for file in there if not any(_note(file, at).exists() for at in _KINDS)), None
+    )
 
 
-def _note(file: str) -> Path:
+def _note(file: str, kind: Path = _NOTES) -> Path:
     most = 254  # characters of a name; longer ones are folders
     name = urlsafe_b64encode(file.encode()).decode()
     parts = [name[start : start + most] for start in range(0, len(name), most)]
-    return _NOTES.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+    return kind.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
 
 
 def _compare(

@@ -1,8 +1,10 @@
 """What was copied from elsewhere is told by the settings that lie beside it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dicegrad.errors import InputError
 from dicegrad.reporting.origin import (
@@ -106,6 +108,35 @@ def test_copied_cases_that_were_prepared_in_another_way_are_refused():
     check_origin(*study_of(**set_here(training={"epochs": 99})))
     with pytest.raises(InputError, match=r"heart/images.npy: .* preprocessing.spacing was "):
         check_origin(*study_of(**set_here(preprocessing={"spacing": [1, 1, 1]})))
+
+
+def test_copied_results_that_say_nothing_of_their_settings_are_refused():
+    finish()
+    shutil.rmtree("results/mine/study")
+    with pytest.raises(
+        InputError, match=r"weights.pt: .* nothing says with which settings; move"
+    ) as error:
+        check_origin(*study_of())
+    place = Path(str(error.value).rpartition(" copy that to ")[2])
+    place.parent.mkdir()
+    place.write_text(yaml.safe_dump(CONFIG))
+    check_origin(*study_of())
+    with pytest.raises(InputError, match="with other settings: seed was 0 "):
+        check_origin(*study_of(seed=1))
+
+
+def test_results_that_snakemake_was_making_when_it_was_killed_are_its_business():
+    finish()
+    shutil.rmtree("results/mine/study")
+    study, _ = study_of()
+    for file in (
+        *paths.fold_files(study, study.experiments, "weights.pt"),
+        *paths.score_files(study),
+    ):
+        note = _note(file, Path(".snakemake/incomplete"))
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+    check_origin(*study_of())
 
 
 def prepare(**changes):

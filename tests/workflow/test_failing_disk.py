@@ -72,13 +72,13 @@ READ, WRITTEN = f"cannot be read ({ERROR})", f"could not be written ([Errno 5] {
             "EIO_READ", WEIGHTS, f"{FOLD}/predictions", f"{WEIGHTS}: {READ}; delete", id="weights",
         ),
         pytest.param(
-            "EIO_WRITE", ".part.weights.pt", WEIGHTS, f"{WEIGHTS}: {WRITTEN}; look after that disk",
-            id="weights that are written",
+            "EIO_SYNC", ".part.weights.pt", WEIGHTS, f"{WEIGHTS}: {WRITTEN}; look after that disk",
+            id="weights that are written, and told at the end",
         ),
         pytest.param(
-            "EIO_SYNC", ".part.scores.tsv", f"{ROW}/scores.tsv",
+            "EIO_WRITE", ".part.scores.tsv", f"{ROW}/scores.tsv",
             f"{ROW}/scores.tsv: {WRITTEN}; look after that disk",
-            id="a table whose disk fails at its end",
+            id="a table that is written",
         ),
         pytest.param(
             "EIO_WRITE", ".snakemake/metadata", f"{ROW}/scores.tsv",
