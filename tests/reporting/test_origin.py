@@ -154,7 +154,10 @@ PARTIAL = TABLE.replace("full", "partial").replace("1e-7", "heuristic")
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (set_here(folds={"seed": 9}), r"heart/folds.tsv: .* folds.seed was 0 \(resources/heart/fo"),
+        (
+            set_here(folds={"seed": 9}),
+            r"heart/folds.tsv: .* folds.seed was 0 \(resources/heart/folds.se",
+        ),
         (set_here(folds={"count": 3}), "heart/folds.tsv: .* folds.count was 2 "),
         (set_here(classes=["RV", "MYO", "LV"]), "heart/annotated/partial.tsv: .*: classes was"),
         (
