@@ -18,7 +18,7 @@ help: ## Show this help
 
 setup: $(VENV)/.done ## Make a virtual environment in .venv with everything at its locked version
 
-$(VENV)/.done: pyproject.toml setup.py requirements.lock $(wildcard dicegrad/losses/native*.[ch])
+$(VENV)/.done: pyproject.toml setup.py requirements.lock $(wildcard dicegrad/*/native*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "error: $$($(PYTHON) --version 2>&1) is too old; give a newer one: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)

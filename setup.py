@@ -1,4 +1,4 @@
-"""The one part that pyproject.toml cannot say: how the native code of the losses is compiled.
+"""The one part that pyproject.toml cannot say: how the native code is compiled.
 
 It is optional: without a compiler the package installs all the same and computes with torch.
 """
@@ -7,28 +7,38 @@ import os
 
 from setuptools import Extension, setup
 
-FOLDER = "dicegrad/losses"
+HEADERS = {
+    "dicegrad/losses": ["work", "kernel", "labels", "level"],
+    "dicegrad/training": ["level", "convolution", "norm"],
+}
+SHARED = "dicegrad/losses/native_work.h"
 
-# Loaded with ctypes, it uses nothing of Python: one library serves every version. OpenMP's library
-# is not needed either, only its word for loops that the compiler may vectorise.
-NATIVE = Extension(
-    "dicegrad.losses._native",
-    [f"{FOLDER}/native.c"],
-    depends=[f"{FOLDER}/native_{part}.h" for part in ("kernel", "labels", "level")],
-    extra_compile_args=[
-        "-std=gnu11",
-        "-O3",
-        "-pthread",
-        "-fopenmp-simd",
-        "-fno-math-errno",
-        "-fno-trapping-math",
-    ],
-    extra_link_args=["-pthread"],
-    optional=True,
-    py_limited_api=True,
-)
+
+def native(folder: str) -> Extension:
+    """The native code of a package.
+
+    Loaded with ctypes, it uses nothing of Python: one library serves every version. OpenMP's library
+    is not needed either, only its word for loops that the compiler may vectorise.
+    """
+    return Extension(
+        f"{folder.replace('/', '.')}._native",
+        [f"{folder}/native.c"],
+        depends=[SHARED, *(f"{folder}/native_{part}.h" for part in HEADERS[folder])],
+        extra_compile_args=[
+            "-std=gnu11",
+            "-O3",
+            "-pthread",
+            "-fopenmp-simd",
+            "-fno-math-errno",
+            "-fno-trapping-math",
+        ],
+        extra_link_args=["-pthread", "-lm"],
+        optional=True,
+        py_limited_api=True,
+    )
+
 
 setup(
-    ext_modules=[NATIVE] if os.name == "posix" else [],
+    ext_modules=[native(folder) for folder in HEADERS] if os.name == "posix" else [],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -1,26 +1,23 @@
 /* The two passes over the voxels as native code, see native.py for what they compute.
  *
- * The volume is cut into blocks of a fixed size. Threads take one block after the other; the sums of
- * a block are added in a fixed order and kept apart, and at the end all are added in the order of
- * the blocks. So a result is the same to the bit at any number of threads. Threads are started for a
- * pass and end with it: none is left that a fork could lose. */
+ * The volume is cut into blocks of a fixed size. The sums of a block are added in a fixed order and
+ * kept apart, and at the end all are added in the order of the blocks. So a result is the same to the
+ * bit at any number of threads. */
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
-#include <pthread.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
 
+#include "native_work.h"
+
 enum { FLOAT32, FLOAT64, FLOAT16, BFLOAT16, UINT8, INT8, INT16, INT32, INT64 };
 enum { NONE, SIGMOID, SOFTMAX };
 enum { IGNORED = -1, UNKNOWN = -2 }; /* labels */
-enum { BASELINE, AVX2, AVX512 };     /* levels */
-enum { VOXELS = 256, BLOCK = 32 * VOXELS, MOST_THREADS = 64 };
+enum { VOXELS = 256, BLOCK = 32 * VOXELS };
 
 #define ALIGNED __attribute__((aligned(64)))
 
@@ -90,8 +87,6 @@ static inline uint16_t to_half(float value)
     return (uint16_t)(half | (bits >> 16 & 0x8000));
 }
 
-#define JOIN(a, b) a##_##b
-#define JOINED(a, b) JOIN(a, b)
 #define NAME(name) JOINED(JOINED(name, SUFFIX), LEVEL)
 #define TARGET_NAME(name) JOINED(name, LEVEL)
 
@@ -166,60 +161,41 @@ int dicegrad_level(void)
 
 typedef struct {
     const Task *task;
-    int64_t blocks, record; /* values that a block leaves: 3 C sums, lowest, highest, unknown */
-    int64_t next, failed;   /* shared by the threads */
-    double *records;        /* NULL in the second pass */
-} Job;
+    int64_t record;  /* values that a block leaves: 3 C sums, lowest, highest, unknown */
+    double *records; /* NULL in the second pass */
+} Pass;
 
-static void run_block(const Job *job, int64_t block, void *scratch)
+static void do_block(const void *of, int64_t block, void *scratch)
 {
-    const Task *t = job->task;
+    const Pass *pass = of;
+    const Task *t = pass->task;
     const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK;
     const int64_t b = block / per_row, first = block % per_row * BLOCK;
     const int64_t end = first + BLOCK < t->voxels ? first + BLOCK : t->voxels;
     const int is_double = t->y_pred.type == FLOAT64;
-    double *record = job->records ? job->records + block * job->record : NULL;
+    double *record = pass->records ? pass->records + block * pass->record : NULL;
     int64_t unknown = 0;
     for (int64_t start = first; start < end; start += VOXELS) {
         const int n = (int)(end - start < VOXELS ? end - start : VOXELS);
         if (record)
-            SUM[t->level][is_double](t, b, start, n, scratch, record, record + job->record - 3,
+            SUM[t->level][is_double](t, b, start, n, scratch, record, record + pass->record - 3,
                                      &unknown);
         else
             DERIVE[t->level][is_double](t, b, start, n, scratch);
     }
-    if (record) record[job->record - 1] = (double)unknown;
+    if (record) record[pass->record - 1] = (double)unknown;
 }
 
-static void *work(void *argument)
-{
-    Job *job = argument;
-    const int64_t value = job->task->y_pred.type == FLOAT64 ? 8 : 4;
-    void *scratch = NULL;
-    if (posix_memalign(&scratch, 64, (size_t)(3 * job->task->channels * VOXELS * value))) {
-        __atomic_store_n(&job->failed, 1, __ATOMIC_RELAXED);
-        return NULL;
-    }
-    for (;;) {
-        const int64_t block = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
-        if (block >= job->blocks) break;
-        run_block(job, block, scratch);
-    }
-    free(scratch);
-    return NULL;
-}
+static int64_t blocks_of(const Task *t) { return (t->voxels + BLOCK - 1) / BLOCK * t->batch; }
 
-/* Do all blocks, in this thread and as many more as are wanted and can be had. */
-static int run(Job *job)
+/* Returns 0, or 1 if there is no memory for scratch. */
+static int run(const Pass *pass)
 {
-    pthread_t others[MOST_THREADS];
-    int started = 0;
-    int64_t wanted = job->task->threads < job->blocks ? job->task->threads : job->blocks;
-    if (wanted > MOST_THREADS) wanted = MOST_THREADS;
-    while (started < wanted - 1 && !pthread_create(&others[started], NULL, work, job)) started++;
-    work(job);
-    for (int i = 0; i < started; i++) pthread_join(others[i], NULL);
-    return (int)job->failed;
+    const Task *t = pass->task;
+    const int64_t value = t->y_pred.type == FLOAT64 ? 8 : 4;
+    Work work = {.block = do_block, .task = pass, .blocks = blocks_of(t), .threads = t->threads};
+    work.scratch = (size_t)(3 * t->channels * VOXELS * value);
+    return do_work(&work);
 }
 
 /* Whether a channel joins one that does not exist or joins another itself. */
@@ -238,16 +214,16 @@ int dicegrad_sums(const Task *t)
 {
     if (joins_nothing(t)) return 2;
     const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK, sums = 3 * t->channels;
-    Job job = {.task = t, .blocks = per_row * t->batch, .record = sums + 3};
-    job.records = calloc((size_t)(job.blocks * job.record), sizeof *job.records);
-    if (!job.records || run(&job)) {
-        free(job.records);
+    Pass pass = {.task = t, .record = sums + 3};
+    pass.records = calloc((size_t)(blocks_of(t) * pass.record), sizeof *pass.records);
+    if (!pass.records || run(&pass)) {
+        free(pass.records);
         return 1;
     }
     memset(t->sums, 0, (size_t)(sums * t->batch) * sizeof *t->sums);
     memset(t->tail, 0, 3 * sizeof *t->tail);
-    for (int64_t block = 0; block < job.blocks; block++) {
-        const double *record = job.records + block * job.record;
+    for (int64_t block = 0; block < blocks_of(t); block++) {
+        const double *record = pass.records + block * pass.record;
         for (int64_t i = 0; i < 3; i++)
             for (int64_t c = 0; c < t->channels; c++)
                 t->sums[(i * t->batch + block / per_row) * t->channels + c] +=
@@ -256,7 +232,7 @@ int dicegrad_sums(const Task *t)
         t->tail[1] = record[sums + 1] > t->tail[1] ? record[sums + 1] : t->tail[1];
         t->tail[2] += record[sums + 2];
     }
-    free(job.records);
+    free(pass.records);
     return 0;
 }
 
@@ -278,8 +254,7 @@ static void ask_for_huge_pages(const Task *t)
 int dicegrad_gradient(const Task *t)
 {
     if (joins_nothing(t)) return 2;
-    const int64_t per_row = (t->voxels + BLOCK - 1) / BLOCK;
-    Job job = {.task = t, .blocks = per_row * t->batch, .record = 3 * t->channels + 3};
+    const Pass pass = {.task = t};
     ask_for_huge_pages(t);
-    return run(&job);
+    return run(&pass);
 }

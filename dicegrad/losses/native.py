@@ -12,7 +12,7 @@ native code out. ``DICEGRAD_CPU`` names the widest instructions that it may use,
 import ctypes
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -206,32 +206,43 @@ def switched_off() -> bool:
 @cache
 def library() -> ctypes.CDLL | None:
     """The native code, or None where it was not built or is switched off."""
-    if switched_off():
-        return None
-    for suffix in EXTENSION_SUFFIXES:
-        path = Path(__file__).with_name(f"_native{suffix}")
-        if path.is_file():
-            return _load(path)
+    return load(__file__, _INTERFACE, ("dicegrad_sums", "dicegrad_gradient"))
+
+
+def load(beside: str, interface: int, functions: Iterable[str]) -> ctypes.CDLL | None:
+    """Load the native code of a module.
+
+    Args:
+        beside: The module, in whose folder it lies.
+        interface: What the library must say that its interface is.
+        functions: Those that will be called, with one task in bytes.
+
+    Returns:
+        None if it was not built, does not run here, belongs to other source or is switched off.
+    """
+    for path in [] if switched_off() else _paths(beside):
+        try:
+            found = ctypes.CDLL(str(path))
+            if found.dicegrad_interface() != interface:
+                return None
+        except (OSError, AttributeError):
+            return None
+        for name in functions:
+            function = getattr(found, name)
+            function.argtypes, function.restype = [ctypes.c_char_p], ctypes.c_int
+        return found
     return None
+
+
+def _paths(beside: str) -> list[Path]:
+    paths = [Path(beside).with_name(f"_native{suffix}") for suffix in EXTENSION_SUFFIXES]
+    return [path for path in paths if path.is_file()]
 
 
 def _native() -> ctypes.CDLL:
     found = library()
     if found is None:
         raise RuntimeError("the native code is not there: ask fits() first")
-    return found
-
-
-def _load(path: Path) -> ctypes.CDLL | None:
-    """Load a library; None if it does not run here or belongs to other source."""
-    try:
-        found = ctypes.CDLL(str(path))
-        if found.dicegrad_interface() != _INTERFACE:
-            return None
-    except (OSError, AttributeError):
-        return None
-    for function in (found.dicegrad_sums, found.dicegrad_gradient):
-        function.argtypes, function.restype = [ctypes.c_char_p], ctypes.c_int
     return found
 
 

@@ -10,7 +10,10 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from dicegrad.training import native
 
 _SPACE = (2, 3, 4)
 # torch convolves a float32 image by oneDNN if it has several cases, or more values than this in a
@@ -30,13 +33,15 @@ class Conv(nn.Conv3d):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps (B, F, X, Y, Z) of an image (B, C, X, Y, Z)."""
-        if torch.compiler.is_compiling() or not image.is_cpu:
+        if _compiles() or not image.is_cpu:
             return super().forward(image)
         if max(self.kernel_size) == 1:  # a product of matrices, where channels come last
             maps = functional.linear(image.movedim(1, -1), self.weight.flatten(1), self.bias)
             return maps.movedim(-1, 1)
         if self._is_slow(image):
             return super().forward(image.to_mkldnn()).to_dense()
+        if native.takes(image, self.weight) and native.takes_kernel(self.weight):
+            return _Convolution.apply(image, self.weight, self.bias, self.padding)
         return super().forward(image)
 
     def _is_slow(self, image: Tensor) -> bool:
@@ -80,13 +85,20 @@ class NormActivation(nn.Sequential):
     def forward(self, image: Tensor) -> Tensor:
         """Maps (B, F, X, Y, Z) of an image (B, C, X, Y, Z)."""
         norm, activation, *after = self
-        image = self._fused(image) if self._fuses(image) else activation(norm(image))
+        if self._fuses(image):
+            image = self._fused(image)
+        elif (
+            isinstance(norm, InstanceNorm) and not _compiles() and native.takes(image, norm.weight)
+        ):
+            image = _native_norm(image, norm, cast(Any, activation))
+        else:
+            image = activation(norm(image))
         for layer in after:
             image = layer(image)
         return image
 
     def _fuses(self, image: Tensor) -> bool:
-        if not image.is_cuda or torch.compiler.is_compiling() or fused_norm() is None:
+        if not image.is_cuda or _compiles() or fused_norm() is None:
             return False
         last = image.is_contiguous(memory_format=torch.channels_last_3d)
         return last and (self.training or isinstance(self[0], InstanceNorm))
@@ -136,6 +148,71 @@ def upsample(maps: Tensor, scale: tuple[int, int, int]) -> Tensor:
         return functional.interpolate(maps, scale_factor=[float(n) for n in scale], mode="nearest")
 
 
+def _native_norm(image: Tensor, norm: InstanceNorm, activation: Any) -> Tensor:  # noqa: ANN401
+    if isinstance(activation, nn.PReLU):
+        slope: Tensor = activation.weight
+    else:
+        slope = norm.weight.new_full(norm.weight.shape, activation.negative_slope)
+    return _NormActivation.apply(image, norm.weight, norm.bias, slope, norm.eps)
+
+
+class _Convolution(torch.autograd.Function):
+    """A convolution that keeps the size, of which the native code derives the kernel."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        image: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        padding: tuple[int, int, int],
+    ) -> Tensor:
+        ctx.save_for_backward(image, weight)
+        ctx.padding = padding
+        return functional.conv3d(image, weight, bias, padding=padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        image, weight = ctx.saved_tensors
+        upstream = upstream.contiguous(memory_format=torch.channels_last_3d)
+        one, none = [1, 1, 1], [0, 0, 0]
+        of_image = None
+        if ctx.needs_input_grad[0]:
+            of_image = torch.ops.aten.convolution_backward(
+                upstream, image, weight, None, one, ctx.padding, one, False, none, 1, (1, 0, 0)
+            )[0]
+        of_weight = native.kernel_gradient(image, upstream, weight)
+        return of_image, of_weight, upstream.sum((0, *_SPACE)), None
+
+
+class _NormActivation(torch.autograd.Function):
+    """Instance normalisation and activation by the native code."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        image: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        slope: Tensor,
+        eps: float,
+    ) -> Tensor:
+        out, moments = native.normalise(image, weight, bias, slope, eps)
+        ctx.save_for_backward(image, weight, bias, slope, *moments)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        image, weight, bias, slope, *moments = ctx.saved_tensors
+        upstream = upstream.contiguous(memory_format=torch.channels_last_3d)
+        gradient, pushes = native.derive(
+            image, upstream, weight, bias, slope, native.Moments(*moments)
+        )
+        return gradient, *pushes, None
+
+
 class _InstanceNorm(torch.autograd.Function):
     """Sums and products only, which are vectorised in every memory format."""
 
@@ -163,6 +240,10 @@ class _InstanceNorm(torch.autograd.Function):
         gradient = torch.addcmul(-scale * total / voxels, upstream, scale)
         gradient.addcmul_(centred, -scale * inverse.square() * aligned / voxels)
         return gradient, (aligned * inverse).sum((0, *_SPACE)), total.sum((0, *_SPACE)), None
+
+
+def _compiles() -> bool:
+    return torch.compiler.is_compiling()
 
 
 def _wide(values: Tensor) -> Tensor:
