@@ -101,7 +101,8 @@ wheel: ## Build a wheel with the native code for Linux x86-64 in dist/, and try 
 	    $(WHEEL)/repaired/*.whl pytest hypothesis
 	cp -r tests docs pyproject.toml $(WHEEL)/bare/ # away from the source: what is tested is the wheel
 	cd $(WHEEL)/bare && bin/python -m dicegrad.losses | grep 'native code' && \
-	    bin/python -m pytest -p no:cacheprovider -m 'not slow' tests/losses
+	    bin/python -m pytest -p no:cacheprovider -m 'not slow' tests/losses \
+	        tests/training/test_native.py tests/training/test_layers.py
 	mkdir -p dist && cp $(WHEEL)/repaired/*.whl dist/
 
 sdist: setup ## Build a source distribution in dist/: the package, the workflow, tests and documentation
