@@ -17,8 +17,8 @@ SHARED = "dicegrad/losses/native_work.h"
 def native(folder: str) -> Extension:
     """The native code of a package.
 
-    Loaded with ctypes, it uses nothing of Python: one library serves every version. OpenMP's library
-    is not needed either, only its word for loops that the compiler may vectorise.
+    Loaded with ctypes, it uses nothing of Python: one library serves every version. Nor is OpenMP's
+    library needed, only its word for loops that the compiler may vectorise.
     """
     return Extension(
         f"{folder.replace('/', '.')}._native",

@@ -64,7 +64,8 @@ def area(width, height):
     return width * height
 """
 LAYOUT = CODE.replace("(width, height)", "(  # in mm\n    width,  # of a voxel\n\n    height)")
-LAYOUT = LAYOUT.replace("height\n", "height  # in mm2\n").replace("    return", "    # all of it\n\n    return")
+LAYOUT = LAYOUT.replace("height\n", "height  # in mm2\n")
+LAYOUT = LAYOUT.replace("    return", "    # all of it\n\n    return")
 
 
 def test_comments_and_layout_do_not_count():

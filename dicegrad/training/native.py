@@ -19,8 +19,10 @@ from dicegrad.losses import native
 _INTERFACE = 1  # must be that of native.c
 _LAST = torch.channels_last_3d
 _KERNEL_TASK, _NORM_TASK = struct.Struct("=14q"), struct.Struct("=5qd9q")
-# A thread is worth its start, some ten microseconds, if it takes over that many values.
-_VALUES_PER_THREAD = 2**16
+# A thread is worth its start, some ten microseconds, if it takes over that many values. Of a
+# convolution's values each is used many times.
+_VALUES_PER_THREAD = 2**18
+_CONVOLVED_PER_THREAD = 2**14
 # Sums of a kernel's gradient that stay in the second cache; beyond, oneDNN is as fast.
 _MOST_SUMS = 2**17
 
@@ -83,7 +85,7 @@ def kernel_gradient(image: Tensor, upstream: Tensor, weight: Tensor) -> Tensor:
     batch, inputs, *size = image.shape
     outputs, _, *kernel = weight.shape
     task = _KERNEL_TASK.pack(
-        *_level_and_threads(image),
+        *_level_and_threads(image, _CONVOLVED_PER_THREAD),
         batch,
         *size,
         inputs,
@@ -160,7 +162,7 @@ def _run_norm(
     tensors = (image, weight, bias, slope, *moments, upstream, out, pushes)
     batch, channels, *size = image.shape
     task = _NORM_TASK.pack(
-        *_level_and_threads(image),
+        *_level_and_threads(image, _VALUES_PER_THREAD),
         batch,
         channels,
         size[0] * size[1] * size[2],
@@ -170,8 +172,8 @@ def _run_norm(
     _run("dicegrad_norm", task)
 
 
-def _level_and_threads(image: Tensor) -> tuple[int, int]:
-    worth = image.numel() // _VALUES_PER_THREAD
+def _level_and_threads(image: Tensor, per_thread: int) -> tuple[int, int]:
+    worth = image.numel() // per_thread
     return native.level(), max(1, min(torch.get_num_threads(), worth))
 
 
