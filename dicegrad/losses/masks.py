@@ -115,7 +115,7 @@ class MaskSettings:
                 y_pred, truth, self.label_sets, kept, into, share, ignore_index
             )
             ignore_index = None
-        if share is not None:
+        if share is not None and share.dtype != torch.float64:
             share = share.to(working(y_pred))
         if case_weight is not None:
             weight = check_case_weight(y_pred, case_weight).unsqueeze(1)
@@ -207,10 +207,12 @@ def check_annotated(y_pred: Tensor, annotated: Tensor) -> Tensor:
     if not isinstance(annotated, Tensor) or annotated.dtype != torch.bool:
         kind = getattr(annotated, "dtype", type(annotated).__name__)
         raise InputError(f"annotated is {kind}; it must be a torch tensor of dtype torch.bool")
-    batch, channels = y_pred.shape[:2]
-    annotated = as_plain(annotated).to(y_pred.device)
-    if list(annotated.shape) == [batch, channels]:
+    annotated = as_plain(annotated)
+    if annotated.device != y_pred.device:
+        annotated = annotated.to(y_pred.device)
+    if annotated.shape == y_pred.shape[:2]:
         return annotated
+    batch, channels = y_pred.shape[:2]
     if channels > 1 and list(annotated.shape) == [batch, channels - 1]:
         return torch.cat([annotated.new_ones(batch, 1), annotated], 1)
     foreground = f" or, without the background, {(batch, channels - 1)}" if channels > 1 else ""
@@ -228,13 +230,13 @@ def check_mask(y_pred: Tensor, mask: Tensor) -> Tensor:
     mask = as_plain(mask)
     if mask.device != y_pred.device:
         raise InputError(f"mask is on {mask.device} and y_pred on {y_pred.device}: move mask")
-    batch, _, *spatial = y_pred.shape
-    if list(mask.shape) == [batch, 1, *spatial]:
+    batch, spatial = y_pred.shape[:1], y_pred.shape[2:]
+    if mask.shape == (*batch, 1, *spatial):
         mask = mask[:, 0]
-    if list(mask.shape) != [batch, *spatial]:
+    if mask.shape != batch + spatial:
         raise InputError(
             f"mask has shape {tuple(mask.shape)} and y_pred {tuple(y_pred.shape)}; mask must be "
-            f"{(batch, 1, *spatial)} or {(batch, *spatial)}"
+            f"{(*batch, 1, *spatial)} or {(*batch, *spatial)}"
         )
     return mask if mask.dtype == torch.bool else mask != 0
 

@@ -148,7 +148,9 @@ class _Task:
         if truth.dtype not in _TYPES:  # the unsigned types that torch hardly supports
             truth = self.truth = truth.to(torch.int64)
         self.mask = None if mask is None else mask.flatten(1)
-        self.into = None if into is None else into.to(torch.int64).contiguous()
+        self.into = into
+        if into is not None and not (into.dtype == torch.int64 and into.is_contiguous()):
+            self.into = into.to(torch.int64).contiguous()
         batch, channels, voxels = maps.shape
         self.head = (
             batch,

@@ -145,13 +145,16 @@ def _largest(share: Array, axis: int) -> Array:
     return share.amax(axis, keepdim=True)
 
 
-def reduce_loss(overlap: Array, reduction: Reduction, weight: Array | None = None) -> Array:
+def reduce_loss(
+    overlap: Array, reduction: Reduction, weight: Array | None = None, part: Array | None = None
+) -> Array:
     """Eq. 3: 1 - overlap of the subsets, each times the weight of its class, and their mean.
 
     Args:
         overlap: Dice, or another measure that is 1 at best, of every subset.
         reduction: The reduction; its output decides between mean, sum and neither.
         weight: How often every subset counts, of the same shape; None counts each once.
+        part: `inverse` of the sum of the weights, if that is known.
 
     Returns:
         A scalar, or with output "none" one value per subset, 0 for one that does not count. A mean
@@ -168,11 +171,15 @@ def reduce_loss(overlap: Array, reduction: Reduction, weight: Array | None = Non
         return loss
     if reduction.output == "sum":
         return loss.sum()
-    return loss.mean() if weight is None else loss.sum() * inverse(weight.sum())
+    if weight is None:
+        return loss.mean()
+    return loss.sum() * (inverse(weight.sum()) if part is None else part)
 
 
 def inverse(total: Array) -> Array:
     """1 / total, and 0 for a total of 0."""
+    if isinstance(total, float):  # as a sum of NumPy's is
+        return 1 / total if total > 0 else 0 * total
     return (total > 0) / (total + (total == 0))
 
 
@@ -201,14 +208,15 @@ def loss_and_coefficients(
         pooled, weight, processes = _share_batch(pooled, weight, reduction)
     numerator, denominator = fraction(pooled, reduction)
     dice = numerator / denominator
-    loss = reduce_loss(dice, reduction, weight)
+    part = None if weight is None else inverse(weight.sum())
+    loss = reduce_loss(dice, reduction, weight, part)
     factor = 1 if reduction.weight is None else per_class(reduction.weight, dice)
     if reduction.output != "mean":
         factor = factor * (1 if weight is None else weight) * processes / denominator
     elif weight is None:
         factor = factor * processes / (dice.shape[0] * dice.shape[1] * denominator)  # |Phi|
     else:
-        factor = factor * weight * processes * inverse(weight.sum()) / denominator
+        factor = factor * weight * processes * part / denominator
     if counts is not None and reduction.pools:
         factor = factor * _factor(counts[:, reduction.first :], reduction)
     array[0, :, reduction.first :] = -2 * factor
