@@ -8,15 +8,18 @@
         for (int k = 0; k < n; k++) {                                                        \
             const WIDE value = (WIDE)y[k * step];                                            \
             const int32_t known = ((value >= 0) & (value < limit)) ? (int32_t)value : UNKNOWN; \
-            label[k] = (has_ignore & (value == ignore)) ? IGNORED : known;                     \
+            const int32_t found = (has_ignore & (value == ignore)) ? IGNORED : known;          \
+            const int8_t gone = masked && !kept[k * kept_step] ? IGNORED : 0;                  \
+            label[k] = found | (int32_t)gone; /* in bytes first: all bits are IGNORED */       \
             unknown += label[k] == UNKNOWN;                                                    \
         }                                                                                    \
         break;                                                                               \
     }
 
-/* Returns the number of labels without a channel. */
+/* Returns the number of labels without a channel; those that a mask leaves out do no harm. */
 static inline __attribute__((always_inline)) int32_t TARGET_NAME(read_labels)(
-    const Task *t, int64_t offset, int64_t step, int n, int32_t *restrict label)
+    const Task *t, int64_t offset, int64_t step, const uint8_t *restrict kept, int64_t kept_step,
+    int n, int32_t *restrict label, const int masked)
 {
     const int64_t channels = t->channels;
     int32_t unknown = 0;
@@ -38,29 +41,26 @@ static int TARGET_NAME(labels)(const Task *t, int64_t b, int64_t start, int n, i
                                int64_t *unknown)
 {
     const int64_t *into = t->into ? t->into + b * t->channels : NULL;
+    const int64_t offset = place(&t->truth, b, 0, start), step = t->truth.voxel;
+    const int64_t kept_step = t->mask.voxel;
+    const uint8_t *kept = NULL;
+    if (t->mask.data) kept = (const uint8_t *)t->mask.data + place(&t->mask, b, 0, start);
+    /* in most blocks a mask that leaves out a region leaves out nothing */
+    const int masked = kept && !(kept_step == 1 && !memchr(kept, 0, (size_t)n));
     int32_t wrong = 0;
     if (n < VOXELS || !t->has_labels)
         for (int k = 0; k < VOXELS; k++) label[k] = k < n ? 0 : IGNORED;
-    if (t->has_labels) {
-        const int64_t offset = place(&t->truth, b, 0, start);
-        if (t->truth.voxel == 1) /* said once more, so that the compiler makes a case of it */
-            wrong = TARGET_NAME(read_labels)(t, offset, 1, n, label);
+    if (t->has_labels) { /* the usual cases are said by themselves, so that each is compiled */
+        if (step == 1 && !masked)
+            wrong = TARGET_NAME(read_labels)(t, offset, 1, NULL, 0, n, label, 0);
+        else if (step == 1 && kept_step == 1)
+            wrong = TARGET_NAME(read_labels)(t, offset, 1, kept, 1, n, label, 1);
+        else if (masked)
+            wrong = TARGET_NAME(read_labels)(t, offset, step, kept, kept_step, n, label, 1);
         else
-            wrong = TARGET_NAME(read_labels)(t, offset, t->truth.voxel, n, label);
-    }
-    int masked = t->mask.data != NULL;
-    if (masked) {
-        const uint8_t *kept = (const uint8_t *)t->mask.data + place(&t->mask, b, 0, start);
-        if (t->mask.voxel == 1 && !memchr(kept, 0, (size_t)n))
-            masked = 0; /* as in most blocks, where a mask leaves out a region */
-        else if (t->mask.voxel == 1)
-            for (int k = 0; k < n; k++) label[k] = kept[k] ? label[k] : IGNORED;
-        else
-            for (int k = 0; k < n; k++) label[k] = kept[k * t->mask.voxel] ? label[k] : IGNORED;
-    }
-    if (wrong && masked) { /* those that the mask leaves out do no harm */
-        wrong = 0;
-        for (int k = 0; k < n; k++) wrong += label[k] == UNKNOWN;
+            wrong = TARGET_NAME(read_labels)(t, offset, step, NULL, 0, n, label, 0);
+    } else if (masked) {
+        for (int k = 0; k < n; k++) label[k] = kept[k * kept_step] ? 0 : IGNORED;
     }
     *unknown += wrong;
     if (into && t->has_labels && t->channels > 1)

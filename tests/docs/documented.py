@@ -83,6 +83,7 @@ NEEDS_DATA = {
     ),
     "MONAI, nnU-Net and an idle machine; tests/training/test_benchmark.py runs a step": (
         "python benchmarks/training.py",
+        "python benchmarks/layers.py",
         "python benchmarks/losses.py",
         "python benchmarks/planning.py",
     ),
