@@ -8,7 +8,7 @@ typedef struct { /* in the order in which native.py packs it */
 } KernelTask;
 
 enum { PACKED = 1 << 14 /* values that stay in the first cache */, SLACK = 32 };
-enum { MOST_PARTS = 16, VOXELS_PER_PART = 2048, LEAST_LINES = 4 };
+enum { MOST_PARTS = 16, VOXELS_PER_PART = 512, LEAST_LINES = 4 };
 
 typedef struct {
     const KernelTask *task;
