@@ -15,12 +15,18 @@ _SOON = 60.0  # seconds
 
 
 def check_inputs(paths: Iterable[Path | str]) -> None:
-    """See that the inputs of a job are as they were written, and not of the future.
+    """See that the inputs of a job are there, as they were written, and not of the future.
 
     Raises:
-        InputError: One is damaged, or has a date that is still to come; names it and the remedy.
+        InputError: One is gone, is damaged, or has a date that is still to come; names it and the
+            remedy.
     """
     files = [Path(path) for path in paths]
+    if gone := [path for path in files if not path.exists()]:
+        raise InputError(
+            f"{gone[0]}: was removed while the study ran; put it back if it is yours, and start "
+            "the same command again"
+        )
     check_dates(files)
     verify_all(files)
 

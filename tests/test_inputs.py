@@ -38,7 +38,13 @@ def refused(paths):
 
 def test_files_of_the_past_pass(files):
     check_inputs(files)
-    check_inputs([*files, "resources/missing.tsv"])  # its reader tells of it
+
+
+def test_a_file_that_went_before_its_job_began_is_named_with_what_to_do(files):
+    files[1].unlink()
+    message = refused(files)
+    assert message.startswith("resources/volumes.tsv: was removed while the study ran; put it back")
+    assert message.endswith("start the same command again")
 
 
 def test_a_file_of_the_future_is_named_with_its_date_and_a_command_that_helps(files):
