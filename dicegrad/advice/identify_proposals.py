@@ -81,23 +81,23 @@ def proposals(fit: Fit, known: Settings, channels: int) -> list[Proposal]:
     """
     form = fit.form
     entropy = _even(known.entropy) if known.positive == 1 else None
-    if entropy is None or (form.gamma is not None and any(known.entropy)):
+    if entropy is None:
         return []
     if any(known.exclusion):
-        return _with_exclusion(fit, known, entropy)
+        return _with_exclusion(fit, known, entropy) if form.gamma is None else []
+    cross_entropy = _cross_entropy(fit, entropy, channels)
     if not any(known.weights):
-        terms = [_cross_entropy(fit, entropy)] if form.activation and entropy else []
-        return [Proposal((term,)) for term in terms]
+        return [Proposal((cross_entropy,))] if form.activation and entropy else []
     dice = _dice(fit, known, channels)
     if not entropy:
         return [Proposal((term,)) for term in dice]
     if not form.activation:
         return []
-    found = [Proposal((term, _cross_entropy(fit, entropy))) for term in dice]
-    if dice and dice[0].name == "DiceLoss" and "weight" not in dice[0].named:
-        factors = {"dice_factor": dice[0].factor, "ce_factor": entropy}
+    found = [Proposal((term, cross_entropy)) for term in dice]
+    if dice and dice[0].name == "DiceLoss" and not {"weight", "reduction"} & set(dice[0].named):
+        factors = {"dice_factor": dice[0].factor, "ce_factor": cross_entropy.factor}
         factors = {name: value for name, value in factors.items() if value != 1}
-        named = dice[0].named | factors
+        named = cross_entropy.named | dice[0].named | factors
         found[0] = Proposal((replace(dice[0], name="DiceCELoss", named=named, factor=1.0),))
     return found
 
@@ -110,6 +110,7 @@ def _dice(fit: Fit, known: Settings, channels: int) -> list[Term]:
     settings: dict[str, Any] = {"activation": form.activation} if form.activation else {}
     background: dict[str, Any] = {"include_background": False} if first else {}
     norm: dict[str, Any] = {"norm": form.norm} if form.norm != "l1" else {}
+    norm |= {"reduction": "sum"} if form.reduction == "sum" else {}
     level = sum(known.weights) / len(known.weights)
     even = len(set(known.weights)) == 1 and len(form.classes) in (channels - first, channels)
     plain = [form.phi, below]
@@ -118,7 +119,7 @@ def _dice(fit: Fit, known: Settings, channels: int) -> list[Term]:
         kind: dict[str, Any] = {} if weighting == "square" else {"weighting": weighting}
         return [Term("GeneralizedDiceLoss", plain, kind | settings | background, level)]
     if form.shape == "tversky" and even:
-        prices = [rounded(form.alpha, 1e-6), rounded(form.beta, 1e-6)]
+        prices = [rounded(round(each, 9), 1e-6) for each in (form.alpha, form.beta)]
         return [Term("TverskyLoss", [*prices, *plain], settings | background | norm, level)]
     if form.shape == "jaccard" and even:
         return [Term("SoftJaccardLoss", plain, settings | background | norm, level)]
@@ -127,10 +128,14 @@ def _dice(fit: Fit, known: Settings, channels: int) -> list[Term]:
     if not even:
         weights = dict(zip(form.classes, known.weights, strict=True))
         counted = range(first, channels)
-        more = {"weight": [weights.get(c, 0.0) for c in counted]}
-        scale = len(counted) / len(form.classes)
-        return [Term("DiceLoss", plain, settings | background | norm | more, scale)]
+        # Their mean is over the classes that count, ours over all of these.
+        share = len(counted) / len(form.classes)
+        more = {"weight": [rounded(abs(weights.get(c, 0.0)) * share, 1e-6) for c in counted]}
+        sign = -1.0 if level < 0 else 1.0
+        return [Term("DiceLoss", plain, settings | background | norm | more, sign)]
     found = [Term("DiceLoss", plain, settings | background | norm, level)]
+    if form.reduction == "sum":
+        return found
     if form.phi == "I":
         whole: dict[str, Any] = {"include_background": True} if not first and channels > 1 else {}
         found.append(Term("LeafDiceLoss", [below], settings | whole | norm, level))
@@ -162,8 +167,13 @@ def _with_exclusion(fit: Fit, known: Settings, entropy: float) -> list[Proposal]
     return [Proposal(terms), Proposal(terms, told=True)]
 
 
-def _cross_entropy(fit: Fit, entropy: float) -> Term:
-    return Term("CrossEntropyLoss", named={"activation": fit.form.activation}, factor=entropy)
+def _cross_entropy(fit: Fit, entropy: float, channels: int) -> Term:
+    """Cross-entropy, or focal loss, which as a form is a mean over channels as well."""
+    gamma, named = fit.form.gamma, {"activation": fit.form.activation}
+    if gamma is None:
+        return Term("CrossEntropyLoss", named=named, factor=entropy)
+    factor = entropy / channels if fit.form.activation == "softmax" else entropy
+    return Term("CrossEntropyLoss", named={**named, "gamma": round(gamma, 4)}, factor=factor)
 
 
 def _even(weights: Sequence[float]) -> float | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dicegrad.advice.identify_fit import Fit
+from dicegrad.advice.identify_forms import Form
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,31 @@ def settings_of(fit: Fit, seen_zero: Callable[[str], bool], never: int | None = 
     weights = np.where(np.abs(fit.weights) < 1e-5 * largest, 0, fit.weights)
     dice = _rounded(weights[: fit.dice])
     end = len(weights) - fit.exclusion
-    rest = weights[fit.dice : end]
-    positive = 1.0
+    rest, positive = _entropy(weights[fit.dice : end], form, never)
+    exclusion = _rounded(weights[end:])
+    return Settings(numbers["above"], numbers["below"], dice, _rounded(rest), positive, exclusion)
+
+
+def _entropy(rest: np.ndarray, form: Form, never: int | None) -> tuple[np.ndarray, float]:
+    """Factors of cross-entropy, one per label or one, and that of the true voxels beside it.
+
+    The parts are those of `identify_forms`: one per label or one of all true voxels, and where
+    there is no softmax, one of all others.
+    """
+    positive, labels = 1.0, len(rest) - 1
+    if form.gamma is None and form.activation is None and labels > 1:
+        of_label = rest[:-1] * labels  # a mean over the channels as well
+        alike = bool(np.ptp(of_label) <= 1e-4 * np.abs(of_label).max())
+        if not rest[-1]:
+            return rest[:-1], positive
+        rest = np.array([of_label[0], rest[-1]]) if alike else rest
     if (form.gamma is None and form.activation == "sigmoid") or len(rest) == 2:
         if rest[-1] and abs(rest[0] / rest[-1] - 1) > 1e-4:
             positive = rounded(float(rest[0] / rest[-1]), 1e-4)
         rest = rest[-1:]
     elif never is not None and form.gamma is None:
         rest = np.delete(rest, never)
-    exclusion = _rounded(weights[end:])
-    return Settings(numbers["above"], numbers["below"], dice, _rounded(rest), positive, exclusion)
+    return rest, positive
 
 
 def _rounded(weights: np.ndarray) -> tuple[float, ...]:

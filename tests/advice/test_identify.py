@@ -91,6 +91,22 @@ MONAI = [
         "DiceLoss(softmax=True, to_onehot_y=True, squared_pred=True)",  # labels in float32
         {"phi": "I", "twin": 'DiceLoss("I", 1e-05, activation="softmax", norm="l2")'},
     ),
+    (
+        "DiceFocalLoss(sigmoid=True, to_onehot_y=True)",
+        {"focal": 1.0, "twin": 'DiceCELoss("I", 1e-05, activation="sigmoid", gamma=2.0)'},
+    ),
+    (
+        "FocalLoss(gamma=1.5, use_softmax=True)",
+        {"focal_gamma": 1.5, "twin": '0.25 * CrossEntropyLoss(activation="softmax", gamma=1.5)'},
+    ),
+    (
+        "DiceLoss(softmax=True, reduction='sum')",
+        {"reduction": "sum", "twin": 'DiceLoss("I", 1e-05, activation="softmax", reduction="sum")'},
+    ),
+    (
+        "DiceLoss(softmax=True, to_onehot_y=True, weight=[1, 0, 2, 3])",
+        {"twin": 'DiceLoss("I", 1e-05, activation="softmax", weight=[1.0, 0.0, 2.0, 3.0])'},
+    ),
     # a sigmoid in the Dice and a softmax in the cross-entropy, which one channel would not show
     ("DiceCELoss(sigmoid=True)", {"phi": "unknown", "channels": 4, "twin": "unknown"}),
 ]
@@ -107,10 +123,20 @@ def slow_after(rows, count):
 )
 def test_monai_is_recovered_without_being_told(words, wanted):
     pytest.importorskip("monai.losses", reason="monai is not installed")
-    holds(identify(f"monai.losses:{words}"), **wanted)
+    found = identify(f"monai.losses:{words}")
+    holds(found, **wanted)
+    if found.twin != "unknown":
+        assert gives_the_same(load_loss(f"monai.losses:{words}"), found.to_dict())
 
 
 OTHERS = [
+    # of what they are given, which is a distribution
+    ("torch.nn", "BCELoss", {"phi": "none", "cross_entropy": 1.0, "activation": "none"}),
+    (
+        "torch.nn",
+        "NLLLoss",
+        {"cross_entropy": 0.0, "twin": 'TverskyLoss(0.0, 1.0, "CI", 1e-12) - 1'},
+    ),
     (
         "segmentation_models_pytorch.losses",
         "JaccardLoss('multiclass')",
