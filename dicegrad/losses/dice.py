@@ -1,5 +1,6 @@
 """The Dice loss over any reduction phi, and its derivative in closed form."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,10 +22,12 @@ from dicegrad.losses.reduction import (
 )
 from dicegrad.losses.seen import Seen
 from dicegrad.losses.sums import (
+    checked_plain_sums,
     fused_for,
     needs_plain,
     overlap_gradient,
     overlap_sums,
+    plain_is_faster,
     plain_sums,
 )
 from dicegrad.losses.tile import working_dtype
@@ -141,11 +144,18 @@ class DiceLoss(nn.Module):
         if needs_plain(truth):
             return plain_loss(y_pred, truth, self.activation, self.norm, self.reduction, masks)
         seen = self.seen if y_pred.requires_grad and case_weight is None else None
+        if seen is None and self._plain_is_faster(y_pred, truth):
+            return plain_loss(
+                y_pred, truth, self.activation, self.norm, self.reduction, masks, checked_plain_sums
+            )
         if seen is not None:
             seen.begin(y_pred, y, annotated, mask)
         return _ClosedForm.apply(
             y_pred, truth, masks, self.activation, self.norm, self.reduction, seen
         )
+
+    def _plain_is_faster(self, y_pred: Tensor, y: Tensor) -> bool:
+        return not self.reduction.shared and plain_is_faster(y_pred, y)
 
     def extra_repr(self) -> str:
         """Show the settings in the module's text."""
@@ -235,6 +245,7 @@ def plain_loss(
     norm: str,
     reduction: Reduction,
     masks: Masks,
+    sums_of: Callable[..., Tensor] = plain_sums,
 ) -> Tensor:
     """Eq. 3 as autograd and the compiler see it."""
     if reduction.shared:
@@ -243,7 +254,7 @@ def plain_loss(
             "gradient for y and no compiled form: leave the loss out of torch.compile, detach y"
         )
     share = masks.share
-    sums = plain_sums(y_pred, y, activation, norm, masks)
+    sums = sums_of(y_pred, y, activation, norm, masks)
     numerator, denominator = fraction(pool(sums, reduction, share), reduction)
     weight = None if share is None else subset_weight(share, reduction)
     return reduce_loss(numerator / denominator, reduction, weight).to(sums.dtype)

@@ -128,7 +128,7 @@ def _factor(share: Array, reduction: Reduction) -> Array:
     A batch that is pooled holds each case as often as it counts. Elsewhere a subset lies within
     one case, and its Dice as a whole is weighted.
     """
-    return share if "B" in reduction.phi else (share > 0) * 1.0
+    return share if "B" in reduction.phi else _counts(share)
 
 
 def subset_weight(share: Array, reduction: Reduction) -> Array:
@@ -136,7 +136,12 @@ def subset_weight(share: Array, reduction: Reduction) -> Array:
     share = share[:, reduction.first :]
     if "C" in reduction.phi:
         share = _largest(share, 1)
-    return (_largest(share, 0) > 0) * 1.0 if "B" in reduction.phi else share
+    return _counts(_largest(share, 0)) if "B" in reduction.phi else share
+
+
+def _counts(share: Array) -> Array:
+    """1 for what takes part, else 0, as precise as the shares: 1/3 in float32 is too rough."""
+    return (share > 0) * 1.0 if isinstance(share, np.ndarray) else (share > 0).to(share.dtype)
 
 
 def _largest(share: Array, axis: int) -> Array:
@@ -239,7 +244,7 @@ def _share_batch(
     total = torch.cat([values, counted])
     processes = add_up(total, reduction.process_group)
     array = total.numpy() if isinstance(pooled, np.ndarray) else total
-    counts = (array[3] > 0) * 1.0
+    counts = _counts(array[3])
     if isinstance(counts, np.ndarray) and counts.all():
         return array[:3], None, processes
     return array[:3], counts, processes

@@ -17,10 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dicegrad.losses import native
-from dicegrad.losses.inputs import as_plain, check_values
+from dicegrad.losses.inputs import as_plain, check_labels, check_values
 from dicegrad.losses.masks import EVERYTHING, Masks
 from dicegrad.losses.tile import working_dtype
 from dicegrad.losses.tiles import tiled_gradient, tiled_sums
+
+# Up to so many values the formula is faster than tiles; and so many a float counts.
+_FEW, _COUNTABLE = 2**20, 2**24
 
 
 def overlap_sums(
@@ -131,12 +134,45 @@ def differentiable_sums(
     """`overlap_sums` with a gradient for y_pred that needs no graph over the voxels."""
     if needs_plain(y):
         return plain_sums(y_pred, y, activation, norm, masks)
+    if plain_is_faster(y_pred, y):
+        return checked_plain_sums(y_pred, y, activation, norm, masks).to(torch.float64)
     return _OverlapSums.apply(y_pred, y, masks, activation, norm)
 
 
 def needs_plain(y: Tensor) -> bool:
     """Whether autograd or the compiler has to see the formula itself."""
     return torch.compiler.is_compiling() or (y.requires_grad and torch.is_grad_enabled())
+
+
+def plain_is_faster(y_pred: Tensor, y: Tensor) -> bool:
+    """Whether the formula is faster than tiles: without native code, if the volume is small.
+
+    Or if it has one channel and wide labels, of which a tile makes floats in both passes. The
+    formula keeps probabilities and truth, where the two passes compute them again.
+    """
+    if y_pred.device.type != "cpu" or native.fits(y_pred, y):
+        return False
+    wide = y_pred.shape[1] == 1 and y.element_size() > 1
+    return y_pred.numel() <= (_COUNTABLE if wide else _FEW)
+
+
+def checked_plain_sums(
+    y_pred: Tensor, y: Tensor, activation: str | None, norm: str, masks: Masks = EVERYTHING
+) -> Tensor:
+    """`plain_sums`, and the checks of `overlap_sums`, for tensors on a CPU."""
+    y_pred = as_plain(y_pred)
+    sums = plain_sums(y_pred, y, activation, norm, masks)
+    with torch.no_grad():
+        soft = [y_pred] if activation is None else []
+        soft += [y] if y.ndim == y_pred.ndim else []
+        left_out = masks.kept(y) if soft else None
+        if left_out is not None:
+            soft = [maps.masked_fill(~left_out.unsqueeze(1), 0) for maps in soft]
+        if y_pred.shape[1] == 1:
+            check_labels(y_pred, y, masks.kept(y))
+        extremes = [value for maps in soft for value in torch.aminmax(maps)]
+        check_values(y_pred, y, sums[2], extremes, partial(masks.kept, y))
+    return sums
 
 
 class _OverlapSums(torch.autograd.Function):
@@ -180,7 +216,8 @@ def maps_per_class(y: Tensor, p: Tensor) -> Tensor:
         return y.to(p.dtype)
     if channels == 1:
         return (y == 1).to(p.dtype).unsqueeze(1)
-    return F.one_hot(y.long(), channels).movedim(-1, 1).to(p.dtype)
+    channel = torch.arange(channels, device=y.device).view(-1, *[1] * (y.ndim - 1))
+    return (y.unsqueeze(1) == channel).to(p.dtype)
 
 
 def _passes(y_pred: Tensor, y: Tensor, masks: Masks) -> tuple[Callable, Callable]:

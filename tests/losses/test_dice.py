@@ -258,8 +258,9 @@ def test_autocast_of_a_layer_before_the_loss(make_case):
 
 
 def test_the_graph_keeps_neither_probabilities_nor_one_hot_maps():
-    logits = torch.randn(2, 4, 16, 16, 8, requires_grad=True)
-    y = torch.randint(0, 4, (2, 16, 16, 8), dtype=torch.uint8)
+    # so large that it holds without the native code too
+    logits = torch.randn(2, 4, 64, 64, 33, requires_grad=True)
+    y = torch.randint(0, 4, (2, 64, 64, 33), dtype=torch.uint8)
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         DiceLoss(activation="softmax")(logits, y)
