@@ -57,6 +57,7 @@ def job(
     # What the imports made stays to the end. Without it the last collection, as the process ends,
     # walks through all of torch, which takes a third of a second.
     gc.freeze()
+    gc.enable()  # which `dicegrad.starting` has put off
     try:
         with _opened(Path(log)) as file:
             yield from _in_log(file, modules, inputs)

@@ -1,8 +1,6 @@
 """Find the cases of a data set and check their files, headers only."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

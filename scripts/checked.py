@@ -1,8 +1,6 @@
 """Every data set has been read: say what will be trained on, and for how long."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 import sys
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Write the checksums of all files of the finished study."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

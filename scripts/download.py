@@ -1,8 +1,6 @@
 """Fetch a data set, or unpack the archive that the user placed, and verify it."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 import sys
 from pathlib import Path

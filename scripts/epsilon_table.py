@@ -1,8 +1,6 @@
 """Put the heuristic epsilons of a study in one table."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Score the predictions of one experiment, all folds, at the original resolution."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """The heuristic epsilon of every fold and class under one labeling."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

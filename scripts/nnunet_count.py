@@ -1,8 +1,6 @@
 """Count the voxels of every class on nnU-Net's grid, under one labeling."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

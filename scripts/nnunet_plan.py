@@ -1,8 +1,6 @@
 """Bring a dataset into nnU-Net's layout, and let nnU-Net plan."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

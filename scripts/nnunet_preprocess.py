@@ -1,8 +1,6 @@
 """Let nnU-Net preprocess a dataset under one labeling."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Let nnU-Net train the network of one experiment and fold."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 import os
 from contextlib import nullcontext

@@ -1,8 +1,6 @@
 """Make one output of the study: its tables, its figure, its text."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from dicegrad.logs import job
 from dicegrad.reporting.produce import produce

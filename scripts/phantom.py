@@ -1,8 +1,6 @@
 """Generate a phantom in the layout of a real data set."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Segment the held-out cases of one experiment and fold, on their original grids."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from contextlib import nullcontext
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Bring every case to the network's grid, normalise it, and stack the cases."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Put the scores of all experiments in one table, each with the name of its setup."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from dicegrad.evaluation.scores import collect_scores, write_scores
 from dicegrad.logs import job

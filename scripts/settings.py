@@ -1,8 +1,6 @@
 """Copy the settings of the study beside its results."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

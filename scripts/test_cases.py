@@ -1,8 +1,6 @@
 """Find the labelled cases of a test set, and see that no subject of them is trained on."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Segment the test set with the networks of all folds of one experiment, averaged."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from contextlib import nullcontext
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Put the scores on the test set of all experiments in one table."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from dicegrad.evaluation.scores import collect_scores, write_scores
 from dicegrad.evaluation.test_set import TEST_SCORES

@@ -1,8 +1,6 @@
 """Train the network of one experiment and fold."""
 
-from dicegrad.interrupts import end_at_interrupts
-
-end_at_interrupts()
+import dicegrad.starting  # isort: skip
 
 from contextlib import nullcontext
 from pathlib import Path

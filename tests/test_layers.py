@@ -13,7 +13,7 @@ PACKAGE = Path(dicegrad.__file__).parent
 LAYERS = (
     ("__init__",),
     ("errors", "interrupts", "machine", "cells", "precision"),
-    ("checksums", "locks", "workflow_errors"),
+    ("checksums", "locks", "starting", "workflow_errors"),
     ("whole",),
     ("files", "inputs", "provenance"),
     ("arrays", "logs"),

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -86,3 +88,12 @@ def test_a_lack_of_memory_is_one_line(tmp_path, capsys, error):
     assert said.startswith("error: there is not enough memory (")
     assert said.count("\n") == 1
     assert "Traceback" not in (tmp_path / "job.log").read_text()
+
+
+def test_collection_is_put_off_while_libraries_load_and_on_again_in_a_job(tmp_path):
+    words = (
+        "import dicegrad.starting, gc; print(gc.isenabled()); from dicegrad.logs import job\n"
+        f"with job({str(tmp_path / 'log')!r}): print(gc.isenabled(), gc.get_freeze_count() > 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True"]
