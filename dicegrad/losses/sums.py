@@ -160,15 +160,17 @@ def checked_plain_sums(
     y_pred: Tensor, y: Tensor, activation: str | None, norm: str, masks: Masks = EVERYTHING
 ) -> Tensor:
     """`plain_sums`, and the checks of `overlap_sums`, for tensors on a CPU."""
-    y_pred = as_plain(y_pred)
-    sums = plain_sums(y_pred, y, activation, norm, masks)
+    y_pred, truth = as_plain(y_pred), y
+    if y_pred.shape[1] == 1 and y.ndim < y_pred.ndim and masks.ignore_index is None:
+        truth = y.to(working_dtype(y_pred)).unsqueeze(1)  # of which the check is faster
+    sums = plain_sums(y_pred, truth, activation, norm, masks)
     with torch.no_grad():
         soft = [y_pred] if activation is None else []
-        soft += [y] if y.ndim == y_pred.ndim else []
+        soft += [truth] if truth.ndim == y_pred.ndim else []
         left_out = masks.kept(y) if soft else None
         if left_out is not None:
             soft = [maps.masked_fill(~left_out.unsqueeze(1), 0) for maps in soft]
-        if y_pred.shape[1] == 1:
+        if y_pred.shape[1] == 1 and truth is y:
             check_labels(y_pred, y, masks.kept(y))
         extremes = [value for maps in soft for value in torch.aminmax(maps)]
         check_values(y_pred, y, sums[2], extremes, partial(masks.kept, y))
