@@ -40,9 +40,14 @@ class Conv(nn.Conv3d):
             return maps.movedim(-1, 1)
         if self._is_slow(image):
             return super().forward(image.to_mkldnn()).to_dense()
-        if native.takes(image, self.weight) and native.takes_kernel(self.weight):
+        if self._derives_natively(image):
             return _Convolution.apply(image, self.weight, self.bias, self.padding)
         return super().forward(image)
+
+    def _derives_natively(self, image: Tensor) -> bool:
+        # Autocast would convolve float32 in half precision, which the native code does not read.
+        plain = native.takes(image, self.weight) and not torch.is_autocast_enabled("cpu")
+        return plain and native.takes_kernel(self.weight)
 
     def _is_slow(self, image: Tensor) -> bool:
         plain = image.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")

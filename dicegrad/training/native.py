@@ -51,6 +51,7 @@ def takes(image: Tensor, weight: Tensor) -> bool:
         image.device.type == "cpu"
         and image.dtype == weight.dtype == torch.float32
         and image.is_contiguous(memory_format=_LAST)
+        and image.numel() > 0
         and library() is not None
     )
 

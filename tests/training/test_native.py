@@ -168,6 +168,17 @@ def test_wide_kernels_and_those_of_even_length_stay_with_onednn(monkeypatch):
     assert {shape: native.takes_kernel(torch.empty(shape)) for shape in taken} == taken
 
 
+def test_under_autocast_a_convolution_is_torchs_and_its_gradient_is_that_of_torch(monkeypatch):
+    monkeypatch.setattr(native, "onednn_is_slow", lambda: True)
+    layer, image = Conv(8, 8, (3, 3, 1)), volume(2, 8, 6, 5, 4)
+    upstream = volume(2, 8, 6, 5, 4, seed=1).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = outcome(layer, image, upstream)
+    assert type(found[0].grad_fn).__name__ == "ConvolutionBackward0"
+    expected = outcome(layer, image, upstream.float())
+    torch.testing.assert_close([each.float() for each in found], expected, rtol=0.05, atol=0.1)
+
+
 @pytest.mark.parametrize("kind", ["float64", "bfloat16", "contiguous"])
 def test_what_the_native_code_does_not_read_is_left_to_torch(kind):
     image, weight = volume(2, 4, 6, 5, 4), torch.ones(4)
