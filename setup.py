@@ -8,10 +8,10 @@ import os
 from setuptools import Extension, setup
 
 HEADERS = {
-    "dicegrad/losses": ["work", "kernel", "labels", "level"],
+    "dicegrad/losses": ["kernel", "labels", "level"],
     "dicegrad/training": ["level", "convolution", "norm"],
 }
-SHARED = "dicegrad/losses/native_work.h"
+SHARED = ["dicegrad/losses/native_work.h", "dicegrad/losses/native_levels.h"]
 
 
 def native(folder: str) -> Extension:
@@ -23,7 +23,7 @@ def native(folder: str) -> Extension:
     return Extension(
         f"{folder.replace('/', '.')}._native",
         [f"{folder}/native.c"],
-        depends=[SHARED, *(f"{folder}/native_{part}.h" for part in HEADERS[folder])],
+        depends=[*SHARED, *(f"{folder}/native_{part}.h" for part in HEADERS[folder])],
         extra_compile_args=[
             "-std=gnu11",
             "-O3",

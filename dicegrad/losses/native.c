@@ -90,38 +90,8 @@ static inline uint16_t to_half(float value)
 #define NAME(name) JOINED(JOINED(name, SUFFIX), LEVEL)
 #define TARGET_NAME(name) JOINED(name, LEVEL)
 
-#define LEVEL baseline
-#include "native_level.h"
-#undef LEVEL
-
-#if defined(__x86_64__)
-#define LEVEL avx2
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#include "native_level.h"
-#pragma clang attribute pop
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#include "native_level.h"
-#pragma GCC pop_options
-#endif
-#undef LEVEL
-
-#define LEVEL avx512
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"))), \
-                             apply_to = function)
-#include "native_level.h"
-#pragma clang attribute pop
-#else
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,fma,prefer-vector-width=512")
-#include "native_level.h"
-#pragma GCC pop_options
-#endif
-#undef LEVEL
-#endif
+#define LEVEL_FILE "native_level.h"
+#include "native_levels.h"
 
 typedef void Sum(const Task *, int64_t, int64_t, int, void *, double *, double *, int64_t *);
 typedef void Derive(const Task *, int64_t, int64_t, int, void *);

@@ -22,44 +22,8 @@ typedef struct {
 } Periods;
 enum { ARRAYS = 7, SHORTEST_PERIOD = 64, LONGEST_RUN = 128 /* periods that a float adds up */ };
 
-#define LEVEL baseline
-#define LANES 4
-#include "native_level.h"
-#undef LEVEL
-#undef LANES
-
-#if defined(__x86_64__)
-#define LEVEL avx2
-#define LANES 8
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#include "native_level.h"
-#pragma clang attribute pop
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#include "native_level.h"
-#pragma GCC pop_options
-#endif
-#undef LEVEL
-#undef LANES
-
-#define LEVEL avx512
-#define LANES 16
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"))), \
-                             apply_to = function)
-#include "native_level.h"
-#pragma clang attribute pop
-#else
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,fma,prefer-vector-width=512")
-#include "native_level.h"
-#pragma GCC pop_options
-#endif
-#undef LEVEL
-#undef LANES
-#endif
+#define LEVEL_FILE "../training/native_level.h"
+#include "../losses/native_levels.h"
 
 typedef void AddLines(float *, int64_t, int64_t, const float *, const float *, const Lines *);
 typedef void AddMoments(const float *, int64_t, const Periods *);
