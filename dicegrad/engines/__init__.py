@@ -1,1 +1,1 @@
-"""Other engines than our own network: the same stages, done by somebody else's code."""
+"""Engines other than our own network: the same stages, done by another package."""

@@ -73,7 +73,7 @@ def check_installed(dataset: str) -> None:
     if find_spec("nnunetv2") is None:
         raise InputError(
             f"dataset {dataset}: engine is nnunet, but nnunetv2 is not installed here; "
-            "pip install 'dicegrad[nnunet]', or run snakemake with --sdm conda"
+            "pip install '.[nnunet]', or run snakemake with --sdm conda"
         )
 
 
@@ -103,7 +103,7 @@ def run(command: str, *arguments: str, folder: Path, threads: int, report: Repor
     program = Path(sys.executable).with_name(command)
     if not program.is_file():
         raise InputError(
-            f"{program}: no such file; the engine nnunet needs pip install 'dicegrad[nnunet]'"
+            f"{program}: no such file; the engine nnunet needs pip install '.[nnunet]'"
         )
     own = {
         **environment(folder, threads),

@@ -75,7 +75,7 @@ NEEDS_DATA = {
         "dicegrad predict fold0/weights.pt fold1/weights.pt heart.nii.gz OUT",
     ),
     "nnU-Net and a data set; tests/interop trains with it": (
-        "pip install 'dicegrad[nnunet]'",
+        "pip install '.[nnunet]'",
         'export nnUNet_extTrainer="$(dicegrad nnunet-trainers)"',
         "nnUNetv2_plan_and_preprocess -d 1",
         "nnUNetv2_train 1 3d_fullres 0 -tr nnUNetTrainerDicegrad",

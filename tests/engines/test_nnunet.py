@@ -173,7 +173,7 @@ def test_a_command_that_fails_is_told_by_its_last_line(tmp_path, monkeypatch):
     said = refusal(lambda: run("python", "-c", code, **how))
     assert said.startswith("python failed: ValueError: no such planner")
     assert str(tmp_path / "raw") in lines
-    assert "pip install 'dicegrad[nnunet]'" in refusal(lambda: run("nnUNetv2_no", **how))
+    assert "pip install '.[nnunet]'" in refusal(lambda: run("nnUNetv2_no", **how))
 
 
 def test_one_thread_augments_in_its_own_process(tmp_path):
@@ -185,5 +185,5 @@ def test_one_thread_augments_in_its_own_process(tmp_path):
 def test_without_nnunet_the_line_says_what_to_install():
     assert refusal(check_installed, "mine") == (
         "dataset mine: engine is nnunet, but nnunetv2 is not installed here; "
-        "pip install 'dicegrad[nnunet]', or run snakemake with --sdm conda"
+        "pip install '.[nnunet]', or run snakemake with --sdm conda"
     )
