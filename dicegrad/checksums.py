@@ -61,7 +61,7 @@ def verify(path: Path | str, delete: Path | None = None) -> None:
     except OSError as error:
         raise InputError(
             f"{path}: cannot be compared with {sum_file(path).name} beside it, which cannot be "
-            f"read ({error.strerror or error}); look after that disk"
+            f"read ({error.strerror or error}); check that disk"
         ) from None
     if expected and path.name not in EDITABLE:
         _verify(path, expected, delete or path, state.st_size, state.st_mtime_ns, state.st_ino)

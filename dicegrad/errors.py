@@ -86,10 +86,10 @@ def remedy(error: OSError) -> str:
 
     Example:
         >>> remedy(OSError(5, "Input/output error"))
-        'look after that disk, and that of the files it is made of'
+        'check that disk, and that of the files it is made of'
     """
     if error.errno in FAILING:
-        return "look after that disk, and that of the files it is made of"
+        return "check that disk, and that of the files it is made of"
     return "free some space or allow writing"
 
 

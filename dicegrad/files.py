@@ -194,7 +194,7 @@ def read_text(path: Path | str, lossy: bool = False, most: int = _LARGEST) -> st
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror or error}); allow "
-            "reading it, or look after its disk"
+            "reading it, or check its disk"
         ) from None
     except UnicodeDecodeError as error:
         raise InputError(

@@ -18,7 +18,7 @@ def check_inputs(paths: Iterable[Path | str]) -> None:
     """See that the inputs of a job are there, as they were written, and not of the future.
 
     Raises:
-        InputError: One is gone, is damaged, or has a date that is still to come; names it and the
+        InputError: One is gone, is damaged, or has a date in the future; names it and the
             remedy.
     """
     files = [Path(path) for path in paths]
@@ -35,7 +35,7 @@ def check_dates(paths: Iterable[Path], soon: float = _SOON) -> None:
     """Refuse files from the future; wait for a date that comes within `soon` seconds.
 
     Snakemake deletes what a job has made if it is older than an input of the job, which is what
-    comes of a clock that was set back: better to hear of it before an hour of training.
+    comes of a clock that was set back: better to know before an hour of training.
 
     Raises:
         InputError: Names the newest file and its date.
@@ -46,8 +46,8 @@ def check_dates(paths: Iterable[Path], soon: float = _SOON) -> None:
         return
     if ahead > soon:
         raise InputError(
-            f"{newest}: is of {datetime.fromtimestamp(dates[newest]):%Y-%m-%d %H:%M:%S}, which is "
-            "still to come, so that Snakemake would delete what is made of it; set the clock of "
+            f"{newest}: is dated {datetime.fromtimestamp(dates[newest]):%Y-%m-%d %H:%M:%S}, which "
+            "is in the future, so Snakemake would delete what is made of it; set the clock of "
             "this machine, or bring all such files to the present: "
             f"find {_top(newest)} -newermt now -exec touch -d now {{}} +"
         )

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown() -> Iterator[Report]:
-    """Show a training on standard output.
+    """Show a training run on standard output.
 
     Yields:
-        A function that takes what a training reports. On a terminal it shows a table that grows
+        A function that takes what a training run reports. On a terminal it shows a table that grows
         by a row an epoch, above a bar with the time left; elsewhere, or without the package rich,
         plain lines.
     """

@@ -73,7 +73,7 @@ def line_of(text: str) -> str | None:
 
     Example:
         >>> line_of("OSError in file 'a.smk', line 7:\\n[Errno 5] Input/output error: 'a.tsv'")
-        'error: a.tsv: Input/output error; look after that disk, and start the same command again'
+        'error: a.tsv: Input/output error; check that disk, and start the same command again'
     """
     if found := _MISSING.search(text):
         return f"error: {safe_line(found[1])}: is missing or was not made; {_AGAIN}"
@@ -87,7 +87,7 @@ def line_of(text: str) -> str | None:
     else:
         return None
     told = (words for numbers, words in _ADVICE.items() if number in numbers)
-    advice = next(told, "look after that disk")
+    advice = next(told, "check that disk")
     return f"error: {safe_line(where)}: {said}; {advice}, and {_AGAIN}"
 
 
@@ -116,5 +116,5 @@ def _show(
 ) -> None:
     text = "".join(traceback.format_exception(kind, error, trace))
     if issubclass(kind, KeyboardInterrupt):
-        text = "interrupted; the same command goes on from there"
+        text = "interrupted; the same command resumes from there"
     print(line_of(text) or text, file=sys.stderr)

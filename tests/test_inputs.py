@@ -50,7 +50,7 @@ def test_a_file_that_went_before_its_job_began_is_named_with_what_to_do(files):
 def test_a_file_of_the_future_is_named_with_its_date_and_a_command_that_helps(files):
     date(files[1], DAY)
     message = refused(files)
-    assert message.startswith("resources/volumes.tsv: is of 2")
+    assert message.startswith("resources/volumes.tsv: is dated 2")
     assert "Snakemake would delete what is made of it" in message
     command = message.rpartition("to the present: ")[2]
     assert shlex.split(command)[:2] == ["find", "resources"]
@@ -69,7 +69,7 @@ def test_a_folder_that_a_rule_has_made_is_as_old_as_its_stamp(tmp_path):
     stamp.parent.mkdir()
     stamp.touch()
     date(stamp, DAY)
-    assert "predictions: is of 2" in refused([stamp.parent])
+    assert "predictions: is dated 2" in refused([stamp.parent])
 
 
 def test_a_damaged_input_ends_a_job_before_its_work_with_one_line(files, capsys):

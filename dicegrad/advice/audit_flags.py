@@ -20,7 +20,7 @@ class _Test:
 def find_flags(maps: Sequence[Map], classes: Sequence[str]) -> list[Flag]:
     """Test every class in every group.
 
-    Two kinds of absence are told. A class that a group never has, or ten times as rarely in odds
+    Two kinds of absence are found. A class that a group never has, or ten times as rarely in odds
     as the others (Fisher's exact test, one-sided, level 0.01). And a class that is absent from a
     few cases where all others that have its neighbours have it (the predictive probability of one
     absence after n presences, 1 / (n + 2), level 0.05). Both are corrected by Holm's method over
@@ -72,7 +72,7 @@ def _group_test(maps: Sequence[Map], name: str, group: str) -> _Test | None:
 
 
 def _no_flag(name: str, group: str) -> Flag:
-    """Counts as a test for Holm's method, but is not told: the size is too small."""
+    """Counts as a test for Holm's method, but is not reported: the size is too small."""
     return Flag(name, group, "", "Fisher's exact test", 1.0, 1.0, 0.0)
 
 

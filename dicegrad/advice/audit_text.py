@@ -1,4 +1,4 @@
-"""An audit for people."""
+"""An audit as text."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

@@ -87,7 +87,7 @@ def recommend(name: str, counts: Counts, suspected: int, cells: Sequence["Cell"]
         )
     return (
         f"Take any of these losses, say Dice I + cross-entropy. Every map of {name} is filled, so "
-        "that they differ in nothing that this forecast is about."
+        "they do not differ in what is forecast here."
     )
 
 

@@ -1,4 +1,4 @@
-"""How a foreign loss wants to be called, found out by trying."""
+"""How a foreign loss has to be called, found out by trying."""
 
 import warnings
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Hold a form against what was measured: weights by least squares, the rest by Gauss-Newton."""
+"""Compare a form with what was measured: weights by least squares, the rest by Gauss-Newton."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

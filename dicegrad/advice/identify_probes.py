@@ -187,7 +187,7 @@ def push_probe(channels: int, volume: int = 1000, never: int | None = None) -> P
 def all_probes(
     channels: int, seed: int = 0, full: int = 5, never: int | None = None
 ) -> list[Probe]:
-    """Everything that a form is held against."""
+    """Everything that a form is compared with."""
     rng = np.random.default_rng(seed)
     return [*full_probes(channels, rng, full, never), *empty_probes(channels, rng, never)]
 

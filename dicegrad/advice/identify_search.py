@@ -43,7 +43,7 @@ class Found:
 
     @property
     def probes(self) -> list[Probe]:
-        """What it was held against."""
+        """What it was compared with."""
         return probes_for(self.how.channels, self.differentiable, self.never)
 
 
@@ -103,7 +103,7 @@ def search(
 
 
 def probes_for(channels: int, differentiable: bool, never: int | None = None) -> list[Probe]:
-    """What a loss is held against; certain predictions if it has no gradient, as metrics need."""
+    """What a loss is compared with; certain predictions if it has no gradient, as metrics need."""
     return all_probes(channels, never=never) if differentiable else hard_probes(channels)
 
 
@@ -120,7 +120,7 @@ def _is_constant(loss: Callable, how: Convention, probes: Sequence[Probe]) -> bo
 def _look(
     loss: Callable, how: Convention, probes: Sequence[Probe], activation: str | None
 ) -> tuple[Seen, tuple[str, ...]]:
-    """Measure the probes; those that give no finite number are left out, and their kinds told."""
+    """Measure the probes; those that give no finite number are left out, and their kinds named."""
     seen: list[tuple[Probe, Measured]] = []
     undefined = []
     for probe in probes:
@@ -224,7 +224,7 @@ def _usual(forms: Sequence[Form], seen: Seen) -> Fit | None:
 
 
 def _clearly_best(agree: Sequence[Fit]) -> Fit | None:
-    """The one that agrees best; others that are no worse are told beside it.
+    """The one that agrees best; others that are no worse are reported beside it.
 
     CI and BCI of a softmax over all classes differ in epsilon alone, since the volumes add up to a
     constant. If epsilon is 0 they are the same function, and either name is right.

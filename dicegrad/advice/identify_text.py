@@ -1,4 +1,4 @@
-"""A passport for people."""
+"""A passport as text."""
 
 from typing import TYPE_CHECKING
 

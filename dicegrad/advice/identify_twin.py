@@ -1,4 +1,4 @@
-"""The loss of this package that does the same, built and held against the other on random input."""
+"""The loss of this package that does the same, compared with the other on random input."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

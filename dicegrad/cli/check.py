@@ -75,7 +75,7 @@ def _what(word: str) -> str:
     known = (AUTO, *ADAPTERS)
     if word not in known and not word.endswith(_ENDINGS) and not Path(word).is_dir():
         raise argparse.ArgumentTypeError(
-            f"{word!r} is no folder, no .yaml file, and not one of {', '.join(known)}"
+            f"{word!r} is not a folder, a .yaml file, or one of {', '.join(known)}"
         )
     return word
 

@@ -45,7 +45,7 @@ def add_train(commands: "argparse._SubParsersAction") -> None:
         "--threads",
         type=int,
         default=1,
-        help="of torch on a CPU; more than there are idle cores make it slower (default: 1)",
+        help="of torch on a CPU; more than the idle cores make it slower (default: 1)",
     )
     train.add_argument(
         "--tensorboard", action="store_true", help="write OUT/tensorboard for TensorBoard"

@@ -65,7 +65,7 @@ def detect(root: Path) -> str:
         A key of `ADAPTERS`.
 
     Raises:
-        InputError: There is no such folder, or it is laid out in no way that is known; the message
+        InputError: There is no such folder, or its layout is unknown; the message
             names a folder within it that is, if there is one.
     """
     root = Path(root)
@@ -79,7 +79,7 @@ def detect(root: Path) -> str:
         several = f" (one of {len(deeper)})" if len(deeper) > 1 else ""
         raise InputError(f"root {root}: no data set; did you mean {deeper[0]}{several}?")
     known = "; or ".join(layout.holds for layout in ADAPTERS.values())
-    raise InputError(f"root {root}: laid out in no way that is known; it should hold {known}")
+    raise InputError(f"root {root}: unknown layout; it should hold {known}")
 
 
 def _layout(root: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Files that another process reads with SimpleITK: what crashes ITK, or keeps it for ever, is told.
+"""Files that another process reads with SimpleITK: what crashes ITK, or never ends, is reported.
 
 ITK's readers trust their files. A damaged TIFF or NRRD file can end the process that reads it, or
 be read without end; here that is a process of its own, which starts with the first such file.
@@ -183,8 +183,8 @@ def _fill(stream: IO[bytes], view: memoryview) -> None:
 def _reason(code: int) -> str:
     """Why the process has died."""
     if code == -signal.SIGPROF:
-        return "its reader does not come to an end, it is damaged; write it again, as .nii.gz"
+        return "its reader does not finish, so it is damaged; write it again, as .nii.gz"
     if code < 0 and signal.Signals(-code) in _CRASHES:
-        return "crashes its reader (SimpleITK), it is damaged; write it again, as .nii.gz"
+        return "crashes its reader (SimpleITK), so it is damaged; write it again, as .nii.gz"
     what = signal.Signals(-code).name if code < 0 else f"exit {code}"
-    return f"the process that read it has ended ({what}), for want of memory maybe; try again"
+    return f"the process that read it has ended ({what}), perhaps out of memory; try again"

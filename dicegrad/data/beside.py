@@ -35,6 +35,6 @@ def find_beside(folder: Path, name: str) -> Path | None:
         if other.name.casefold() in [stem + ending for ending in _LIKE]:
             raise InputError(
                 f"{other}: would not be read; call it {name}, with its cells separated by tabs, or "
-                "give it quite another name"
+                "give it a different name"
             )
     return None

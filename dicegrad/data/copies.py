@@ -1,7 +1,7 @@
 """Copies of an image under two subjects: a patient who would be in two folds.
 
-They are told and not refused: the released ACDC data hold such a pair, and a study of them is the
-study that everybody else has made.
+They are reported and not refused: the released ACDC data hold such a pair, and everybody has
+studied them with it.
 """
 
 import os

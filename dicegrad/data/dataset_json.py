@@ -180,7 +180,7 @@ def _check_classes(classes: Mapping[str, tuple[int, ...]], path: Path) -> None:
     problems = [name_problem("class", name) for name in classes]
     for name in classes:
         if name.casefold() in _WORDS:
-            problems.append(f"class {name!r}: is another word of the tables of cases; rename it")
+            problems.append(f"class {name!r}: is a reserved word in tables of cases; rename it")
         if "," in name:
             problems.append(f"class {name!r}: has ',', which separates classes; rename it")
     if found := [*filter(None, problems), *look_alikes("class", classes)]:

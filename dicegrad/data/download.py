@@ -100,7 +100,7 @@ def check_available(name: str, root: Path, source: Source) -> None:
     if source.url is None and not source.archive.is_file():
         where = f" at {source.page}" if source.page else ""
         raise InputError(
-            f"{source.archive}: not there. The archive of {name} is given out on request: ask for "
+            f"{source.archive}: not there. The archive of {name} is available on request: ask for "
             f"it{where}, put it at {source.archive.resolve()} and run this again; or put (or link) "
             f"the data, unpacked, into {root.resolve()}"
         )

@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: resumed where it broke, whole and right or not at all."""
+"""Fetching one file over HTTP: resumed where it broke off, complete and verified or not at all."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The process that reads files with SimpleITK, so that one that crashes ITK crashes nothing else.
+"""The process that reads files with SimpleITK: a file that crashes ITK crashes nothing else.
 
 `dicegrad.data.apart` starts it as a script of its own, asks in lines of JSON,
 

@@ -205,7 +205,7 @@ def _unread(root: Path, folder: _Folder) -> Iterator[str]:
                 )
             if path.name.lower().endswith(_VOLUMES) and not path.name.endswith(folder.ending):
                 yield (
-                    f"{path}: is not read, for dataset.json says that files end in "
+                    f"{path}: is not read, since dataset.json says that files end in "
                     f"{folder.ending}; write it so, or move it elsewhere"
                 )
 

@@ -47,13 +47,13 @@ def problems_of_test_set(
     contents = {case.fingerprint.split("-", 1)[-1]: case.case for case in known}
     lines = [
         f"test case {case.case}: its subject {case.subject} is in imagesTr too (case "
-        f"{subjects[case.subject]}); a test set is of other subjects: remove it from one of both"
+        f"{subjects[case.subject]}); a test set is of other subjects: remove it from one of the two"
         for case in cases
         if case.subject in subjects
     ]
     lines += [
         f"test case {case.case}: its images are those of the case {contents[images]} in imagesTr; "
-        "remove it from one of both"
+        "remove it from one of the two"
         for case in cases
         if (images := case.fingerprint.split("-", 1)[-1]) in contents
         and case.subject not in subjects

@@ -1,4 +1,4 @@
-"""Other people's frameworks: thin, each tested with the real package."""
+"""Adapters to other frameworks: thin, each tested with the real package."""
 
 from pathlib import Path
 

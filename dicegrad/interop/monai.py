@@ -1,4 +1,4 @@
-"""The losses under MONAI's argument names, with what is annotated as a third argument.
+"""The losses under MONAI's argument names, with the annotated maps as a third argument.
 
 Swap `from monai.losses import DiceLoss` for `from dicegrad.interop.monai import DiceLoss`: without
 a mask value and gradient are MONAI's. Tested with monai 1.6.1. docs/monai.md has examples.

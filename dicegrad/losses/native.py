@@ -201,7 +201,7 @@ def _view(tensor: Tensor) -> tuple[int, ...]:
 
 
 def switched_off() -> bool:
-    """Whether the user wants no native code."""
+    """Whether the user has switched the native code off."""
     return os.environ.get("DICEGRAD_NATIVE") == "0"
 
 

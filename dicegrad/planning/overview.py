@@ -67,8 +67,8 @@ class Overview:
         told = self.estimate.lines() if self.estimate else []
         if told and self.load > _BUSY:
             told.append(
-                f"! other programs are at work here, {self.load:.0f} for each core: it takes about "
-                "so many times as long while they run"
+                f"! other programs are running here, {self.load:.0f} for each core: expect it to "
+                "take about that many times as long while they run"
             )
         return told + [self.unknown] * bool(self.unknown)
 

@@ -87,7 +87,7 @@ def _treatments(known: Fingerprint) -> tuple[str, ...]:
 def _of_gaps(known: Fingerprint, gaps: np.ndarray) -> Rows:
     words = _treatments(known)
     real = Question(
-        "Your labels have gaps. The same loss told nothing of them (as_empty), told to leave them "
+        "Your labels have gaps. The same loss not told of them (as_empty), told to leave them "
         "out (ignored), and told that background may hide them (marginal): the DSC is over what "
         "was annotated.",
         tuple((AS_ANNOTATED, "dice_ce", "I", word) for word in words),
@@ -137,7 +137,7 @@ def _of_groups(known: Fingerprint, brief: bool) -> Rows:
     questions = (
         Question("Full labels: what the losses reach.", ((FULL, "dice_ce", "I", AS_EMPTY),)),
         Question(
-            f"{name} is missing in {group}: who loses it there? Cross-entropy learns an empty map, "
+            f"{name} is missing in {group}: which loss loses it? Cross-entropy learns an empty map "
             "unless it is told; Dice over one image (I) ignores it, over the batch (BI) learns it.",
             tuple(rows),
         ),

@@ -245,8 +245,8 @@ def _validation(plan: Plan) -> str:
         return _line("  validation", plan.validation, why)
     few = training_subjects(plan.known, plan.folds["count"])
     return (
-        f"  # validation: {ASIDE} # left out: of {few} training subjects none is to spare, so the "
-        "held-out fold is looked at"
+        f"  # validation: {ASIDE} # left out: of {few} training subjects none can be spared, so "
+        "validation is on the held-out fold"
     )
 
 

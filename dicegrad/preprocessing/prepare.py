@@ -258,6 +258,6 @@ def map_cases(
 
 
 def _start_process() -> None:
-    """One thread per process, since they share the cores; an interrupt is told by the first one."""
+    """One thread per process, since they share the cores; the first one reports an interrupt."""
     end_at_interrupts()
     blas_on_one_thread()  # for good: threads that come and go between two volumes keep a core busy

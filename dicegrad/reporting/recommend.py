@@ -34,7 +34,7 @@ def recommendation(scores: pd.DataFrame, dataset: str) -> str | None:
     if not found.low > 0:
         return (
             f"No loss is surely best {on}: {against}, a difference of {found.mean:.3f} "
-            f"({_between(found.low, found.high)}). Take {best}, or run more folds to be surer"
+            f"({_between(found.low, found.high)}). Take {best}, or run more folds"
         )
     return (
         f"Take {best} on these data: {against}, {on}; it is better by {found.mean:.3f} "

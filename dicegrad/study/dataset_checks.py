@@ -1,4 +1,4 @@
-"""A dataset file held against its schema, and the parts of it against each other."""
+"""A dataset file checked against its schema, and its parts against each other."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ GRID, SLIDE = "grid", "slide"  # of prediction.window
 
 
 def checked(settings: Settings, schema: Settings, where: str) -> Settings:
-    """Settings that were held against the schema; without jsonschema, at least against its keys.
+    """Settings that were checked against the schema; without jsonschema, at least against its keys.
 
     A bare machine that trains from prepared arrays has no jsonschema: there a key that is missing
     or unknown is still told, and each block is checked once more where it is read.
@@ -67,7 +67,7 @@ def check_sense(settings: Settings, where: str) -> None:
             )
         if name.casefold() in WORDS or name.casefold().startswith(f"{PARTIAL}-"):
             raise InputError(
-                f"{where}: labelings has {name!r}, a word of its own; give it another name"
+                f"{where}: labelings has {name!r}, a reserved word; give it another name"
             )
         for number, entry in enumerate(entries, start=1):
             place = f"{where}: labelings.{name}, entry {number}"

@@ -1,4 +1,4 @@
-"""A class that stays behind while the others learn, told in the log while there is time to stop."""
+"""A class that stays behind while the others learn, named in the log in time to stop."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ LEARNT = 0.3
 
 
 def stays_behind(history: Sequence[Row], classes: Sequence[str]) -> list[str]:
-    """Lines to report after an epoch; each class is told once, after ten epochs in a row.
+    """Lines to report after an epoch; each class is reported once, after ten epochs in a row.
 
     Args:
         history: The rows so far.

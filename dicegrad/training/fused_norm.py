@@ -64,7 +64,7 @@ def normalise(image: Tensor, norm: Norm) -> Tensor:
 
 
 class _Shape(NamedTuple):
-    """How the values are dealt to programs."""
+    """How the values are assigned to programs."""
 
     groups: int
     channels: int

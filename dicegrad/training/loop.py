@@ -1,4 +1,4 @@
-"""The training of one network, from top to bottom."""
+"""Training one network, from start to end."""
 
 import time
 from collections.abc import Mapping

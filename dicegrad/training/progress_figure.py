@@ -158,7 +158,7 @@ def _metered(history: Sequence[Row]) -> list[str]:
 def _draw_push(
     share: "Axes", volume: "Axes", history: Sequence[Row], classes: Sequence[str]
 ) -> None:
-    """Whence the push on a class comes, and what is predicted in maps without a true voxel."""
+    """Where the push on a class comes from, and what is predicted in maps without a true voxel."""
     epochs = [row["epoch"] for row in history]
     for number, name in enumerate(classes):
         colour = _COLOURS[number % len(_COLOURS)]

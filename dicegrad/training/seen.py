@@ -1,4 +1,4 @@
-"""What the training images of a network were like, so that a new image can be held against them."""
+"""What the training images of a network were like, to compare a new image with them."""
 
 import json
 from collections.abc import Mapping, Sequence

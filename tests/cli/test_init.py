@@ -199,4 +199,4 @@ def test_a_folder_that_holds_no_data_is_one_line(here, capsys):
     (here / "empty").mkdir()
     code, _, err = run(capsys, "init", "empty")
     assert code == 1
-    assert "root empty: laid out in no way that is known" in err
+    assert "root empty: unknown layout" in err

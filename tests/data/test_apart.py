@@ -71,9 +71,9 @@ def test_pages_of_a_tiff_file_at_which_itk_crashes_or_reads_garbage_are_refused(
 @pytest.mark.parametrize(
     ("ends", "said"),
     [
-        (signal.SIGSEGV, "crashes its reader (SimpleITK), it is damaged; write it again, as"),
-        (signal.SIGPROF, "its reader does not come to an end, it is damaged; write it again, as"),
-        (signal.SIGKILL, "the process that read it has ended (SIGKILL), for want of memory maybe"),
+        (signal.SIGSEGV, "crashes its reader (SimpleITK), so it is damaged; write it again, as"),
+        (signal.SIGPROF, "its reader does not finish, so it is damaged; write it again, as"),
+        (signal.SIGKILL, "the process that read it has ended (SIGKILL), perhaps out of memory"),
     ],
 )
 def test_what_ends_the_reader_is_told(tmp_path, ends, said):

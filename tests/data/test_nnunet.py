@@ -103,7 +103,7 @@ def test_a_case_that_groups_tsv_does_not_know_and_one_it_invents_are_both_counte
         ({"labels": {"0": "background", "1": "a", "2": "a"}}, "label a is both 1 and 2"),
         ({"labels": {"0": "background", "\u00b2": "a"}}, "label a is '\u00b2'"),
         ({"labels": {"0": "background", "01": "a", "1": "b"}}, "label a is '01'"),
-        ({"labels": {"background": 0, "all": 1}}, "class 'all': is another word of the tables"),
+        ({"labels": {"background": 0, "all": 1}}, "class 'all': is a reserved word in tables"),
         ({"labels": {"background": 0, "a,b": 1}}, "class 'a,b': has ',', which separates"),
         ({"labels": {"background": 0, "a|b": 1}}, "class 'a|b': has '|' in its name"),
         ({"labels": {"background": 0, "LV": 1, "lv": 2}}, "class 'lv': differs from 'LV'"),
@@ -236,7 +236,7 @@ def test_a_volume_of_another_ending_is_told_and_not_passed_over(root, name):
     (root / "labelsTr" / ".003.nii").touch()  # what an editor leaves
     problems = get_adapter("nnunet", root).scan(root).problems
     assert problems == (
-        f"{root / 'imagesTr' / name}: is not read, for dataset.json says that files end in "
+        f"{root / 'imagesTr' / name}: is not read, since dataset.json says that files end in "
         ".nii.gz; write it so, or move it elsewhere",
     )
 

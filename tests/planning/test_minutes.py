@@ -125,7 +125,7 @@ def test_a_busy_machine_is_told_beside_the_minutes():
     assert (
         Overview((), {}, 0.0, found, load=7.0)
         .lines()[1]
-        .startswith("! other programs are at work here, 7 for each core")
+        .startswith("! other programs are running here, 7 for each core")
     )
 
 

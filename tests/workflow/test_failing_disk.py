@@ -72,17 +72,17 @@ READ, WRITTEN = f"cannot be read ({ERROR})", f"could not be written ([Errno 5] {
             "EIO_READ", WEIGHTS, f"{FOLD}/predictions", f"{WEIGHTS}: {READ}; delete", id="weights",
         ),
         pytest.param(
-            "EIO_SYNC", ".part.weights.pt", WEIGHTS, f"{WEIGHTS}: {WRITTEN}; look after that disk",
+            "EIO_SYNC", ".part.weights.pt", WEIGHTS, f"{WEIGHTS}: {WRITTEN}; check that disk",
             id="weights that are written, and told at the end",
         ),
         pytest.param(
             "EIO_WRITE", ".part.scores.tsv", f"{ROW}/scores.tsv",
-            f"{ROW}/scores.tsv: {WRITTEN}; look after that disk",
+            f"{ROW}/scores.tsv: {WRITTEN}; check that disk",
             id="a table that is written",
         ),
         pytest.param(
             "EIO_WRITE", ".snakemake/metadata", f"{ROW}/scores.tsv",
-            f"/.snakemake: {ERROR}; look after that disk, and start the same command",
+            f"/.snakemake: {ERROR}; check that disk, and start the same command",
             id="the notes of Snakemake",
         ),
     ],

@@ -152,7 +152,7 @@ def test_inputs_of_the_future_are_told_before_an_hour_of_training(small, study):
     failed = study.snakemake()
     assert failed.returncode != 0
     line = one_error(failed.stderr)
-    assert "resources/heart/images.npy: is of 2" in line
+    assert "resources/heart/images.npy: is dated 2" in line
     remedy = line.rpartition("to the present: ")[2]
     assert shlex.split(remedy)[0] == "find"
     subprocess.run(remedy, shell=True, check=True, cwd=study.folder)
