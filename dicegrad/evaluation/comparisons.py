@@ -1,6 +1,6 @@
 """Which results differ: `comparisons.tsv`, one row per pair of training runs compared.
 
-Two questions are asked of a study (a training run that it does not have gives no row):
+Three questions are asked of a study (a training run that it does not have gives no row):
 
 - `labeling`: side a is partial (or a share of it), side b full, same setup and batch size: what do
   missing labels do?
