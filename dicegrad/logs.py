@@ -137,17 +137,3 @@ def code_in(log: Path) -> str | None:
     """The code that made a result, from its log; None where the log does not say."""
     made = made_in(log)
     return made.code if made else None
-
-
-def errors_in(snakemake_logs: Iterable[Path]) -> list[str]:
-    """The `error:` lines in the logs of the jobs that a log of Snakemake names."""
-    there = [path for path in snakemake_logs if path.exists()]  # unless somebody has removed it
-    text = "".join(path.read_text(encoding="utf-8", errors="replace") for path in there)
-    jobs = dict.fromkeys(re.findall(r"^ +log: (\S+)", text, re.MULTILINE))
-    logs = [Path(job) for job in jobs if Path(job).exists()]
-    lines = [
-        line
-        for log in logs
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
-    ]
-    return [line for line in lines if line.startswith("error: ")]

@@ -1,7 +1,8 @@
-"""What Snakemake itself cannot read or write is one line on the screen instead of a traceback.
+"""What ends a run of the workflow is one line on the screen instead of a traceback.
 
 Snakemake writes logs, benchmarks and notes beside the results. Where a disk is full, or somebody
-removes a folder, it shows its own traceback, or words without advice. Its log holds them still.
+removes a folder, it shows its own traceback, or words without advice. Its log holds them still. And
+a job that the system ends can say nothing: Snakemake names the signal, and not what to do.
 """
 
 import copy
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -26,6 +28,11 @@ _NOT_NOTED = re.compile(
 )
 _MISSING = re.compile(r"Missing files after .*\n+\s*(.+?)(?: \(missing.*)?$", re.MULTILINE)
 _MEMORY = re.compile(r"^(MemoryError|RuntimeError: can't start new thread)", re.MULTILINE)
+_KILLED = re.compile(
+    r"died with <Signals\.(SIG\w+): \d+>.*?^Error in rule (\w+):$(.*?)^(?=\S|$)",
+    re.MULTILINE | re.DOTALL,
+)
+_LOG = re.compile(r"^ +log: (\S+)", re.MULTILINE)
 _AGAIN = "start the same command again"
 _ADVICE = {
     (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG): "free some space or allow writing",
@@ -33,6 +40,14 @@ _ADVICE = {
     (errno.ENOENT, errno.ENOTDIR, errno.ESTALE): "let nothing remove files while a study runs",
     (errno.EMFILE, errno.ENFILE): "allow more open files, as with `ulimit -n 4096`",
     (errno.ENOMEM, errno.EAGAIN): "end other programs, or allow more memory and processes",
+}
+# What the system may mean by ending a job; an interrupt is told elsewhere.
+_SIGNALS = {
+    "SIGKILL": "as where memory runs out; end other programs or give fewer --cores",
+    "SIGBUS": "as where a file is cut while it is read, or its disk fails; look after that disk",
+    "SIGSEGV": "a crash of compiled code; if it comes again, try DICEGRAD_NATIVE=0",
+    "SIGILL": "an instruction that this processor does not have; try DICEGRAD_NATIVE=0",
+    "SIGXCPU": "the limit on processor time; lift it with `ulimit -t unlimited`",
 }
 _LITTLE = 1 << 16  # bytes; with less a disk counts as full
 _ROOM = 256 << 20  # bytes of addresses that the libraries and threads of Snakemake take at least
@@ -66,6 +81,32 @@ def check_room() -> None:
             f"snakemake: may use {limit >> 20} MiB of addresses, and has {used >> 20} in use "
             "already; lift the limit with `ulimit -v unlimited`"
         )
+
+
+def errors_in(snakemake_logs: Iterable[Path]) -> list[str]:
+    """The `error:` lines of the jobs that a log of Snakemake names, also of those that were ended.
+
+    Example:
+        >>> import tempfile
+        >>> log = Path(tempfile.mkdtemp(), "snakemake.log")
+        >>> said = "Command 'python train.py' died with <Signals.SIGTERM: 15>."
+        >>> _ = log.write_text(f"{said}\\nError in rule train:\\n    log: a/train.log\\n\\n")
+        >>> errors_in([log])
+        ['error: a/train.log: the job was ended by SIGTERM; start the same command again']
+    """
+    there = [path for path in snakemake_logs if path.exists()]  # unless somebody has removed it
+    text = "".join(path.read_text(encoding="utf-8", errors="replace") for path in there)
+    logs = [Path(job) for job in dict.fromkeys(_LOG.findall(text)) if Path(job).exists()]
+    said = "".join(log.read_text(encoding="utf-8", errors="replace") for log in logs)
+    lines = [line for line in said.splitlines() if line.startswith("error: ")]
+    return lines + [_killed(*found) for found in _KILLED.findall(text) if found[0] != "SIGINT"]
+
+
+def _killed(name: str, rule: str, about: str) -> str:
+    """The line for a job that a signal has ended."""
+    log = _LOG.search(about)
+    meant = f", {_SIGNALS[name]}, and" if name in _SIGNALS else ";"
+    return f"error: {log[1] if log else rule}: the job was ended by {name}{meant} {_AGAIN}"
 
 
 def line_of(text: str) -> str | None:

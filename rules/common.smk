@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from dicegrad.errors import InputError
 from dicegrad.interrupts import pass_on_interrupts
-from dicegrad.workflow_errors import check_room, one_line_each
+from dicegrad.workflow_errors import check_room, errors_in, one_line_each
 
 # First of all, since what follows takes a second or two.
 pass_on_interrupts()
@@ -28,7 +28,6 @@ from dicegrad.data.adapters import adapter_of
 from dicegrad.data.annotated import find_table
 from dicegrad.data.test_set import labelled_test_cases
 from dicegrad.engines.nnunet import check_installed
-from dicegrad.logs import errors_in
 from dicegrad.plan import ASKED
 from dicegrad.provenance import code_of
 from dicegrad.reporting.chapters import chapters, is_shown

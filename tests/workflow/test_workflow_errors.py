@@ -114,6 +114,21 @@ def test_a_folder_that_goes_while_a_job_runs(tmp_path, fault, line):
     check_next(again, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("SIGKILL", "as where memory runs out; end other programs or give fewer --cores"),
+        ("SIGBUS", "as where a file is cut while it is read, or its disk fails; look after"),
+        ("SIGTERM", "start the same command again"),
+    ],
+)
+def test_a_job_that_the_system_ends(tmp_path, name, line):
+    done, again = run(tmp_path, f"os.kill(os.getpid(), signal.{name})")
+    check(done, f"error: fault: the job was ended by {name}")
+    check(done, line)
+    check_next(again, tmp_path)
+
+
 def test_the_log_of_snakemake_keeps_the_traceback(tmp_path):
     run(tmp_path, 'os.rename("results", "elsewhere")')
     log = next((tmp_path / ".snakemake" / "log").iterdir()).read_text()
