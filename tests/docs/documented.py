@@ -81,6 +81,13 @@ NEEDS_DATA = {
         "nnUNetv2_train 1 3d_fullres 0 -tr nnUNetTrainerDicegrad",
         "nnUNetv2_predict -i IMAGES -o OUT -d 1 -c 3d_fullres -f 0 -tr nnUNetTrainerDicegrad",
     ),
+    "Docker, or another program that builds a Containerfile": (
+        "docker build -t dicegrad -f Containerfile .",
+        'docker run --rm -v "$PWD:/work" dicegrad --cores 2',
+        'docker run --rm -v "$PWD:/work" dicegrad --cores 2 '
+        "--configfile /opt/dicegrad/config/acdc.yaml",
+        'docker run --rm -v "$PWD:/work" --entrypoint dicegrad dicegrad summary results/demo',
+    ),
     "MONAI, nnU-Net and an idle machine; tests/training/test_benchmark.py runs a step": (
         "python benchmarks/training.py",
         "python benchmarks/layers.py",
