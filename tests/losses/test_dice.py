@@ -144,6 +144,16 @@ def test_gradient_of_an_empty_map(make_case, epsilon, seed):
     torch.testing.assert_close(gradient, expected.reshape(2, 1, 1).expand(2, 4, 4))
 
 
+@given(st.integers(1, 40), st.floats(1e-7, 1e3), st.floats(0.01, 0.99))
+def test_a_network_that_predicts_the_same_everywhere_is_pushed_up_or_down(filled, epsilon, p):
+    y = (torch.arange(100) < filled).reshape(1, 1, 10, 10)
+    same = torch.full((1, 1, 10, 10), p, dtype=torch.float64)
+    gradient = dice_gradient(same, y, "I", epsilon)
+    up = 2 * filled * (filled + epsilon) - 100 * epsilon  # whatever p is
+    expected = -up / (100 * p + filled + epsilon) ** 2
+    assert gradient.sum().item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
 @given(st.integers(0, 10**6), st.sampled_from(PHIS))
 @settings(max_examples=25, deadline=None)
 def test_order_of_batch_and_classes_does_not_matter(make_case, one_hot, seed, phi):
