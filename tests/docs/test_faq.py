@@ -57,6 +57,19 @@ def test_the_trap_lies_where_the_page_says():
     assert push(1e-5, 0.5 * edge) > 2 / 1000 > push(1e-5, 2 * edge)
 
 
+def test_a_fresh_network_is_pushed_down_above_the_epsilon_of_the_page():
+    assert "0.2 for an object of 100 voxels among 100,000" in PAGE
+    assert "A smoothing term of 1 is five times that" in PAGE
+    y = torch.arange(100_000).reshape(1, 1, -1) < 100
+
+    def pushed_down(epsilon):
+        y_pred = torch.full(y.shape, 0.05, dtype=torch.float64, requires_grad=True)
+        DiceLoss("I", epsilon)(y_pred, y).backward()
+        return y_pred.grad.sum().item()
+
+    assert pushed_down(1.01 * 0.2004) > 0 > pushed_down(0.99 * 0.2004)
+
+
 def test_batch_wise_dice_of_empty_images_alone_is_image_wise_dice():
     assert push(1e-5, 1000, phi="BI") == push(1e-5, 1000, phi="I")
 
