@@ -92,7 +92,9 @@ def with_annotated(
     partly = sum(case.annotated is not None for case in marked)
     line = f"{path}: {partly} of {len(cases)} cases are not annotated for every class"
     if unlisted:
-        line += f"; {unlisted} cases are not listed and count as annotated for all classes"
+        kept = any(case.annotated is not None for case in cases if case.case not in table)
+        count_as = "keep what cases.tsv says" if kept else "count as annotated for all classes"
+        line += f"; {unlisted} cases are not listed and {count_as}"
     return marked, line
 
 

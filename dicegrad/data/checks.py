@@ -4,7 +4,6 @@ Every problem is one line that names the file, the value and how to fix it; all 
 collected before the first error is raised.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -51,21 +50,27 @@ def find_problems(cases: Iterable[Case], adapter: Adapter, align: bool = False) 
 def _shared_files(cases: Iterable[Case]) -> Iterator[str]:
     """Lines on files that two subjects share, or that are image and label at once.
 
-    A fold would train on what it is tested on, or a network see the truth.
+    A fold would train on what it is tested on, or a network see the truth. Links of both kinds
+    count as the file that they lead to.
     """
-    first: dict[str, Case] = {}
+    first: dict[tuple[int, int], Case] = {}
     for case in cases:
-        files = {os.path.realpath(p): p for p in (*case.images, case.label) if p.exists()}
-        images = {os.path.realpath(p) for p in case.images if p.exists()}
-        if case.label.exists() and os.path.realpath(case.label) in images:
+        files = {_identity(p): p for p in (*case.images, case.label) if p.exists()}
+        images = {_identity(p) for p in case.images if p.exists()}
+        if case.label.exists() and _identity(case.label) in images:
             yield f"{case.label}: is the label map of case {case.case} and its image; correct one"
-        for real, path in files.items():
-            other = first.setdefault(real, case)
+        for identity, path in files.items():
+            other = first.setdefault(identity, case)
             if other.subject != case.subject:
                 yield (
                     f"{path}: is a file of case {case.case} and of case {other.case}, which are of "
                     "two subjects; give each its own file, or both one subject"
                 )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _case_problems(case: Case, adapter: Adapter, align: bool) -> Iterator[str]:

@@ -21,17 +21,18 @@ def find_images(inputs: Sequence[Path], channels: Sequence[str]) -> Images:
 
     Args:
         inputs: A folder of ``NAME_0000.nii.gz``, ``NAME_0001.nii.gz``, ..., one file a channel;
-            other files in it are passed over. Or a folder of ``NAME.nii.gz``, one file a case, 4-D
-            where there are several channels. Or image files: the channels of one case in their
-            order; where there is one channel, a case each.
+            other files in it, such as the label map ``NAME.nii.gz``, are passed over. Or a folder
+            of ``NAME.nii.gz``, one file a case, 4-D where there are several channels. Or image
+            files: the channels of one case in their order; where there is one channel, a case each.
         channels: Names of the dataset's channels.
 
     Returns:
         Name -> images, by name. A name is that of the (first) file without ``_0000`` and ending.
 
     Raises:
-        InputError: One line per problem: no image, a channel missing or too many, a file that
-            cannot be read or is no single volume, channels on different voxels.
+        InputError: One line per problem: no image, one without a channel number among others, a
+            channel missing or too many, a file that cannot be read or is no single volume, channels
+            on different voxels.
     """
     for path in inputs:
         if not path.exists():
@@ -69,7 +70,13 @@ def _of_folder(folder: Path, channels: Sequence[str]) -> tuple[Images, list[str]
         raise InputError(
             f"{folder}: no image in it; put NAME_0000.nii.gz there, one file a channel"
         )
-    found, problems = {}, []
+    found: dict[str, tuple[Path, ...]] = {}
+    problems = [
+        f"{path}: has no channel number, and others have; call it {name}_0000, with its ending, or "
+        "move it elsewhere"
+        for path, match in matches
+        if not match and (name := _ENDING.sub("", path.name)) not in numbered
+    ]
     for name, pairs in sorted(numbered.items()):
         wrong = list(_channel_problems(folder, name, [number for number, _ in pairs], channels))
         problems += wrong

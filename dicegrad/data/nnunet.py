@@ -178,12 +178,20 @@ def _images(images: Path, case: str, folder: _Folder) -> tuple[Path, ...]:
 def _file_problems(root: Path, case: str, folder: _Folder) -> Iterator[str]:
     """Lines on files of a case that nobody would read."""
     images, ending = root / "imagesTr", folder.ending
-    plain, first = (images / f"{case}{end}{ending}" for end in ("", "_0000"))
-    if plain.is_file() and first.is_file():
-        yield f"{plain}: is the image of case {case}, and so is {first.name}; remove one of them"
-    for path in sorted(images.glob(f"{glob.escape(case)}_[0-9][0-9][0-9][0-9]{ending}")):
+    plain = images / f"{case}{ending}"
+    numbered = [
+        path
+        for path in sorted(images.glob(f"{glob.escape(case)}_[0-9][0-9][0-9][0-9]{ending}"))
+        if not (root / "labelsTr" / path.name).is_file()
+    ]
+    if plain.is_file() and numbered:
+        yield (
+            f"{plain}: is the image of case {case}, and so is {numbered[0].name}; remove one of "
+            "them"
+        )
+    for path in numbered:
         number = int(path.name.removesuffix(ending)[-4:])
-        if number >= folder.count and not (root / "labelsTr" / path.name).is_file():
+        if number >= folder.count:
             yield (
                 f"{path}: is channel {number}, but dataset.json names {folder.count} channels from "
                 "0; name it there, or remove the file"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.checks import find_problems
+from dicegrad.data.names import look_alikes
 from dicegrad.errors import InputError
 
 
@@ -44,6 +45,7 @@ def problems_of_test_set(
         align: See `find_problems`.
     """
     subjects = {case.subject: case.case for case in known}
+    names = (case.subject for case in (*known, *cases))
     contents = {case.fingerprint.split("-", 1)[-1]: case.case for case in known}
     lines = [
         f"test case {case.case}: its subject {case.subject} is in imagesTr too (case "
@@ -58,7 +60,8 @@ def problems_of_test_set(
         if (images := case.fingerprint.split("-", 1)[-1]) in contents
         and case.subject not in subjects
     ]
-    return [*find_problems(cases, adapter, align), *lines]
+    lines += [*find_problems(cases, adapter, align), *look_alikes("subject", names)]
+    return list(dict.fromkeys(lines))
 
 
 def line_on_test_set(root: Path, adapter: Adapter) -> str:

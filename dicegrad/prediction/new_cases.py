@@ -1,12 +1,13 @@
 """Segment new images, which have no labels, as a study segments its held-out cases."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from dicegrad.data.cases import repeated
 from dicegrad.data.images import Images
 from dicegrad.data.volumes import write_volume
 from dicegrad.errors import InputError
@@ -107,8 +108,10 @@ def predict_all(
         One for each case, in order; one that cannot be used has no file.
 
     Raises:
-        InputError: A disk or the memory of a GPU is full.
+        InputError: A disk or the memory of a GPU is full, or two probabilities would be one file.
     """
+    if probabilities:
+        _check_map_names(images, model.classes, out)
     done = []
     for name, paths in images.items():
         try:
@@ -152,8 +155,7 @@ def predict_images(
         prediction = mean_probabilities(model.networks, prepared.image)
     if probabilities:
         maps = restored(prediction[1:], grid, original, way_back)
-        for each, volume in zip(model.classes, maps, strict=True):
-            file = f"{name}_{re.sub('[^A-Za-z0-9.-]', '_', each)}.nii.gz"
+        for file, volume in zip(_map_names(name, model.classes), maps, strict=True):
             write_volume(out / "probabilities" / file, volume, case.header)
     coding = Coding(len(model.classes), overlapping(model.networks[0]))
     label = restore(prediction, grid, original, way_back, coding.overlapping)
@@ -161,6 +163,26 @@ def predict_images(
     write_prediction(_label_map(out, name), label, model.classes, model.class_values, case.header)
     volumes = coding.counts(label) * np.prod(original.spacing) / 1000
     return dict(zip(model.classes, volumes.tolist(), strict=True))
+
+
+def _map_names(name: str, classes: Sequence[str]) -> list[str]:
+    """The files of a case's probabilities; a class has its number where two would be one file."""
+    words = [re.sub(r"[^\w.-]", "_", each) for each in classes]
+    twice = repeated(word.casefold() for word in words)
+    numbers = (
+        f"_{number}" if word.casefold() in twice else "" for number, word in enumerate(words, 1)
+    )
+    return [f"{name}_{word}{number}.nii.gz" for word, number in zip(words, numbers, strict=True)]
+
+
+def _check_map_names(images: Images, classes: Sequence[str], out: Path) -> None:
+    """See that the probabilities of two cases are not one file, as of a, b_c and of a_b, c."""
+    files = [file for name in images for file in _map_names(name, classes)]
+    if twice := repeated(file.casefold() for file in files):
+        raise InputError(
+            f"{out / 'probabilities' / twice[0]}: would hold a class of two cases; predict them "
+            "into different folders, or leave --probabilities out"
+        )
 
 
 def _label_map(out: Path, name: str) -> Path:

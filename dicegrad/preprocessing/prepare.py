@@ -86,7 +86,7 @@ def prepare_case(
         raw = onto(case.label, raw, images[0].header)
     _check(case, images, raw, adapter)
     try:
-        prepared = prepare_images(images, settings, raw)
+        prepared = prepare_images(images, settings, _drawn(raw, adapter))
         grid = prepared.grid
         turned = _turn(images, settings).volume(raw)
         label, original = encode(turned.voxels, adapter, classes), turned.grid
@@ -128,6 +128,13 @@ def prepare_images(
     refuse_blind(original, grid, settings)
     channels = [_prepare_channel(i.voxels, original, grid, settings) for i in turned]
     return Prepared(np.stack(channels), grid, images[0].header)
+
+
+def _drawn(raw: Volume, adapter: Adapter) -> Volume:
+    """A label map without ignored voxels, which no crop is to be centred on."""
+    if adapter.ignore is None:
+        return raw
+    return Volume(np.where(raw.voxels == adapter.ignore, 0, raw.voxels), raw.header)
 
 
 def _turn(images: Sequence[Volume], settings: Preprocessing) -> Turn:

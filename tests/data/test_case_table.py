@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dicegrad.data.adapters import get_adapter
+from dicegrad.data.annotated import marked_by_table
 from dicegrad.data.volumes import Header, write_volume
 from dicegrad.errors import InputError
 from tests.conftest import find_cases, raw_files
@@ -86,3 +87,13 @@ def test_label_values_without_names_are_listed_as_they_should_be_written(root):
     write(root, "case image label", "001 ../scans/a.nii.gz ../scans/seg.nii.gz")
     with pytest.raises(InputError, match=r'has 0, 1, 2, 3: write {"labels": .*"name of 1": 1'):
         get_adapter("table", root)
+
+
+def test_a_second_table_of_what_was_annotated_says_what_becomes_of_the_cases_it_does_not_list(root):
+    files = "../scans/a.nii.gz ../scans/seg.nii.gz"
+    write(root, "case image label annotated", f"x {files} core", f"y {files} core")
+    (root / "annotated.tsv").write_text("case\tannotated\nx\tall\n")
+    cases = find_cases("table", root)
+    marked, line = marked_by_table(cases, root, None, ("core", "edema"))
+    assert [case.annotated for case in marked] == [None, ("core",)]
+    assert line.endswith("1 cases are not listed and keep what cases.tsv says")

@@ -1,4 +1,5 @@
 import gzip
+import os
 from dataclasses import replace
 
 import nibabel as nib
@@ -72,6 +73,19 @@ def test_a_file_that_two_subjects_share_is_told_and_one_that_is_image_and_label(
     assert f"{cases[0].label}: is the label map of case {cases[0].case} and its image" in (
         only_problem(cases, adapter)
     )
+
+
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_a_link_is_the_file_that_it_leads_to(heart, link):
+    adapter = get_adapter("acdc", heart)
+    cases = list(adapter.scan(heart).cases)
+    apart = next(case for case in cases if case.subject != cases[0].subject)
+    cases[0].images[0].unlink()
+    link(apart.images[0], cases[0].images[0])
+    assert any("which are of two subjects" in line for line in find_problems(cases, adapter))
+    cases[0].images[0].unlink()
+    link(cases[0].label, cases[0].images[0])
+    assert any("and its image" in line for line in find_problems(cases, adapter))
 
 
 def test_an_image_whose_contrast_single_precision_does_not_hold_is_told(heart):

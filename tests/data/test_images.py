@@ -62,6 +62,7 @@ def test_files_are_the_channels_of_one_case_where_there_are_several(tmp_path):
         (["a_0001.nii.gz"], TWO, "case a: channel flair is missing; add "),
         (["a_0000.nii.gz", "a_0001.nii.gz"], ONE, "a_0001, but the dataset has 1 channel, cine"),
         (["a_0000.nii.gz", "a_0000.nii"], ONE, "a_0000 with two endings; remove one"),
+        (["a_0000.nii.gz", "b.nii"], ONE, "b.nii: has no channel number, and others have; call it"),
     ],
 )
 def test_a_folder_that_does_not_fit_the_dataset_is_one_line(tmp_path, names, channels, message):

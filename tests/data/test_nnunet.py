@@ -165,6 +165,18 @@ def test_one_file_without_a_number_holds_all_channels(root):
     assert raw_files("nnunet", root).count(whole) == 1
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_numbered_file_beside_one_that_holds_all_channels_is_told(root, number):
+    for each in (0, 1):
+        (root / "imagesTr" / f"001_000{each}.nii.gz").unlink()
+    (whole := root / "imagesTr" / "001.nii.gz").touch()
+    (root / "imagesTr" / f"001_000{number}.nii.gz").touch()
+    problems = get_adapter("nnunet", root).scan(root).problems
+    assert problems[0] == (
+        f"{whole}: is the image of case 001, and so is 001_000{number}.nii.gz; remove one of them"
+    )
+
+
 def test_a_case_whose_name_ends_like_a_channel_number_is_found_by_its_label(root):
     write_about(root, channel_names={"0": "MRI"})
     for path in (root / "imagesTr").iterdir():

@@ -22,7 +22,7 @@ from dicegrad.preprocessing.about import read_about
 from dicegrad.preprocessing.prepare import prepare_dataset
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.training.network import NetworkSettings, UNet
-from tests.conftest import find_cases
+from tests.conftest import find_cases, refusal
 
 NETWORK = {
     "encoder": [[2, 2], [4, 4]],
@@ -147,6 +147,29 @@ def test_written_probabilities_are_those_that_the_label_map_is_chosen_by(study, 
     chosen = np.where(shares.max(axis=0) > background, np.array(values)[shares.argmax(axis=0)], 0)
     np.testing.assert_array_equal(np.asarray(label.dataobj)[clear], chosen[clear])
     assert clear.mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "classes", [("a b", "a_b", "A.b"), ("gut/肝", "gut_肝", "脾"), ("a/b", "A b", "c")]
+)
+def test_no_two_probabilities_are_one_file(tmp_path, classes):
+    study = Study(tmp_path, "heart")
+    model = replace(
+        study.model(),
+        classes=classes,
+        class_values={name: (value,) for value, name in enumerate(classes, 1)},
+    )
+    predict_all(model, {"x": study.images}, tmp_path / "out", True, lambda line: None)
+    assert len({p.name.casefold() for p in (tmp_path / "out" / "probabilities").iterdir()}) == 3
+
+
+def test_probabilities_of_two_cases_that_would_be_one_file_are_refused(tmp_path):
+    study = Study(tmp_path, "heart")
+    images = {"x": study.images, "x_LV": study.images}
+    model = replace(study.model(), classes=("LV_MYO", "MYO", "RV"))
+    fault = refusal(predict_all, model, images, tmp_path / "out", True, print)
+    assert "probabilities/x_lv_myo.nii.gz: would hold a class of two cases" in fault
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_image_that_cannot_be_used_does_not_stop_the_others(study, tmp_path):

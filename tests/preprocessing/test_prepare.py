@@ -258,3 +258,14 @@ def test_fractions_and_scaled_numbers_are_read_as_they_are_meant(tmp_path):
         ours, theirs = read_volume(path), sitk.ReadImage(path)
         assert ours.grid == grid_of(theirs)
         np.testing.assert_allclose(ours.voxels, values, atol=1e-3)
+
+
+def test_ignored_voxels_do_not_move_a_crop_on_the_label(cases):
+    adapter, settings = replace(ADAPTER, ignore=7), replace(SETTINGS, crop="label")
+    plain = prepare_case(cases[0], adapter, ("MYO", "LV"), settings)
+    label = nib.load(cases[0].label)
+    voxels = np.asarray(label.dataobj).copy()
+    voxels[:2] = 7
+    nib.save(nib.Nifti1Image(voxels, label.affine), cases[0].label)
+    ignoring = prepare_case(cases[0], adapter, ("MYO", "LV"), settings)
+    assert ignoring.grid == plain.grid
