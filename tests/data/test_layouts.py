@@ -44,7 +44,7 @@ def test_a_table_a_dataset_json_acdc_and_brats_are_told_apart(tmp_path, heart, t
 def test_a_folder_that_is_none_is_told_what_it_should_hold(tmp_path):
     with pytest.raises(InputError, match=r"nowhere: does not exist; name the folder"):
         detect(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"in no way that is known; .*cases.tsv.*HGG/ and LGG/"):
+    with pytest.raises(InputError, match=r"unknown layout; .*cases.tsv.*HGG/ and LGG/"):
         detect(tmp_path)
     touch(tmp_path, "Task04_Hippocampus/dataset.json")
     with pytest.raises(InputError, match=r"did you mean .*/Task04_Hippocampus\?$"):
