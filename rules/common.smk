@@ -26,7 +26,7 @@ from snakemake.settings.types import DeploymentMethod
 from dicegrad.data import download
 from dicegrad.data.adapters import adapter_of
 from dicegrad.data.annotated import find_table
-from dicegrad.data.test_set import labelled_test_cases
+from dicegrad.data.test_set import labelled_test_cases, marks_of_training
 from dicegrad.engines.nnunet import check_installed
 from dicegrad.plan import ASKED
 from dicegrad.provenance import code_of
@@ -58,7 +58,7 @@ try:
     for file in workflow.configfiles:
         read_yaml(Path(file))  # of two equal keys Snakemake takes the last, and says nothing
     STUDY = Study.read(config, where, (Path("config"), HOME / "config"))
-    ABOUT, ORIGINALS, OVERLAPPING, SOURCES, TESTED = {}, {}, {}, {}, {}
+    ABOUT, ORIGINALS, OVERLAPPING, SOURCES, TESTED, MARKS = {}, {}, {}, {}, {}, {}
     for name, dataset in STUDY.datasets.items():
         adapter = adapter_of(dataset)
         dataset.check_names(adapter.class_values, adapter.groups)
@@ -70,6 +70,8 @@ try:
         ORIGINALS[name] = download.originals(dataset, adapter)
         if dataset.block("test"):
             TESTED[name] = labelled_test_cases(dataset.root, adapter)
+            named = dataset.block("annotated")
+            MARKS[name] = marks_of_training(dataset.root, adapter, named)
     for each in STUDY.experiments:
         if OVERLAPPING[each.dataset]:
             check_loss(each.loss, each.unannotated)

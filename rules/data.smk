@@ -60,7 +60,9 @@ for dataset in DOWNLOADS.values():
 rule cases:
     input:
         lambda wildcards: ORIGINALS[wildcards.dataset],
-        annotated=lambda wildcards: annotated_table(wildcards.dataset),
+        annotated=lambda wildcards: (
+            [] if wildcards.dataset in TESTED else annotated_table(wildcards.dataset)
+        ),
     output:
         "resources/{dataset}/cases.tsv",
     log:
@@ -75,7 +77,14 @@ rule cases:
     params:
         adapter=setting("adapter"),
         root=setting("root"),
-        annotated=setting("annotated"),
+        # With a test set, what the table says of training: a line on a test case trains nothing.
+        annotated=lambda wildcards: (
+            MARKS[wildcards.dataset]
+            if wildcards.dataset in TESTED
+            else setting("annotated")(wildcards)
+        ),
+        # What derives from the output is no reason to run again.
+        table=lambda wildcards, output: setting("annotated")(wildcards),
         # Resampling runs again when it changes; that finds the same cases.
         align=lambda wildcards, output: setting("preprocessing", "align", default=False)(wildcards),
     message:

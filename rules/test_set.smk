@@ -11,6 +11,7 @@ rule test_cases:
             for file in dict.fromkeys((*case.images, case.label))
         ],
         cases="resources/{dataset}/cases.tsv",
+        annotated=lambda wildcards: annotated_table(wildcards.dataset),
     output:
         "resources/{dataset}/test_cases.tsv",
     log:
@@ -26,6 +27,8 @@ rule test_cases:
         adapter=setting("adapter"),
         root=setting("root"),
         align=setting("preprocessing", "align", default=False),
+        # The table itself is an input; what derives from the output is no reason to run again.
+        annotated=lambda wildcards, output: setting("annotated")(wildcards),
     message:
         "Finding and checking the test set of {wildcards.dataset}"
     script:

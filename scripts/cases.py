@@ -25,8 +25,7 @@ with job(snakemake.log[0], inputs=snakemake.input) as report:
         report(line)
     for line in lines_on_copies(found.cases):
         report(line)
-    every, named = tuple(adapter.class_values), snakemake.params.annotated
-    cases, line = marked_by_table(found.cases, root, named, every)
+    cases, line = marked_by_table(found.cases, root, snakemake.params.table, adapter)
     if line:
         report(line)
     write_cases(Path(snakemake.output[0]), cases, adapter.channels)

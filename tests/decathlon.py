@@ -1,6 +1,8 @@
 """A folder as the Medical Segmentation Decathlon gives it out, of small balls and boxes."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel
@@ -52,6 +54,20 @@ def write_decathlon(
         lines = [f"{n}\t{n}\t{groups[i % len(groups)]}" for i, n in enumerate(names)]
         (root / "groups.tsv").write_text("\n".join(["case\tsubject\tgroup", *lines]) + "\n")
     return root
+
+
+def move_to_test(root: Path, names: Sequence[str], labels: bool = True) -> None:
+    """Move cases of the training set to imagesTs and labelsTs; or without their labels."""
+    for kind in ("images", "labels")[: 1 + labels]:
+        (root / f"{kind}Ts").mkdir(exist_ok=True)
+        for name in names:
+            shutil.move(root / f"{kind}Tr" / f"{name}.nii.gz", root / f"{kind}Ts")
+    if not labels:
+        for name in names:
+            (root / "labelsTr" / f"{name}.nii.gz").unlink()
+    path = root / "dataset.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps(about | {"numTraining": about["numTraining"] - len(names)}))
 
 
 def _draw(size: tuple[int, int, int], generator: np.random.Generator) -> np.ndarray:

@@ -3,13 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from dicegrad.advice.audit_flags import find_flags
-from dicegrad.advice.audit_read import Counted, LabelFile, count_all, find_labels
+from dicegrad.advice.audit_read import Counted, LabelFile, Labels, count_all, find_labels
 from dicegrad.advice.audit_tables import CaseTable, read_case_table
 from dicegrad.advice.audit_types import Counts, Flag, Map, Volumes
 from dicegrad.data.annotated import TABLE
@@ -91,8 +91,9 @@ def audit(
         classes: Name -> values in the label map. By default those of dataset.json, or else every
             value that is found.
         annotated: Table of cases that says what was looked for, see
-            `audit_tables.read_case_table`. A case of it without a label map is not annotated. By
-            default `annotated.tsv` beside the labels, if there is one.
+            `audit_tables.read_case_table`. A case of it without a label map is not annotated,
+            unless it is of a test set beside the labels. By default `annotated.tsv` beside them, if
+            there is one.
         annotated_column: Its column.
         groups: A column of that table, a table with columns case and group, or case -> group.
         plans: nnUNetPlans.json.
@@ -105,7 +106,7 @@ def audit(
     named = classes or found.classes
     counts = count_all(found.files, report)
     named = dict(named) if named else _every_value(counts, str(source))
-    table = _table(Path(source), annotated, annotated_column, groups, found.files, list(named))
+    table = _table(Path(source), annotated, annotated_column, groups, found, list(named))
     by_case = _groups(groups, found.files, table)
     maps = _maps(counts, named, table, by_case)
     names = list(named)
@@ -179,7 +180,7 @@ def _table(
     annotated: Path | str | None,
     column: str | None,
     groups: Path | str | Mapping[str, str] | None,
-    files: Sequence[LabelFile],
+    found: Labels,
     classes: Sequence[str],
 ) -> CaseTable | None:
     if annotated is None:
@@ -190,8 +191,9 @@ def _table(
             return None
         annotated = beside
     wanted = groups if isinstance(groups, str) and not Path(groups).is_file() else None
-    known = {each.case for each in files}
-    return read_case_table(Path(annotated), known, classes, column, wanted)
+    known = {each.case for each in found.files} | found.tests
+    table = read_case_table(Path(annotated), known, classes, column, wanted)
+    return replace(table, cases=tuple(case for case in table.cases if case not in found.tests))
 
 
 def _groups(

@@ -11,7 +11,7 @@ from dicegrad.data import dataset_json
 from dicegrad.data.beside import find_beside
 from dicegrad.data.cases import repeated
 from dicegrad.data.formats import PICTURES
-from dicegrad.data.nnunet import GROUPS, read_groups
+from dicegrad.data.nnunet import GROUPS, case_names, read_groups
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 from dicegrad.files import read_cells, user_path
@@ -44,10 +44,17 @@ class Counted:
 
 @dataclass(frozen=True)
 class Labels:
-    """What `find_labels` found: files in order, and classes if the data set names them."""
+    """What `find_labels` found.
+
+    Attributes:
+        files: In order.
+        classes: If the data set names them.
+        tests: Cases of a test set beside them, which are not read.
+    """
 
     files: tuple[LabelFile, ...]
     classes: Mapping[str, tuple[int, ...]] | None
+    tests: frozenset[str] = frozenset()
 
 
 def find_labels(source: Path) -> Labels:
@@ -218,7 +225,7 @@ def _of_nnunet(root: Path) -> Labels:
         raise InputError(f"{table}: no line for case {unlisted[0]}; add one")
     of_case = {case: group for case, (_, group) in groups.items()}
     files = [LabelFile(c, p, of_case.get(c)) for c, p in zip(cases, paths, strict=True)]
-    return Labels(tuple(files), classes)
+    return Labels(tuple(files), classes, frozenset(case_names(root, ending, "Ts") - set(cases)))
 
 
 def _of_acdc(root: Path) -> Labels:

@@ -185,7 +185,7 @@ def _check_files(
     from dicegrad.data.adapters import get_adapter
     from dicegrad.data.annotated import marked_by_table
     from dicegrad.data.checks import find_problems
-    from dicegrad.data.test_set import line_on_test_set
+    from dicegrad.data.test_set import marked_test_cases
     from dicegrad.preprocessing.prepare import map_cases
 
     adapter = get_adapter(name, root)
@@ -194,13 +194,15 @@ def _check_files(
     found = adapter.scan(root)
     problems = [*found.problems, *find_problems(found.cases, adapter, align)]
     named = dataset.block("annotated") if dataset else None
-    cases, line = marked_by_table(found.cases, root, named, tuple(adapter.class_values))
+    cases, line = marked_by_table(found.cases, root, named, adapter)
     if line:
         told.say(line)
     told.content |= {"root": str(root), "layout": adapter.name, "annotated": line}
     if dataset is not None:
         problems += _fold_problems(found.cases, dataset)
-    readable = [case for case in cases if not find_problems([case], adapter, align)]
+    tests, test_line = marked_test_cases(root, adapter, named)
+    read = [*cases, *(case for case in tests if case.annotated is not None)]
+    readable = [case for case in read if not find_problems([case], adapter, align)]
     with bar("reading", len(readable)) as done:
         for lines in map_cases(partial(_voxel_problems, adapter=adapter), readable, jobs):
             problems += lines
@@ -208,9 +210,7 @@ def _check_files(
     if problems:
         raise InputError(*problems)
     _say_good(root, cases, dataset, told)
-    if line := line_on_test_set(root, adapter):
-        told.say(line)
-        told.content["test_set"] = line
+    _say_test_set(root, adapter, test_line, told)
     return cases, adapter
 
 
@@ -249,6 +249,17 @@ def _say_good(root: Path, cases: "Sequence[Case]", dataset: "Dataset | None", to
     if as_is and (line := orientation_line(cases)):
         told.say(line)
         told.content["orientation"] = line
+
+
+def _say_test_set(root: Path, adapter: "Adapter", annotated: str | None, told: Told) -> None:
+    """What lies in the test set, if there is one, and how many of it the table lists."""
+    from dicegrad.data.test_set import line_on_test_set
+
+    lines = {"test_set": line_on_test_set(root, adapter), "test_annotated": annotated}
+    for name, line in lines.items():
+        if line:
+            told.say(line)
+            told.content[name] = line
 
 
 def _voxel_problems(case: "Case", adapter: "Adapter") -> list[str]:

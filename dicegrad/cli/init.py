@@ -111,9 +111,11 @@ def _free_paths(name: str) -> list[Path]:
 
 
 def _has_test_labels(known: "Fingerprint") -> bool:
-    """Whether a test set with labels lies beside the data."""
-    found = known.adapter.test(known.root).cases if known.adapter.test else ()
-    return any(case.label.is_file() for case in found)
+    """Whether a test set that can be scored lies beside the data."""
+    found = known.adapter.test(known.root) if known.adapter.test else None
+    if found is None or found.problems:
+        return False
+    return any(case.label.is_file() for case in found.cases)
 
 
 def _name(options: argparse.Namespace) -> str:
@@ -142,11 +144,10 @@ def _look(options: argparse.Namespace) -> "Fingerprint":
     found = adapter.scan(root)
     if problems := [*found.problems, *find_problems(found.cases, adapter)]:
         raise InputError(*problems)
-    every = tuple(adapter.class_values)
-    cases, line = marked_by_table(found.cases, root, None, every)
+    cases, line = marked_by_table(found.cases, root, None, adapter)
     for told in (*([line] if line else []), *lines_on_copies(cases)):
         print(told)
-    classes = _classes(options.classes, every)
+    classes = _classes(options.classes, tuple(adapter.class_values))
     with bar("reading", len(cases)) as done:
         return take_fingerprint(root, adapter, cases, classes, cores(), done)
 

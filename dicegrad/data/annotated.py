@@ -1,12 +1,12 @@
 """The user's table of what was annotated: for each case, the classes that were looked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from dicegrad.data.adapter import Case
+from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.beside import find_beside
 from dicegrad.errors import InputError, nearest
 from dicegrad.files import Columns, read_rows, user_path
@@ -74,40 +74,51 @@ def read_annotated(path: Path, classes: Sequence[str]) -> dict[str, tuple[str, .
 
 
 def with_annotated(
-    cases: Sequence[Case], table: Mapping[str, tuple[str, ...] | None], path: Path
+    cases: Sequence[Case],
+    table: Mapping[str, tuple[str, ...] | None],
+    path: Path,
+    names: Collection[str],
+    what: str = "cases",
 ) -> tuple[list[Case], str]:
     """The cases with what was annotated in them, and a line that says how many are listed.
+
+    Args:
+        cases: Those to be marked.
+        table: As `read_annotated` gives it.
+        path: Where it lies.
+        names: Of all cases of the dataset, for training and of a test set.
+        what: What the cases are called in the line.
 
     Raises:
         InputError: The table names a case that the dataset does not have.
     """
-    names = {case.case for case in cases}
     if unknown := [name for name in table if name not in names]:
         raise InputError(
             f"{path}: case {unknown[0]!r} is not in the dataset{nearest(unknown[0], names)}; "
             "correct or remove the line"
         )
     marked = [replace(case, annotated=table.get(case.case, case.annotated)) for case in cases]
-    unlisted = len(names) - len(table)
+    unlisted = sum(case.case not in table for case in cases)
     partly = sum(case.annotated is not None for case in marked)
-    line = f"{path}: {partly} of {len(cases)} cases are not annotated for every class"
+    line = f"{path}: {partly} of {len(cases)} {what} are not annotated for every class"
     if unlisted:
         kept = any(case.annotated is not None for case in cases if case.case not in table)
         count_as = "keep what cases.tsv says" if kept else "count as annotated for all classes"
-        line += f"; {unlisted} cases are not listed and {count_as}"
+        line += f"; {unlisted} {what} are not listed and {count_as}"
     return marked, line
 
 
 def marked_by_table(
-    cases: Sequence[Case], root: Path, named: str | None, classes: Sequence[str]
+    cases: Sequence[Case], root: Path, named: str | None, adapter: Adapter, what: str = "cases"
 ) -> tuple[list[Case], str | None]:
     """As `with_annotated`, with the table of a dataset; without one, the cases and no line.
 
     Args:
-        cases: Those of the dataset.
+        cases: Those of the dataset, for training or of its test set.
         root: Its folder.
         named: The table that its file names, if it names one.
-        classes: Names of its classes.
+        adapter: Of the dataset: the table may name each case that it finds, also of a test set.
+        what: See `with_annotated`.
 
     Raises:
         InputError: See `find_table`, `read_annotated` and `with_annotated`.
@@ -115,7 +126,10 @@ def marked_by_table(
     table = find_table(root, named)
     if table is None:
         return list(cases), None
-    return with_annotated(cases, read_annotated(table, classes), table)
+    listed = read_annotated(table, tuple(adapter.class_values))
+    scans = [adapter.scan(root), *([adapter.test(root)] if adapter.test else [])]
+    names = {case.case for scan in scans for case in scan.cases}
+    return with_annotated(cases, listed, table, names, what)
 
 
 def contradictions(

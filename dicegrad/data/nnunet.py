@@ -144,6 +144,19 @@ def _stems(folder: Path, ending: str) -> set[str]:
     return {name for name in names if not name.startswith(".")}
 
 
+def case_names(root: Path, ending: str, part: str = "Tr") -> set[str]:
+    """Names of the cases with an image or a label, from those of the files.
+
+    Args:
+        root: The folder that holds ``imagesTr``.
+        ending: Of the files.
+        part: Tr, or Ts for a test set.
+    """
+    images, labels = (_stems(root / f"{kind}{part}", ending) for kind in ("images", "labels"))
+    # A name with a label of its own needs no channel number, whatever it ends in.
+    return labels | {s if s in labels else _NUMBERED.sub("", s) for s in images}
+
+
 def _found(
     root: Path, folder: _Folder, part: str = "Tr"
 ) -> dict[str, tuple[tuple[Path, ...], Path]]:
@@ -153,16 +166,12 @@ def _found(
             case: (tuple(root / image for image in images), root / label)
             for case, (images, label) in sorted(folder.listed.items())
         }
-    images = _stems(root / f"images{part}", folder.ending)
-    labels = _stems(root / f"labels{part}", folder.ending)
-    # A name with a label of its own needs no channel number, whatever it ends in.
-    cases = labels | {s if s in labels else _NUMBERED.sub("", s) for s in images}
     return {
         case: (
             _images(root / f"images{part}", case, folder),
             root / f"labels{part}" / f"{case}{folder.ending}",
         )
-        for case in sorted(cases)
+        for case in sorted(case_names(root, folder.ending, part))
     }
 
 
@@ -269,7 +278,6 @@ def _scan_test(root: Path, folder: _Folder) -> Scan:
     for name, (images, label) in _found(root, folder, "Ts").items():
         if folder.rows and name not in folder.rows:
             problems.append(f"{root / GROUPS}: no line for test case {name}; add one")
-            continue
         subject, group = folder.rows.get(name, (name, ONE_GROUP))
         cases.append(Case(name, subject, group, images, label))
     return Scan(tuple(cases), tuple(problems))

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dicegrad.data.adapter import Adapter, Case
+from dicegrad.data.annotated import contradictions, format_classes, marked_by_table
 from dicegrad.data.checks import find_problems
 from dicegrad.data.names import look_alikes
+from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
 
 
@@ -43,6 +45,9 @@ def problems_of_test_set(
         known: Of training, as `read_cases` gives them.
         adapter: Of both.
         align: See `find_problems`.
+
+    Raises:
+        InputError: A label map cannot be read.
     """
     subjects = {case.subject: case.case for case in known}
     names = (case.subject for case in (*known, *cases))
@@ -61,7 +66,51 @@ def problems_of_test_set(
         and case.subject not in subjects
     ]
     lines += [*find_problems(cases, adapter, align), *look_alikes("subject", names)]
+    if not lines:
+        for case in cases:
+            if case.annotated is not None:  # else there is nothing that its voxels could contradict
+                voxels = read_volume(case.label).voxels
+                lines += contradictions(case, voxels, adapter.class_values)
     return list(dict.fromkeys(lines))
+
+
+def marks_of_training(root: Path, adapter: Adapter, named: str | None) -> dict[str, str] | None:
+    """What the table of what was annotated says of the cases for training, without a test set's.
+
+    Args:
+        root: The dataset's folder.
+        adapter: Of the dataset.
+        named: The table that its file names, if it names one.
+
+    Returns:
+        Case -> cell, of the cases that are not annotated for all; None where there is none.
+
+    Raises:
+        InputError: See `marked_by_table`.
+    """
+    cases, _ = marked_by_table(adapter.scan(root).cases, root, named, adapter)
+    marks = {c.case: format_classes(c.annotated) for c in cases if c.annotated is not None}
+    return marks or None
+
+
+def marked_test_cases(
+    root: Path, adapter: Adapter, named: str | None
+) -> tuple[list[Case], str | None]:
+    """The labelled cases of a test set, if there is one, as `marked_by_table` gives them.
+
+    Args:
+        root: The dataset's folder.
+        adapter: Of the dataset.
+        named: The table that its file names, if it names one.
+
+    Raises:
+        InputError: See `marked_by_table`.
+    """
+    found = adapter.test(root).cases if adapter.test else ()
+    cases = [case for case in found if case.label.is_file()]
+    if not cases:
+        return [], None
+    return marked_by_table(cases, root, named, adapter, "test cases")
 
 
 def line_on_test_set(root: Path, adapter: Adapter) -> str:

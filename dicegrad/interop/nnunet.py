@@ -16,6 +16,7 @@ from nnunetv2.paths import nnUNet_raw
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import Tensor
 
+from dicegrad.data.nnunet import case_names
 from dicegrad.errors import InputError
 from dicegrad.interop.nnunet_masks import (
     EPSILON,
@@ -92,7 +93,8 @@ class nnUNetTrainerDicegrad(nnUNetTrainer):
             self.print_to_log_file(f"No annotated.tsv in {raw}: every map counts as annotated.")
             return None
         cases = self.dataset_class.get_identifiers(self.preprocessed_dataset_folder)
-        table = read_table(path, self.class_names, cases)
+        tests = case_names(raw, self.dataset_json["file_ending"], "Ts") if raw else set()
+        table = read_table(path, self.class_names, cases, tests)
         partly = {case: known for case, known in table.items() if known is not None}
         self._check_labels(path, partly)
         self.print_to_log_file(

@@ -1,6 +1,6 @@
 """What nnU-Net's trainer is told of annotated maps, and the loss that knows it. Without nnU-Net."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,19 +61,27 @@ def find_table(raw: Path | None, preprocessed: Path) -> Path | None:
     )
 
 
-def read_table(path: Path, names: Sequence[str], cases: Sequence[str]) -> Table:
+def read_table(
+    path: Path, names: Sequence[str], cases: Sequence[str], tests: Collection[str] = ()
+) -> Table:
     """Case -> the classes that were looked for; None is all of them.
+
+    Args:
+        path: The table.
+        names: Of the classes.
+        cases: Those for training; the others are left out.
+        tests: Cases of a test set, which the table may name too.
 
     Raises:
         InputError: The table cannot be read, or names a case or class that the dataset has not.
     """
     table = read_annotated(path, names)
-    if unknown := [case for case in table if case not in cases]:
+    if unknown := [case for case in table if case not in cases and case not in tests]:
         raise InputError(
             f"{path}: case {unknown[0]!r} is not in the dataset{nearest(unknown[0], cases)}; "
             "correct or remove the line"
         )
-    return table
+    return {case: known for case, known in table.items() if case in cases}
 
 
 def refuse_contradiction(

@@ -141,8 +141,7 @@ def original_data(
     found = adapter.scan(dataset.root)
     if found.problems:
         raise InputError(*found.problems)
-    every, named = tuple(adapter.class_values), dataset.block("annotated")
-    cases, _ = marked_by_table(found.cases, dataset.root, named, every)
+    cases, _ = marked_by_table(found.cases, dataset.root, dataset.block("annotated"), adapter)
     values = {name: adapter.class_values[name] for name in dataset.classes}
     orientation = Preprocessing.from_dict(dataset.block("preprocessing")).orientation
     facts = facts_of(cases, values, orientation, workers, done)

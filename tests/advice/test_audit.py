@@ -167,6 +167,15 @@ def test_an_nnunet_root_and_the_decathlons_name_their_classes(tmp_path):
     assert audit(root).classes["a"].not_annotated == 1
 
 
+def test_cases_of_a_test_set_are_not_training_cases_that_nobody_labelled(tmp_path):
+    write(tmp_path / "labelsTr" / "c_001.nii.gz", block(1, 7))
+    write(tmp_path / "imagesTs" / "c_002_0000.nii.gz", block(1, 7))
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "a": 1}}))
+    (tmp_path / "annotated.tsv").write_text("case\tannotated\nc_002\tnone\n")
+    found = audit(tmp_path)
+    assert (found.without_map, found.classes["a"].not_annotated) == (0, 0)
+
+
 def test_a_case_table_of_this_package_serves(tmp_path):
     label = write(tmp_path / "l" / "x.nii.gz", block(1, 3))
     table = tmp_path / "cases.tsv"

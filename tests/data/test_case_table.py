@@ -94,6 +94,6 @@ def test_a_second_table_of_what_was_annotated_says_what_becomes_of_the_cases_it_
     write(root, "case image label annotated", f"x {files} core", f"y {files} core")
     (root / "annotated.tsv").write_text("case\tannotated\nx\tall\n")
     cases = find_cases("table", root)
-    marked, line = marked_by_table(cases, root, None, ("core", "edema"))
+    marked, line = marked_by_table(cases, root, None, get_adapter("table", root))
     assert [case.annotated for case in marked] == [None, ("core",)]
     assert line.endswith("1 cases are not listed and keep what cases.tsv says")

@@ -38,6 +38,13 @@ def test_the_table_is_that_of_the_raw_folder(tmp_path):
     assert read_table(raw / "annotated.tsv", ("LV",), ("a",)) == {}
 
 
+def test_the_table_may_name_cases_of_the_test_set_which_are_left_out(tmp_path):
+    table = tmp_path / "annotated.tsv"
+    table.write_text("case\tannotated\na\tLV\nt\tLV\n")
+    assert read_table(table, ("LV", "RV"), ("a",), {"t"}) == {"a": ("LV",)}
+    assert "case 't' is not in the dataset" in refusal(read_table, table, ("LV", "RV"), ("a",))
+
+
 def test_where_nobody_knows_it_is_said_and_not_guessed(tmp_path):
     said = refusal(find_table, None, tmp_path)
     assert said.startswith(f"{tmp_path / 'annotated.tsv'}: does not exist, and nnUNet_raw is not")

@@ -11,7 +11,7 @@ from dicegrad.data.volumes import read_volume
 from dicegrad.evaluation.metrics import dice
 from dicegrad.evaluation.scores import read_scores
 from dicegrad.evaluation.test_set import TEST_SCORES
-from tests.decathlon import CLASSES, write_decathlon
+from tests.decathlon import CLASSES, move_to_test, write_decathlon
 from tests.workflow.conftest import HEADER, NETWORK, Study
 from tests.workflow.test_lost_results import one_error
 
@@ -19,21 +19,10 @@ pytestmark = [pytest.mark.xdist_group("study"), pytest.mark.slow]
 ROW = "balls~full/loss~dice/phi~I/epsilon~1e-7/batch_size~2"
 
 
-def move_to_test(root, names, labels=True):
-    """Move cases of the training set to imagesTs and labelsTs."""
-    for kind in ("images", "labels")[: 1 + labels]:
-        (root / f"{kind}Ts").mkdir(exist_ok=True)
-        for name in names:
-            shutil.move(root / f"{kind}Tr" / f"{name}.nii.gz", root / f"{kind}Ts")
-    if not labels:
-        for name in names:
-            (root / "labelsTr" / f"{name}.nii.gz").unlink()
-
-
 @pytest.fixture
 def study(tmp_path):
-    """Four cases to train on in two folds, two of a test set."""
-    write_decathlon(tmp_path / "balls", 6)
+    """Four cases to train on in two folds, two of a test set; in one of them nobody drew a box."""
+    write_decathlon(tmp_path / "balls", 6, annotated={4: "ball"})
     move_to_test(tmp_path / "balls", ["scan_004", "scan_005"])
     settings = {
         "adapter": "nnunet",
@@ -75,6 +64,9 @@ def test_a_study_is_scored_on_the_test_set_by_the_networks_of_all_folds(study, c
         truth = read_volume(study.folder / "balls/labelsTs" / f"{name}.nii.gz").voxels
         rows = scores[(scores["case"] == name) & (scores["seed"] == 0)].set_index("class")
         for value, each in enumerate(CLASSES, start=1):
+            if (name, each) == ("scan_004", "box"):
+                assert np.isnan(rows.at[each, "dsc"])
+                continue
             assert rows.at[each, "dsc"] == pytest.approx(dice(truth == value, ours == value))
 
     lines = (study.results / "test.tsv").read_text().splitlines()
@@ -85,6 +77,16 @@ def test_a_study_is_scored_on_the_test_set_by_the_networks_of_all_folds(study, c
     assert "Held-out test set" in (study.results / "test.html").read_text()
     assert "test_predictions/scan_004.nii.gz" in (study.results / "SHA256SUMS").read_text()
     assert "Nothing to be done" in study.run("-n")
+
+    # A line on a test case scores again, and trains nothing again; one on a training case does.
+    table = study.folder / "balls" / "annotated.tsv"
+    table.write_text(table.read_text() + "scan_005\tall\n")
+    again = study.work()
+    assert again["test_cases"] == 1
+    assert again["test_evaluate"] == 2
+    assert not {"cases", "resample", "train", "predict"} & set(again)
+    table.write_text(table.read_text() + "scan_000\tball\n")
+    assert study.work()["train"] == 4
 
 
 def test_a_subject_in_both_is_refused_by_name_before_anything_is_trained(study):
