@@ -137,6 +137,7 @@ def _look(options: argparse.Namespace) -> "Fingerprint":
     from dicegrad.data.annotated import marked_by_table
     from dicegrad.data.checks import find_problems
     from dicegrad.data.copies import lines_on_copies
+    from dicegrad.data.test_set import lines_on_leaks
     from dicegrad.planning.fingerprint import take_fingerprint
 
     root = options.root
@@ -145,7 +146,8 @@ def _look(options: argparse.Namespace) -> "Fingerprint":
     if problems := [*found.problems, *find_problems(found.cases, adapter)]:
         raise InputError(*problems)
     cases, line = marked_by_table(found.cases, root, None, adapter)
-    for told in (*([line] if line else []), *lines_on_copies(cases)):
+    leaks = lines_on_leaks(root, adapter, cases)
+    for told in (*([line] if line else []), *lines_on_copies(cases), *leaks):
         print(told)
     classes = _classes(options.classes, tuple(adapter.class_values))
     with bar("reading", len(cases)) as done:

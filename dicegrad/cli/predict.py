@@ -91,7 +91,7 @@ def _add_options(predict: argparse.ArgumentParser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from dicegrad.data.images import find_images
+    from dicegrad.data.images import find_images, line_on_folders
     from dicegrad.prediction import model as models
     from dicegrad.prediction import new_cases
     from dicegrad.terminal import counted
@@ -104,6 +104,8 @@ def _predict(options: argparse.Namespace) -> None:
     weights = models.read_weights(paths)
     given = models.settings_of(weights, given)
     images = find_images(inputs, given.source.channels)
+    if line := line_on_folders(inputs, out):
+        print(line, file=sys.stderr)
     left = new_cases.remaining(images, out, options.resume)
     if len(left) < len(images) and not options.json:
         print(f"{out}: {len(images) - len(left)} of {len(images)} already exist")

@@ -5,7 +5,7 @@ nnU-Net 2, nnU-Net 1 and the Medical Segmentation Decathlon write it in their ow
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dicegrad.data.annotated import ALL, NO_CLASS
@@ -79,6 +79,17 @@ def training_cases(about: Mapping[str, Any], path: Path) -> int | None:
     if said is not None and (type(said) is not int or said < 0):
         raise InputError(f"{path}: numTraining is {said!r}; write the number of training cases")
     return said
+
+
+def training_list(about: Mapping[str, Any]) -> set[str]:
+    """Names of the label files that the Decathlon's `training` lists; empty where it is not so."""
+    entries = about.get("training")
+    labels = [
+        entry.get("label") if isinstance(entry, dict) else None
+        for entry in (entries if isinstance(entries, list) else [])
+    ]
+    names = {PurePosixPath(label).name for label in labels if isinstance(label, str)}
+    return names if all(isinstance(label, str) for label in labels) else set()
 
 
 def class_values(about: Mapping[str, Any], path: Path) -> dict[str, tuple[int, ...]]:

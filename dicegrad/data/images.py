@@ -1,5 +1,6 @@
 """New images, of which there are no labels: a folder in nnU-Net's naming, or files by hand."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,30 @@ def find_images(inputs: Sequence[Path], channels: Sequence[str]) -> Images:
     if problems:
         raise InputError(*problems)
     return found
+
+
+def line_on_folders(inputs: Sequence[Path], out: Path) -> str:
+    """What `dicegrad predict` passes over: images in folders within; empty if there are none.
+
+    Args:
+        inputs: As for `find_images`.
+        out: The folder for label maps, which may be one of those within.
+    """
+    folder = inputs[0]
+    within = [
+        Path(where, name).relative_to(folder)
+        for where, _, names in os.walk(folder)
+        if Path(where) != folder and not Path(where).resolve().is_relative_to(out.resolve())
+        for name in names
+        if _ENDING.search(name)
+    ]
+    shown = [path for path in sorted(within) if not any(part[0] == "." for part in path.parts)]
+    if not shown:
+        return ""
+    return (
+        f"{folder}: {_count(shown, 'image')} in folders within it, such as {shown[0]}, "
+        f"{'is' if len(shown) == 1 else 'are'} passed over; predict each folder by itself"
+    )
 
 
 def _of_folder(folder: Path, channels: Sequence[str]) -> tuple[Images, list[str]]:

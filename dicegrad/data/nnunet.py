@@ -9,7 +9,7 @@ files of each case.
 import glob
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,7 @@ class _Folder:
         rows: Case -> (subject, group); empty for a single group.
         listed: Case -> its images and label, where dataset.json names them.
         said: How many cases dataset.json says that there are; None where it does not say.
+        training: Names of the labels that the Decathlon's list has; empty where there is none.
     """
 
     ending: str
@@ -50,6 +51,7 @@ class _Folder:
     rows: Mapping[str, tuple[str, str]]
     listed: Mapping[str, tuple[tuple[str, ...], str]]
     said: int | None
+    training: Set[str]
 
 
 def nnunet_adapter(root: Path) -> Adapter:
@@ -86,7 +88,8 @@ def make_adapter(
     ending = dataset_json.file_ending(about, where)
     listed = _listed(about, len(channels), where)
     said = dataset_json.training_cases(about, where)
-    folder = _Folder(ending, len(channels), rows, listed, said)
+    training = dataset_json.training_list(about)
+    folder = _Folder(ending, len(channels), rows, listed, said, training)
     return Adapter(
         name="nnunet",
         channels=channels,
@@ -237,12 +240,19 @@ def _volumes(folder: Path) -> list[Path]:
     )
 
 
-def _count_problems(found: int, folder: _Folder, where: Path) -> Iterator[str]:
-    """A line where dataset.json says another number of cases than there are."""
+def _count_problems(labels: Set[str], folder: _Folder, where: Path) -> Iterator[str]:
+    """Lines where dataset.json says another number of cases than there are, or lists fewer."""
+    found = len(labels)
     if folder.said is not None and folder.said != found:
         yield (
             f"{where}: numTraining is {folder.said}, but there are {found} cases; see which is "
             f"missing or too many, or write {found}"
+        )
+    # A list of none of them is of other names, and says nothing.
+    if (left := sorted(labels - folder.training)) and len(left) < found:
+        yield (
+            f"{where}: training lists {found - len(left)} of the {found} cases, and leaves out "
+            f"{len(left)}, such as {left[0]}; list them too, or move their files elsewhere"
         )
 
 
@@ -255,7 +265,8 @@ def _scan(root: Path, folder: _Folder) -> Scan:
         )
     cases: list[Case] = []
     problems = [] if folder.listed else list(_unread(root, folder))
-    problems += _count_problems(len(found), folder, root / dataset_json.NAME)
+    labels = {label.name for _, label in found.values()}
+    problems += _count_problems(labels, folder, root / dataset_json.NAME)
     for name, (images, label) in found.items():
         if not folder.listed:
             problems += _file_problems(root, name, folder)

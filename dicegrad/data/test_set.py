@@ -6,6 +6,7 @@ from pathlib import Path
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.annotated import contradictions, format_classes, marked_by_table
 from dicegrad.data.checks import find_problems
+from dicegrad.data.copies import find_copies
 from dicegrad.data.names import look_alikes
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
@@ -49,9 +50,25 @@ def problems_of_test_set(
     Raises:
         InputError: A label map cannot be read.
     """
+    lines = [*not_held_out(cases, known), *find_problems(cases, adapter, align)]
+    if not lines:
+        for case in cases:
+            if case.annotated is not None:  # else there is nothing that its voxels could contradict
+                voxels = read_volume(case.label).voxels
+                lines += contradictions(case, voxels, adapter.class_values)
+    return list(dict.fromkeys(lines))
+
+
+def not_held_out(cases: Sequence[Case], known: Sequence[Case]) -> list[str]:
+    """Lines on test cases whose subject, or one of whose images, is trained on.
+
+    Args:
+        cases: Of the test set.
+        known: Of training.
+    """
     subjects = {case.subject: case.case for case in known}
     names = (case.subject for case in (*known, *cases))
-    contents = {case.fingerprint.split("-", 1)[-1]: case.case for case in known}
+    copies = _copied_cases(cases, known)
     lines = [
         f"test case {case.case}: its subject {case.subject} is in imagesTr too (case "
         f"{subjects[case.subject]}); a test set is of other subjects: remove it from one of the two"
@@ -59,19 +76,36 @@ def problems_of_test_set(
         if case.subject in subjects
     ]
     lines += [
-        f"test case {case.case}: its images are those of the case {contents[images]} in imagesTr; "
-        "remove it from one of the two"
+        f"test case {case.case}: has an image of the case {copies[case]} in imagesTr; remove it "
+        "from one of the two"
         for case in cases
-        if (images := case.fingerprint.split("-", 1)[-1]) in contents
-        and case.subject not in subjects
+        if case in copies and case.subject not in subjects
     ]
-    lines += [*find_problems(cases, adapter, align), *look_alikes("subject", names)]
-    if not lines:
-        for case in cases:
-            if case.annotated is not None:  # else there is nothing that its voxels could contradict
-                voxels = read_volume(case.label).voxels
-                lines += contradictions(case, voxels, adapter.class_values)
-    return list(dict.fromkeys(lines))
+    return [*lines, *look_alikes("subject", names)]
+
+
+def _copied_cases(cases: Sequence[Case], known: Sequence[Case]) -> dict[Case, str]:
+    """The test cases that have an image of a training case, and its name."""
+    # The digests first: the training images themselves may be on another machine.
+    contents = {images: case.case for case in known if (images := _digests(case))}
+    found = {case: contents[images] for case in cases if (images := _digests(case)) in contents}
+    tested, trained = set(cases), set(known)
+    for copy in find_copies([*known, *cases]):
+        if copy.case in tested and copy.other in trained:
+            found.setdefault(copy.case, copy.other.case)
+    return found
+
+
+def _digests(case: Case) -> str:
+    """Of the images of a case, without its label; empty where none are known."""
+    return case.fingerprint.partition("-")[2]
+
+
+def lines_on_leaks(root: Path, adapter: Adapter, known: Sequence[Case]) -> list[str]:
+    """What keeps the labelled cases of a test set, if there is one, from being held out."""
+    found = adapter.test(root).cases if adapter.test else ()
+    cases = [case for case in found if case.label.is_file()]
+    return not_held_out(cases, known) if cases else []
 
 
 def marks_of_training(root: Path, adapter: Adapter, named: str | None) -> dict[str, str] | None:

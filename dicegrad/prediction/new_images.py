@@ -66,7 +66,7 @@ def read_images(paths: Sequence[Path], model: Model) -> NewCase:
     except InputError as error:
         raise InputError(f"{paths[0]}: {error}") from error
     outside = share_outside(header.grid, prepared.grid)
-    notes, doubts = [], []
+    notes, doubts = [], [*prepared.doubts]
     if not turn.is_none:
         notes.append(f"axes brought from {axis_codes(header.grid)} to {axis_codes(prepared.grid)}")
     if outside > (model.seen.outside if model.seen else 0.0) + _MORE_OUTSIDE:

@@ -93,6 +93,8 @@ def read_splits(path: Path, cases: Sequence[str]) -> dict[str, int]:
         if not split["val"]:
             raise InputError(f"{path}: `val` of fold {fold} is empty; name cases, or remove it")
         for name in split["val"]:
+            if folds.get(name) == fold:
+                raise InputError(f"{path}: case {name} is in `val` of fold {fold} twice; keep one")
             if name in folds:
                 raise InputError(f"{path}: case {name} is in `val` of two folds; keep one")
             folds[name] = fold

@@ -4,6 +4,12 @@ import numpy as np
 
 from dicegrad.preprocessing.settings import Normalisation
 
+# An image that normalisation brings to one value in this share of its voxels has lost its contrast:
+# noise alone keeps those of a real one apart.
+_FLAT = 0.999
+_SAMPLE = 10_000  # voxels that settle it for nearly all images
+_ROUNDING = 1e-6  # what interpolation in float32 makes of one value, relative to it
+
 
 def normalise(volume: np.ndarray, mask: np.ndarray, settings: Normalisation) -> np.ndarray:
     """Clip a resampled image if the settings say so, and scale it to mean 0 and deviation 1.
@@ -60,3 +66,50 @@ def zscore(volume: np.ndarray, over: str) -> np.ndarray:
     if std == 0:
         return np.zeros_like(volume)
     return np.where(chosen, (volume - np.float32(mean)) / np.float32(std), np.float32(0))
+
+
+def lost_contrast(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> str:
+    """What the network cannot see of an image, in words.
+
+    Args:
+        before: (X, Y, Z) float32, resampled, on the network's grid.
+        after: (X, Y, Z) float16, the same normalised.
+        mask: (X, Y, Z) bool, what lies inside the original image.
+
+    Returns:
+        A line where all voxels have one value but for rounding, or where normalisation brought 999
+        of 1000 to one; else empty.
+    """
+    doubt = ""
+    for step in (before.size // _SAMPLE | 1, 1):
+        one, two, inside = (each.ravel()[::step] for each in (before, after, mask))
+        doubt = _doubt(one[inside], two[inside])
+        if not doubt:
+            break
+    return doubt
+
+
+def _doubt(before: np.ndarray, after: np.ndarray) -> str:
+    """The same for some voxels, (N,) each."""
+    if not before.size:
+        return ""
+    low, high = float(before.min()), float(before.max())
+    if high - low <= _ROUNDING * max(abs(low), abs(high)):
+        return (
+            f"has no contrast on the grid, where every voxel is {low:g}; see that the crop lies in "
+            "the image, or replace the image"
+        )
+    # The mask of something small has nearly one value by itself.
+    if _share_of_commonest(after) < _FLAT or _share_of_commonest(before) >= _FLAT:
+        return ""
+    return (
+        f"has one value in 999 of 1000 voxels after normalisation, and goes from {low:g} to "
+        f"{high:g} on the grid; correct single voxels far from all others, or the settings of "
+        "preprocessing.normalisation"
+    )
+
+
+def _share_of_commonest(values: np.ndarray) -> float:
+    """The share of voxels with one value, if it is more than half; else some smaller share."""
+    middle = np.partition(values.astype(np.float32), values.size // 2)[values.size // 2]
+    return float((values == middle).mean())

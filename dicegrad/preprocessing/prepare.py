@@ -37,7 +37,7 @@ from dicegrad.preprocessing.kept import (
     refuse_blind,
     refuse_lost,
 )
-from dicegrad.preprocessing.normalisation import normalise
+from dicegrad.preprocessing.normalisation import lost_contrast, normalise
 from dicegrad.preprocessing.resampling import blas_on_one_thread, resample_image
 from dicegrad.preprocessing.settings import Preprocessing
 
@@ -54,6 +54,7 @@ class Prepared:
         original: The header of the case's first image.
         label: (X, Y, Z) uint8, see `Coding`; None of a new image.
         kept: How much of each class the grid keeps.
+        doubts: Lines on channels that have lost their contrast.
     """
 
     image: np.ndarray
@@ -61,6 +62,7 @@ class Prepared:
     original: Header
     label: np.ndarray | None = None
     kept: tuple[Kept, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def prepare_case(
@@ -127,7 +129,13 @@ def prepare_images(
         grid = whole_grid(original, grid)
     refuse_blind(original, grid, settings)
     channels = [_prepare_channel(i.voxels, original, grid, settings) for i in turned]
-    return Prepared(np.stack(channels), grid, images[0].header)
+    doubts = tuple(
+        f"channel {number} of {len(channels)} {doubt}"
+        for number, (_, doubt) in enumerate(channels, 1)
+        if doubt
+    )
+    stack = np.stack([channel for channel, _ in channels])
+    return Prepared(stack, grid, images[0].header, doubts=doubts)
 
 
 def _drawn(raw: Volume, adapter: Adapter) -> Volume:
@@ -155,14 +163,16 @@ def _check(case: Case, images: Sequence[Volume], raw: Volume, adapter: Adapter) 
 
 def _prepare_channel(
     volume: np.ndarray, original: Grid, grid: Grid, settings: Preprocessing
-) -> np.ndarray:
-    """Resample and normalise one image: (X, Y, Z) float16 on the network's grid."""
+) -> tuple[np.ndarray, str]:
+    """Resample and normalise one image: (X, Y, Z) float16 on the network's grid; and a doubt."""
     # Where the mean is that of the non-zero voxels, it is that of the whole head, not of the crop.
     whole = settings.normalisation.over == "nonzero"
     field, start = covering_grid(original, grid) if whole else (grid, (0, 0, 0))
     image, mask = resample_image(volume, original, field, settings.antialias)
-    image = normalise(image, mask, settings.normalisation)
-    return cut(image, start, grid.size).astype(np.float16)
+    normalised = normalise(image, mask, settings.normalisation)
+    channel = cut(normalised, start, grid.size).astype(np.float16)
+    inside = cut(mask, start, grid.size)
+    return channel, lost_contrast(cut(image, start, grid.size), channel, inside)
 
 
 def cut(volume: np.ndarray, start: Sequence[int], size: Sequence[int]) -> np.ndarray:
@@ -187,6 +197,7 @@ def prepare_dataset(
     out_about: Path,
     workers: int = 1,
     progress: Callable[[int, int, str], None] = lambda done, total, case: None,
+    doubt: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Prepare all cases of a dataset and write them as three files, all or none.
 
@@ -201,6 +212,7 @@ def prepare_dataset(
         workers: Number of processes.
         progress: Called after each case with (cases done, cases in all, a line that names the case
             and what the grid keeps of each class).
+        doubt: Takes a line on each channel of a case that has lost its contrast.
 
     Raises:
         InputError: One line for each case that cannot be used.
@@ -223,6 +235,8 @@ def prepare_dataset(
                 line = f"{case.case}  {describe_kept(result.kept)}"
                 images[i], labels[i] = result.image, result.label
                 grids[case.case], originals[case.case] = result.grid, result.original
+                for each in result.doubts:
+                    doubt(f"case {case.case}: {each}")
             progress(i + 1, len(cases), line)
         if problems:
             raise InputError(*problems)

@@ -174,3 +174,11 @@ def test_a_dataset_file_without_a_key_is_one_line(capsys, place, key):
     (place / "toy.yaml").write_text(yaml.safe_dump({k: SETTINGS[k] for k in SETTINGS if k != key}))
     code, _, err = predict(capsys, place)
     assert (code, err) == (1, f"error: {place}/toy.yaml: {key} is missing; add it\n")
+
+
+def test_images_in_folders_within_are_told(place, capsys):
+    (place / "new" / "more").mkdir()
+    (place / "new" / "b_0000.nii.gz").rename(place / "new" / "more" / "b_0000.nii.gz")
+    code, out, err = predict(capsys, place)
+    assert (code, "1 label map written" in out) == (0, True)
+    assert err.startswith(f"{place / 'new'}: 1 image in folders within it, such as more/b_0000.nii")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 
 import nibabel as nib
@@ -10,7 +11,7 @@ import pytest
 
 from dicegrad.data.adapter import Case
 from dicegrad.data.adapters import get_adapter
-from dicegrad.data.copies import copied_images, lines_on_copies
+from dicegrad.data.copies import copied_images, copies_within, lines_on_copies
 from tests.cli.conftest import run
 from tests.nifti_files import NOISE, save
 
@@ -80,3 +81,40 @@ def test_one_subject_may_have_copies_and_what_cannot_be_read_is_passed_over(tmp_
     assert list(copied_images([*both, *odd])) == []
     (tmp_path / "link.nii.gz").symlink_to(path)  # the same file: told elsewhere
     assert list(copied_images([case("a", path), case("f", tmp_path / "link.nii.gz")])) == []
+
+
+def test_a_copy_is_one_whether_or_not_it_was_compressed(tmp_path):
+    zipped, plain = save(tmp_path / "a.nii.gz"), save(tmp_path / "b.nii")
+    assert len(list(copied_images([case("a", zipped), case("b", plain)]))) == 1
+    assert len(list(copied_images([case("b", plain), case("a", zipped)]))) == 1
+
+
+@pytest.mark.parametrize("make", [shutil.copyfile, os.link, os.symlink])
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
+def test_two_channels_of_one_content_are_told(tmp_path, make, ending):
+    one = save(tmp_path / f"one{ending}")
+    label = save(tmp_path / f"label{ending}", (NOISE > 0).astype(np.int16))
+    two = save(tmp_path / f"two{ending}", NOISE + np.int16(1))
+    both = Case("a", "a", "all", (one, two), label)
+    assert lines_on_copies([both]) == []
+    two.unlink()
+    make(one, two)
+    assert lines_on_copies([both]) == [
+        f"{two}: is a copy of {one}, another channel of case a; put the image of its own channel "
+        "there"
+    ]
+
+
+def test_an_image_that_is_a_copy_of_its_label_map_is_told(tmp_path):
+    label = save(tmp_path / "label.nii.gz", (NOISE > 0).astype(np.int16))
+    image = tmp_path / "image.nii.gz"
+    image.write_bytes(gzip.compress(gzip.decompress(label.read_bytes()), 1))
+    assert lines_on_copies([Case("a", "a", "all", (image,), label)]) == [
+        f"{image}: is a copy of {label}, the label map of case a, so that a network would see the "
+        "truth; put the image there"
+    ]
+
+
+def test_one_file_of_all_channels_is_no_copy_and_one_that_is_missing_is_passed_over(tmp_path):
+    image, gone = save(tmp_path / "image.nii.gz"), tmp_path / "gone.nii.gz"
+    assert list(copies_within([Case("a", "a", "all", (image, image), gone)])) == []

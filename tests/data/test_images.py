@@ -2,7 +2,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from dicegrad.data.images import find_images
+from dicegrad.data.images import find_images, line_on_folders
 from dicegrad.errors import InputError
 
 ONE, TWO = ("cine",), ("flair", "t1")
@@ -120,3 +120,17 @@ def test_what_is_called_an_image_and_is_no_file_has_a_line(tmp_path):
     lines = fault([tmp_path], ONE).splitlines()
     said = "a folder, or a link that leads nowhere; put the image there"
     assert lines == [f"{tmp_path / name}_0000.nii.gz: {said}" for name in ("a", "b")]
+
+
+def test_images_in_folders_within_are_told_but_for_label_maps(tmp_path):
+    out = tmp_path / "predicted"
+    for inner in (tmp_path / "site", out / "probabilities", tmp_path / ".cache"):
+        inner.mkdir(parents=True)
+        write(inner / "a_0000.nii.gz")
+    (tmp_path / "site" / "notes.txt").touch()
+    assert line_on_folders([tmp_path], out) == (
+        f"{tmp_path}: 1 image in folders within it, such as site/a_0000.nii.gz, is passed over; "
+        "predict each folder by itself"
+    )
+    assert line_on_folders([tmp_path / "site"], out) == ""
+    assert line_on_folders([tmp_path / "site" / "a_0000.nii.gz"], out) == ""

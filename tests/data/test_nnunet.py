@@ -281,3 +281,27 @@ def test_another_number_of_cases_than_dataset_json_says_is_told(root, said):
 def test_a_number_of_cases_that_is_none_is_refused(root, said):
     write_about(root, numTraining=said)
     assert f"numTraining is {said!r}; write the number" in refusal(get_adapter, "nnunet", root)
+
+
+def test_a_training_list_of_fewer_cases_than_there_are_is_told(root):
+    entry = {"image": "./imagesTr/001.nii.gz", "label": "./labelsTr/001.nii.gz"}
+    write_about(root, training=[entry])
+    assert get_adapter("nnunet", root).scan(root).problems == (
+        f"{root / 'dataset.json'}: training lists 1 of the 2 cases, and leaves out 1, such as "
+        "002.nii.gz; list them too, or move their files elsewhere",
+    )
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        [{"label": "labelsTr/002.nii.gz"}, {"label": "labelsTr/001.nii.gz"}],
+        [{"label": "labelsTr/of-others.nii.gz"}],
+        [{"label": "labelsTr/001.nii.gz"}, "002"],
+        [],
+        7,
+    ],
+)
+def test_a_training_list_of_all_cases_or_of_another_form_is_none_to_tell(root, training):
+    write_about(root, training=training)
+    assert get_adapter("nnunet", root).scan(root).problems == ()

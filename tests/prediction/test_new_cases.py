@@ -189,6 +189,17 @@ def test_an_image_that_cannot_be_used_does_not_stop_the_others(study, tmp_path):
     assert lines[1].startswith(f"good  {study.classes[0]} ")
 
 
+def test_an_image_that_normalisation_flattens_is_predicted_and_marked(tmp_path):
+    study = Study(tmp_path, "heart")
+    window = {"window": [1e6, 2e6], "mean": 1e6, "std": 1.0}
+    values = {**PREPROCESSING["heart"], "normalisation": window}
+    model = replace(study.model(), preprocessing=Preprocessing.from_dict(values))
+    lines = []
+    (done,) = predict_all(model, {"x": study.images}, tmp_path / "out", False, lines.append)
+    assert done.file.is_file()
+    assert "  ! channel 1 of 1 has one value in 999 of 1000 voxels" in lines[0]
+
+
 def test_a_grid_on_the_true_label_is_placed_otherwise_or_not_at_all():
     brats = Preprocessing.from_dict({**PREPROCESSING["tumor"], "crop": "label"})
     with pytest.raises(InputError, match=r"b.yaml: preprocessing.crop is label, .* add --crop"):

@@ -152,6 +152,7 @@ def test_splits_of_nnunet_are_the_folds_that_validate(tmp_path):
     ("validated", "message"),
     [
         ((["a", "b"], ["a", "c"]), "case a is in `val` of two folds; keep one"),
+        ((["b"], ["a", "c", "a"]), "case a is in `val` of fold 1 twice; keep one"),
         ((["a"], ["b"]), "case c is in `val` of no fold; add it"),
         ((["a"], ["b", "c", "d"]), "case 'd' is not in the dataset; remove it"),
         ((["a", "b", "c"],), "has 1 folds, but folds.count is 2; write 1"),

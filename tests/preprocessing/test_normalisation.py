@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dicegrad.preprocessing.normalisation import clip_quantiles, normalise, zscore
+from dicegrad.preprocessing.normalisation import clip_quantiles, lost_contrast, normalise, zscore
 from dicegrad.preprocessing.settings import Normalisation
 
 
@@ -66,3 +66,38 @@ def test_a_window_means_the_same_in_every_image(volume):
         result[mask], (np.clip(values[mask], 250, 350) - 300) / 25, atol=1e-5
     )
     assert result.dtype == np.float32
+
+
+def lost(voxels, settings=None):
+    before = np.asarray(voxels, np.float32)
+    mask = np.ones(before.shape, bool)
+    after = normalise(before, mask, settings or Normalisation())
+    return lost_contrast(before, after.astype(np.float16), mask)
+
+
+def test_an_image_of_one_value_or_flattened_by_single_voxels_is_told(volume):
+    values, _ = volume
+    image = np.tile(values[1:, :, 1:], (2, 2, 2))
+    assert lost(image) == ""
+    assert lost(np.zeros((4, 4, 4))).startswith("has no contrast on the grid, where every voxel is")
+    noise = np.float32(37) * (1 + np.random.default_rng(0).integers(-2, 3, (9, 9, 9)) * 1e-7)
+    assert "every voxel is 37" in lost(noise)  # what interpolation makes of one value
+    image[3, 3, 3] = 1e30
+    assert lost(image).startswith("has one value in 999 of 1000 voxels after normalisation")
+    image[3, 3, 3] = np.finfo(np.float32).max
+    image[4, 4, 4] = -image[3, 3, 3]
+    assert "goes from -3.40282e+38 to 3.40282e+38" in lost(image)
+    window = Normalisation(window=(5000.0, 6000.0), mean=5500.0, std=100.0)
+    assert "after normalisation" in lost(np.tile(values[1:, :, 1:], (2, 2, 2)), window)
+
+
+def test_a_mask_as_a_channel_and_a_bright_spot_are_no_doubt():
+    mask = np.zeros((20, 20, 20))
+    mask[3, 3, 3] = 1
+    assert lost(mask) == ""
+    spot = np.random.default_rng(0).normal(100, 5, (20, 20, 20))
+    spot[3, 3, 3] = 30000
+    assert lost(spot) == ""
+    assert lost(np.tile(spot, (1, 2, 2))) == ""  # of which a sample is looked at
+    spot[3, 3, 3] = 1e30
+    assert "after normalisation" in lost(np.tile(spot, (1, 2, 2)))

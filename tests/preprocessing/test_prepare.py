@@ -269,3 +269,21 @@ def test_ignored_voxels_do_not_move_a_crop_on_the_label(cases):
     nib.save(nib.Nifti1Image(voxels, label.affine), cases[0].label)
     ignoring = prepare_case(cases[0], adapter, ("MYO", "LV"), settings)
     assert ignoring.grid == plain.grid
+
+
+@pytest.mark.parametrize("over", ["whole", "nonzero"])
+def test_a_channel_without_contrast_is_named_with_its_case_and_prepared_all_the_same(
+    tmp_path, over
+):
+    sound, dark = (write_case(tmp_path, name, shape=(40, 40, 12)) for name in ("sound", "dark"))
+    volume = np.zeros((40, 40, 12), np.int16)
+    volume[0, 0, 0] = 9  # outside of the crop
+    nib.save(nib.Nifti1Image(volume, AFFINE), dark.images[1])
+    settings = replace(SETTINGS, normalisation=replace(SETTINGS.normalisation, over=over))
+    files = [tmp_path / name for name in ("images.npy", "labels.npy", "prepared.json")]
+    settings = replace(settings, allow_lost=True)
+    told = []
+    prepare_dataset([sound, dark], ADAPTER, ("LV",), settings, *files, doubt=told.append)
+    (line,) = told
+    assert line.startswith("case dark: channel 2 of 2 has no contrast on the grid, where every")
+    assert np.load(files[0])[1, 0].any()

@@ -105,7 +105,7 @@ def test_the_images_of_a_training_case_under_another_name_are_refused(study):
     for kind in ("images", "labels"):
         shutil.copy(root / f"{kind}Tr" / "scan_002.nii.gz", root / f"{kind}Ts" / "other.nii.gz")
     line = one_error(study.snakemake("resources/balls/test_cases.tsv").stderr)
-    assert "test case other: its images are those of the case scan_002 in imagesTr" in line
+    assert "test case other: has an image of the case scan_002 in imagesTr" in line
 
 
 def test_a_test_set_without_labels_is_one_line(study):
