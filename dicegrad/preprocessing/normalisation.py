@@ -81,8 +81,8 @@ def lost_contrast(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> st
         of 1000 to one; else empty.
     """
     doubt = ""
-    for step in (before.size // _SAMPLE | 1, 1):
-        one, two, inside = (each.ravel()[::step] for each in (before, after, mask))
+    for step in (max(1, round((before.size / _SAMPLE) ** (1 / 3))), 1):
+        one, two, inside = (each[::step, ::step, ::step] for each in (before, after, mask))
         doubt = _doubt(one[inside], two[inside])
         if not doubt:
             break
