@@ -185,7 +185,7 @@ def _check_files(
     from dicegrad.data.adapters import get_adapter
     from dicegrad.data.annotated import marked_by_table
     from dicegrad.data.checks import find_problems
-    from dicegrad.data.test_set import lines_on_leaks, marked_test_cases
+    from dicegrad.data.test_set import marked_test_cases, not_held_out
     from dicegrad.preprocessing.prepare import map_cases
 
     adapter = get_adapter(name, root)
@@ -211,7 +211,7 @@ def _check_files(
         raise InputError(*problems)
     _say_good(root, cases, dataset, told)
     _say_test_set(root, adapter, test_line, told)
-    if leaks := lines_on_leaks(root, adapter, cases):
+    if tests and (leaks := not_held_out(tests, cases)):
         told.say("\n".join(leaks))
         told.content["not_held_out"] = leaks
     return cases, adapter

@@ -27,7 +27,7 @@ def labelled_test_cases(root: Path, adapter: Adapter) -> list[Case]:
     found = adapter.test(root)
     if found.problems:
         raise InputError(found.problems[0])
-    cases = [case for case in found.cases if case.label.is_file()]
+    cases = _labelled(found.cases)
     if not cases:
         raise InputError(
             f"root {root}: test is true, but no image of imagesTs has a label in labelsTs; put the "
@@ -103,8 +103,7 @@ def _digests(case: Case) -> str:
 
 def lines_on_leaks(root: Path, adapter: Adapter, known: Sequence[Case]) -> list[str]:
     """What keeps the labelled cases of a test set, if there is one, from being held out."""
-    found = adapter.test(root).cases if adapter.test else ()
-    cases = [case for case in found if case.label.is_file()]
+    cases = _labelled(_found(root, adapter))
     return not_held_out(cases, known) if cases else []
 
 
@@ -140,8 +139,7 @@ def marked_test_cases(
     Raises:
         InputError: See `marked_by_table`.
     """
-    found = adapter.test(root).cases if adapter.test else ()
-    cases = [case for case in found if case.label.is_file()]
+    cases = _labelled(_found(root, adapter))
     if not cases:
         return [], None
     return marked_by_table(cases, root, named, adapter, "test cases")
@@ -149,13 +147,22 @@ def marked_test_cases(
 
 def line_on_test_set(root: Path, adapter: Adapter) -> str:
     """What `dicegrad check` says of a test set; empty where there is none."""
-    found = adapter.test(root).cases if adapter.test else ()
+    found = _found(root, adapter)
     if not found:
         return ""
-    count = sum(case.label.is_file() for case in found)
+    count = len(_labelled(found))
     use = (
         "never trained on; `test: true` in the dataset file scores a study on them"
         if count
         else "not used, since a study scores what has labels; `dicegrad predict` segments them"
     )
     return f"{root / 'imagesTs'}: {len(found)} images, {count} with a label in labelsTs: {use}"
+
+
+def _found(root: Path, adapter: Adapter) -> Sequence[Case]:
+    """The cases of a test set; none where the layout has no test set."""
+    return adapter.test(root).cases if adapter.test else ()
+
+
+def _labelled(cases: Sequence[Case]) -> list[Case]:
+    return [case for case in cases if case.label.is_file()]
