@@ -8,7 +8,7 @@ q = p_0 + sum of p_c over U, and q takes the place of the background's map.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,9 +20,10 @@ from dicegrad.losses.label_sets import LabelSets, check_label_sets, join_sets
 Unannotated = Literal["ignored", "marginal"]
 
 
-@dataclass(frozen=True)
-class Masks:
+class Masks(NamedTuple):
     """What is left out of a batch, as the two passes and the reduction read it.
+
+    One is made in every step; a frozen dataclass takes several times as long to make.
 
     Attributes:
         mask: (B, *spatial) bool, False where a voxel is ignored; None keeps every voxel.
@@ -230,14 +231,14 @@ def check_mask(y_pred: Tensor, mask: Tensor) -> Tensor:
     mask = as_plain(mask)
     if mask.device != y_pred.device:
         raise InputError(f"mask is on {mask.device} and y_pred on {y_pred.device}: move mask")
-    batch, spatial = y_pred.shape[:1], y_pred.shape[2:]
-    if mask.shape == (*batch, 1, *spatial):
+    batch, _, *spatial = y_pred.shape
+    if mask.shape != (batch, *spatial):
+        if mask.shape != (batch, 1, *spatial):
+            raise InputError(
+                f"mask has shape {tuple(mask.shape)} and y_pred {tuple(y_pred.shape)}; mask must "
+                f"be {(batch, 1, *spatial)} or {(batch, *spatial)}"
+            )
         mask = mask[:, 0]
-    if mask.shape != batch + spatial:
-        raise InputError(
-            f"mask has shape {tuple(mask.shape)} and y_pred {tuple(y_pred.shape)}; mask must be "
-            f"{(*batch, 1, *spatial)} or {(*batch, *spatial)}"
-        )
     return mask if mask.dtype == torch.bool else mask != 0
 
 

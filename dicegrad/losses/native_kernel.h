@@ -262,11 +262,12 @@ static inline __attribute__((always_inline)) void NAME(through)(
     const int32_t *restrict label, REAL *restrict made, const int blank)
 {
     if (t->activation == SOFTMAX)
-        SIMD made[k] = blank && label[k] == IGNORED ? 0 : p[k] * (row[k] - mean[k]);
+        SIMD made[k] = p[k] * (row[k] - mean[k]);
     else if (t->activation == SIGMOID)
-        SIMD made[k] = blank && label[k] == IGNORED ? 0 : row[k] * (p[k] * (1 - p[k]));
+        SIMD made[k] = row[k] * (p[k] * (1 - p[k]));
     else
-        SIMD made[k] = blank && label[k] == IGNORED ? 0 : row[k];
+        SIMD made[k] = row[k];
+    if (blank) SIMD made[k] = label[k] == IGNORED ? 0 : made[k];
 }
 
 /* Second pass over n voxels: writes the gradient of every channel. */

@@ -16,6 +16,26 @@
         break;                                                                               \
     }
 
+/* The same for labels of a byte, of which a register holds four times as many. */
+#define READ_BYTES(TYPE)                                                                     \
+    {                                                                                        \
+        const TYPE *y = (const TYPE *)t->truth.data + offset, ignore = (TYPE)t->ignore;      \
+        const uint8_t limit = (uint8_t)(channels > 2 ? channels : 2);                        \
+        const int has_ignore = t->has_ignore && ignore == t->ignore;                         \
+        int8_t found[VOXELS] ALIGNED;                                                        \
+        for (int k = 0; k < n; k++) {                                                        \
+            const TYPE value = y[k * step];                                                  \
+            const int8_t known = (uint8_t)value < limit ? (int8_t)value : UNKNOWN;           \
+            const int8_t or_ignored = has_ignore && value == ignore ? IGNORED : known;       \
+            found[k] = or_ignored | (masked && !kept[k * kept_step] ? IGNORED : 0);          \
+        }                                                                                    \
+        for (int k = 0; k < n; k++) {                                                        \
+            label[k] = found[k];                                                             \
+            unknown += label[k] == UNKNOWN;                                                  \
+        }                                                                                    \
+        break;                                                                               \
+    }
+
 /* Returns the number of labels without a channel; those that a mask leaves out do no harm. */
 static inline __attribute__((always_inline)) int32_t TARGET_NAME(read_labels)(
     const Task *t, int64_t offset, int64_t step, const uint8_t *restrict kept, int64_t kept_step,
@@ -23,9 +43,10 @@ static inline __attribute__((always_inline)) int32_t TARGET_NAME(read_labels)(
 {
     const int64_t channels = t->channels;
     int32_t unknown = 0;
+    const int few = channels <= INT8_MAX;
     switch (t->truth.type) {
-    case UINT8: READ(uint8_t, int32_t)
-    case INT8: READ(int8_t, int32_t)
+    case UINT8: if (few) READ_BYTES(uint8_t) else READ(uint8_t, int32_t)
+    case INT8: if (few) READ_BYTES(int8_t) else READ(int8_t, int32_t)
     case INT16: READ(int16_t, int32_t)
     case INT32: READ(int32_t, int32_t)
     default: READ(int64_t, int64_t)

@@ -143,7 +143,7 @@ def map_sums(
         truth, masks = as_truth(y_pred, y), seen[2]
     sums = seen[0] if seen is not None and masks.into is None else None
     if sums is None:
-        sums = overlap_sums(y_pred, truth, terms.masks.activation, "l1", replace(masks, into=None))
+        sums = overlap_sums(y_pred, truth, terms.masks.activation, "l1", masks._replace(into=None))
     coefficients = None
     if terms.dice is not None:
         found = _coefficients(terms.dice, y_pred, truth, sums, masks) if seen is None else seen[1]
