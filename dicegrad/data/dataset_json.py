@@ -4,7 +4,7 @@ nnU-Net 2, nnU-Net 1 and the Medical Segmentation Decathlon write it in their ow
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -90,6 +90,31 @@ def training_list(about: Mapping[str, Any]) -> set[str]:
     ]
     names = {PurePosixPath(label).name for label in labels if isinstance(label, str)}
     return names if all(isinstance(label, str) for label in labels) else set()
+
+
+def count_problems(
+    labels: Set[str], said: int | None, training: Set[str], path: Path
+) -> Iterator[str]:
+    """Lines where dataset.json says another number of cases than there are, or lists fewer.
+
+    Args:
+        labels: Names of the label files that there are.
+        said: What `training_cases` returns.
+        training: What `training_list` returns.
+        path: Of dataset.json.
+    """
+    found = len(labels)
+    if said is not None and said != found:
+        yield (
+            f"{path}: numTraining is {said}, but there are {found} cases; see which is "
+            f"missing or too many, or write {found}"
+        )
+    # A list of none of them is of other names, and says nothing.
+    if (left := sorted(labels - training)) and len(left) < found:
+        yield (
+            f"{path}: training lists {found - len(left)} of the {found} cases, and leaves out "
+            f"{len(left)}, such as {left[0]}; list them too, or move their files elsewhere"
+        )
 
 
 def class_values(about: Mapping[str, Any], path: Path) -> dict[str, tuple[int, ...]]:

@@ -240,22 +240,6 @@ def _volumes(folder: Path) -> list[Path]:
     )
 
 
-def _count_problems(labels: Set[str], folder: _Folder, where: Path) -> Iterator[str]:
-    """Lines where dataset.json says another number of cases than there are, or lists fewer."""
-    found = len(labels)
-    if folder.said is not None and folder.said != found:
-        yield (
-            f"{where}: numTraining is {folder.said}, but there are {found} cases; see which is "
-            f"missing or too many, or write {found}"
-        )
-    # A list of none of them is of other names, and says nothing.
-    if (left := sorted(labels - folder.training)) and len(left) < found:
-        yield (
-            f"{where}: training lists {found - len(left)} of the {found} cases, and leaves out "
-            f"{len(left)}, such as {left[0]}; list them too, or move their files elsewhere"
-        )
-
-
 def _scan(root: Path, folder: _Folder) -> Scan:
     root = existing_root(root, HOLDS)
     found, rows = _found(root, folder), folder.rows
@@ -266,7 +250,9 @@ def _scan(root: Path, folder: _Folder) -> Scan:
     cases: list[Case] = []
     problems = [] if folder.listed else list(_unread(root, folder))
     labels = {label.name for _, label in found.values()}
-    problems += _count_problems(labels, folder, root / dataset_json.NAME)
+    problems += dataset_json.count_problems(
+        labels, folder.said, folder.training, root / dataset_json.NAME
+    )
     for name, (images, label) in found.items():
         if not folder.listed:
             problems += _file_problems(root, name, folder)
