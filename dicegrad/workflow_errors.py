@@ -44,7 +44,7 @@ _ADVICE = {
 # What the system may mean by ending a job; an interrupt is told elsewhere.
 _SIGNALS = {
     "SIGKILL": "as where memory runs out; end other programs or give fewer --cores",
-    "SIGBUS": "as where a file is cut while it is read, or its disk fails; look after that disk",
+    "SIGBUS": "as where a file is cut while it is read, or its disk fails; check that disk",
     "SIGSEGV": "a crash of compiled code; if it comes again, try DICEGRAD_NATIVE=0",
     "SIGILL": "an instruction that this processor does not have; try DICEGRAD_NATIVE=0",
     "SIGXCPU": "the limit on processor time; lift it with `ulimit -t unlimited`",
