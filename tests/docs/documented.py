@@ -49,7 +49,6 @@ NEEDS_DATA = {
     "ACDC": (
         "snakemake --cores 2 --configfile config/acdc-lowres.yaml",
         "snakemake --cores 2 --configfile config/acdc-inplane.yaml",
-        "snakemake --cores 2 --configfile config/acdc-lowres-cross-entropy.yaml",
         "snakemake --cores 16 --configfile config/acdc.yaml",
         "snakemake epsilon --cores 2 --configfile config/acdc.yaml",
         "snakemake download_acdc --cores 1 --configfile config/acdc.yaml",
