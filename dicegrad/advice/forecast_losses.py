@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dicegrad.advice.identify_forms import MODES
 from dicegrad.advice.identify_passport import UNKNOWN, Passport
 from dicegrad.errors import InputError
 
 HEURISTIC = "heuristic"
 _NO_EPSILON = 1e-12  # in place of 0, which Eq. 3 does not take
+_SILENT = set(MODES) - {"counted"}  # an empty map by itself is not pushed down
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class Candidate:
         name: For people.
         phi: Reduction of the Dice term, or None if there is none.
         epsilon: Smoothing term in voxels, or "heuristic": the mean volume of the maps that count.
-        numerator: Whether epsilon stands in the numerator too; without it an empty map by itself
-            has no gradient.
+        numerator: Whether epsilon stands in the numerator too, of an empty map as well; without it
+            an empty map by itself has no gradient.
         dice: Factor of the Dice term.
         cross_entropy: Factor of the cross-entropy, by the logits.
         mask: Whether the loss is told what is annotated.
@@ -68,14 +70,14 @@ def _of(found: Passport) -> Candidate:
     numbers = *factors, found.epsilon_numerator, found.epsilon_denominator
     plain = found.shape == "dice" and found.norm == "l1" and found.focal == 0
     excludes = found.exclusion_weights or found.exclusion not in (0.0, UNKNOWN)
-    plain = plain and not excludes and not found.joined
+    plain = plain and not excludes and not found.joined and _empty_maps_follow(found)
     if plain and not any(isinstance(number, str) for number in numbers):
         above, below = float(found.epsilon_numerator), float(found.epsilon_denominator)
         return Candidate(
             found.loss,
             found.phi,
             max(above or below, _NO_EPSILON),
-            above > 0,
+            above > 0 and found.mean not in _SILENT,
             float(factors[0]),
             abs(float(factors[1])),
         )
@@ -89,3 +91,12 @@ def _of(found: Passport) -> Candidate:
         f"{found.loss}: identify cannot tell what becomes of a map without a true voxel "
         f"(empty_map is {found.empty_map}, push_ratio {UNKNOWN}); leave it out of the forecast"
     )
+
+
+def _empty_maps_follow(found: Passport) -> bool:
+    """Whether phi and epsilon say what becomes of a map without a true voxel.
+
+    They do not where nothing is known of the mean and of such maps, since the form was then
+    confirmed on filled maps alone.
+    """
+    return found.mean != UNKNOWN or found.empty_map == "learnt"

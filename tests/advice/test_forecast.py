@@ -102,7 +102,14 @@ def test_a_loss_that_was_identified_is_forecast_as_its_like_in_the_table(tmp_pat
     """Of identify itself its own tests tell; here it is what identify says of Dice BI + CE."""
     numbers = {"epsilon_numerator": 1e-5, "epsilon_denominator": 1e-5, "dice_factor": 1.0}
     passport = Passport(
-        "own", phi="BI", shape="dice", norm="l1", focal=0.0, cross_entropy=1.0, **numbers
+        "own",
+        phi="BI",
+        shape="dice",
+        norm="l1",
+        focal=0.0,
+        cross_entropy=1.0,
+        mean="counted",
+        **numbers,
     )
     cells = forecast(folder(tmp_path, missing=6), losses=of_passports([passport])).cells
     ratios = {cell.loss: cell.missing_ratio for cell in cells}
@@ -115,6 +122,35 @@ def test_a_loss_with_an_exclusion_term_is_forecast_by_the_push_that_was_measured
     passport = Passport("own", **numbers, **about, exclusion=2.0, push_ratio=0.8)
     told = words(forecast(folder(tmp_path, missing=6), losses=of_passports([passport])))
     assert (told["Dice I"], told["own"]) == ("ignore", "learn")
+
+
+LARGE = {"epsilon_numerator": 100.0, "epsilon_denominator": 100.0, "dice_factor": 1.0}
+PLAIN = {"phi": "I", "shape": "dice", "norm": "l1", "focal": 0.0, "exclusion": 0.0}
+
+
+@pytest.mark.parametrize("mean", ["zeroed", "leaf", "dropped", "dropped_per_image", "merged"])
+@pytest.mark.parametrize(("entropy", "told"), [(0.0, "ignore"), (1.0, "learn")])
+def test_a_loss_whose_mean_leaves_empty_maps_out_learns_them_by_cross_entropy_alone(
+    tmp_path, mean, entropy, told
+):
+    counted = Passport("counted", **LARGE, **PLAIN, cross_entropy=entropy, mean="counted")
+    silent = Passport("silent", **LARGE, **PLAIN, cross_entropy=entropy, mean=mean)
+    found = forecast(folder(tmp_path, missing=6), losses=of_passports([counted, silent]))
+    assert words(found)["counted"] == "learn"
+    assert words(found)["silent"] == told
+    ratios = {cell.loss: cell.missing_ratio for cell in found.cells}
+    assert ratios["silent"] < ratios["counted"]
+
+
+def test_a_loss_that_was_seen_to_ignore_an_empty_map_is_not_forecast_to_learn_it(tmp_path):
+    passport = Passport("own", **LARGE, **PLAIN, cross_entropy=0.0, empty_map="ignored")
+    told = words(forecast(folder(tmp_path, missing=6), losses=of_passports([passport])))
+    assert told["own"] == "ignore"
+
+
+def test_a_loss_that_was_confirmed_on_filled_maps_alone_is_refused():
+    told = refusal(of_passports, [Passport("own", **LARGE, **PLAIN, cross_entropy=0.0)])
+    assert "cannot tell what becomes of a map without a true voxel" in told
 
 
 @pytest.mark.parametrize(
