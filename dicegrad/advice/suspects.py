@@ -17,12 +17,14 @@ from dicegrad.data.cases import read_cases
 from dicegrad.errors import InputError
 from dicegrad.prediction.inference import build_network, probabilities
 from dicegrad.preprocessing.about import read_about
+from dicegrad.preprocessing.coding import Coding
 from dicegrad.study.experiment import Experiment, epsilon_number
 from dicegrad.study.paths import labels_file
 from dicegrad.training.checkpoint import Weights, load_weights
 from dicegrad.training.network import NetworkSettings
 
 _BLIND = 1.0  # voxels; a larger epsilon pushes empty maps down
+_LIKELY = 0.5  # from here on a voxel is of a class that may overlap others
 
 
 _Picture = tuple[np.ndarray, np.ndarray]  # image and prediction of a slice
@@ -167,9 +169,9 @@ def _of_experiment(folder: Path, name: str, experiment: Experiment, place: Path)
     images = open_array(place / "images.npy", np.float16, (len(cases), None, None, None, None))
     labels = open_array(place / labels_file(experiment.labeling), np.uint8, shape)
     full = open_array(place / "labels.npy", np.uint8, shape)
-    classes = read_about(place / "prepared.json").classes
-    values = range(1, len(classes) + 1)
-    volumes = np.array([[(label == k).sum() for k in values] for label in labels])
+    about = read_about(place / "prepared.json")
+    classes, coding = about.classes, Coding.of(about.class_values, about.classes)
+    volumes = np.array([coding.counts(label) for label in labels])
     if volumes.all():
         return []
     weights = [_weights(path) for path in sorted(folder.glob("fold~*/weights.pt"))]
@@ -180,44 +182,55 @@ def _of_experiment(folder: Path, name: str, experiment: Experiment, place: Path)
     differs = any(not np.array_equal(labels[i], full[i]) for i in range(len(cases)))
     found = []
     for number, case in enumerate(cases):
-        without = [k for k in values if volumes[number, k - 1] == 0 and volumes[:, k - 1].any()]
+        without = np.flatnonzero((volumes[number] == 0) & volumes.any(axis=0))
         own = next((i for i, w in enumerate(weights) if _held_out(w, case.case)), None)
-        if not without or own is None:
+        if not len(without) or own is None:
             continue
         maps = [probabilities(network, images[number]) for network in networks]
-        for k in without:
-            filled = volumes[:, k - 1]
-            missing = bool((full[number] == k).any()) if differs else None
-            parts, mask = _parts(maps, own, k, filled[filled > 0])
-            suspect = Suspect(name, case.case, case.group, classes[k - 1], **parts, missing=missing)
-            z = int(mask.sum((0, 1)).argmax())
-            picture = np.asarray(images[number][0, :, :, z], dtype=float), mask[:, :, z]
-            found.append((suspect, picture))
+        there = coding.counts(full[number]) > 0
+        for k in without.tolist():
+            filled = volumes[:, k]
+            missing = bool(there[k]) if differs else None
+            masks = [_mask(each, k, coding.overlapping) for each in maps]
+            parts = _parts(masks, own, maps[own][k + 1], filled[filled > 0])
+            suspect = Suspect(name, case.case, case.group, classes[k], **parts, missing=missing)
+            found.append((suspect, _picture(images[number], masks[own])))
     return found
 
 
+def _picture(image: np.ndarray, mask: np.ndarray) -> _Picture:
+    """The first channel and the mask in the slice that shows most of the mask."""
+    z = int(mask.sum((0, 1)).argmax())
+    return np.asarray(image[0, :, :, z], dtype=float), mask[:, :, z]
+
+
+def _mask(maps: np.ndarray, k: int, overlapping: bool) -> np.ndarray:
+    """The voxels predicted as the k-th class, of (K + 1, X, Y, Z) probabilities."""
+    if overlapping:
+        return maps[k + 1] > _LIKELY
+    return maps.argmax(0) == k + 1
+
+
 def _parts(
-    maps: Sequence[np.ndarray], own: int, k: int, filled: np.ndarray
-) -> tuple[dict[str, Any], np.ndarray]:
+    masks: Sequence[np.ndarray], own: int, likely: np.ndarray, filled: np.ndarray
+) -> dict[str, Any]:
     """What is predicted in a map, and how plausible that is."""
-    masks = [each.argmax(0) == k for each in maps]
     mask = masks[own]
     voxels = int(mask.sum())
     low, high = int(filled.min()), int(filled.max())
     volume = min(1.0, voxels / low, high / max(voxels, 1))
-    probability = float(maps[own][k][mask].mean()) if voxels else 0.0
+    probability = float(likely[mask].mean()) if voxels else 0.0
     others = [_dice(mask, each) for i, each in enumerate(masks) if i != own]
     agreement = float(np.mean(others)) if others else float("nan")
     counted = [volume, probability, *([agreement] if others else [])]
     plausibility = float(np.prod(counted) ** (1 / len(counted)))
-    parts = {
+    return {
         "plausibility": plausibility,
         "volume": volume,
         "probability": probability,
         "agreement": agreement,
         "voxels": voxels,
     }
-    return parts, mask
 
 
 def _dice(one: np.ndarray, other: np.ndarray) -> float:

@@ -10,8 +10,11 @@ import pytest
 from dicegrad.advice.suspects import Suspect, find_suspects, ranking
 from dicegrad.cli import main
 from dicegrad.files import read_cells
+from dicegrad.prediction.inference import build_network, probabilities
 from dicegrad.study import Experiment
+from dicegrad.training.checkpoint import load_weights
 from dicegrad.training.experiment import PreparedFiles, train_experiment
+from dicegrad.training.network import NetworkSettings
 from tests.conftest import refusal
 
 SIZE, COUNT = (8, 8, 4), 18
@@ -33,17 +36,42 @@ ROW = {"dataset": "toy", "labeling": "partial", "loss": "dice", "phi": "I", "eps
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A third of the cases filled, a third not drawn, a third truly empty; two folds trained."""
-    root = tmp_path_factory.mktemp("suspects")
-    place = root / "resources" / "toy"
-    (place / "labels").mkdir(parents=True)
-    random = np.random.default_rng(0)
-    full = np.zeros((COUNT, *SIZE), np.uint8)
-    for i in range(COUNT):
-        x, y = random.integers(0, 4, 2)
-        full[i, x : x + 4, y : y + 4, 1:3] = i % 3 < 2
-    images = full[:, None] + 0.2 * random.standard_normal((COUNT, 1, *SIZE))
+    boxes, random = _boxes()
+    full = np.where(np.arange(COUNT)[:, None, None, None] % 3 < 2, boxes, 0).astype(np.uint8)
     partial = full.copy()
     partial[1::3] = 0
+    images = full[:, None] + 0.2 * random.standard_normal((COUNT, 1, *SIZE))
+    return _train(tmp_path_factory.mktemp("suspects"), images, full, partial, {"box": [1]})
+
+
+@pytest.fixture(scope="module")
+def overlapping_study(tmp_path_factory):
+    """Whole, and brighter core in one of its slices: a third drawn, a third missing, a third empty."""
+    boxes, random = _boxes()
+    core = boxes & (np.arange(COUNT)[:, None, None, None] % 3 < 2)
+    core[np.arange(COUNT), :, :, random.integers(1, 3, COUNT)] = 0
+    full = (boxes + 2 * core).astype(np.uint8)  # bit 0 is whole, bit 1 core
+    partial = full.copy()
+    partial[1::3] = boxes[1::3]
+    images = (boxes + 2 * core)[:, None] + 0.2 * random.standard_normal((COUNT, 1, *SIZE))
+    values = {"whole": [1, 2], "core": [2]}
+    return _train(tmp_path_factory.mktemp("overlapping"), images, full, partial, values)
+
+
+def _boxes():
+    """Boxes of 4 x 4 x 2 voxels, one in each case."""
+    random = np.random.default_rng(0)
+    boxes = np.zeros((COUNT, *SIZE), np.uint8)
+    for box in boxes:
+        x, y = random.integers(0, 4, 2)
+        box[x : x + 4, y : y + 4, 1:3] = 1
+    return boxes, random
+
+
+def _train(root, images, full, partial, values):
+    """Prepared arrays, and two folds of Dice I trained on the partial labels."""
+    place = root / "resources" / "toy"
+    (place / "labels").mkdir(parents=True)
     np.save(place / "images.npy", images.astype(np.float16))
     np.save(place / "labels.npy", full)
     np.save(place / "labels" / "partial.npy", partial)
@@ -53,14 +81,17 @@ def study(tmp_path_factory):
     (place / "cases.tsv").write_text("\n".join(lines) + "\n")
     folds = [f"{name}\t{i // 3 % 2}" for i, name in enumerate(names)]
     (place / "folds.tsv").write_text("subject\tfold\n" + "\n".join(folds) + "\n")
-    about = {"channels": ["a"], "classes": ["box"], "class_values": {"box": [1]}, "ignore": None}
+    about = {"channels": ["a"], "classes": [*values], "class_values": values, "ignore": None}
     (place / "prepared.json").write_text(json.dumps(about | {"cases": {}}))
     experiment = Experiment(**ROW, batch_size=3)
+    grid = {"spacing": [1, 1, 1], "size": list(SIZE), "crop": "center"}
+    source = about | {"preprocessing": grid}
+    settings = SETTINGS | {"classes": [*values], "source": source}
     for fold in (0, 1):
         out = root / "results" / "study" / experiment.path / f"fold~{fold}"
         out.mkdir(parents=True)
         files = PreparedFiles.of(place, experiment)
-        train_experiment(experiment, fold, files, SETTINGS, "study", 0, out)
+        train_experiment(experiment, fold, files, settings, "study", 0, out)
     return root / "results" / "study"
 
 
@@ -76,6 +107,24 @@ def test_maps_that_nobody_drew_come_before_empty_ones(study):
     assert first.missing
     assert 0 < first.agreement <= 1
     assert all(each.missing is not None for each in found.suspects)
+
+
+@pytest.mark.slow
+def test_a_missing_core_is_a_suspect_of_its_own_though_the_whole_around_it_is_drawn(
+    overlapping_study,
+):
+    found = find_suspects(overlapping_study).suspects
+    assert {each.name for each in found} == {"core"}
+    told = {each.case: each.missing for each in found}
+    assert told == {f"p{i:02}": i % 3 == 1 for i in range(COUNT) if i % 3}
+    place = overlapping_study.parent.parent / "resources" / "toy"
+    images = np.load(place / "images.npy")
+    for each in found:
+        number = int(each.case[1:])
+        fold = overlapping_study / each.experiment / f"fold~{number // 3 % 2}"
+        weights = load_weights(fold / "weights.pt")
+        network = build_network(NetworkSettings(**weights.trained.network), weights)
+        assert each.voxels == (probabilities(network, images[number])[2] > 0.5).sum()
 
 
 @pytest.mark.slow
