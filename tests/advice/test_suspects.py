@@ -46,7 +46,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def overlapping_study(tmp_path_factory):
-    """Whole, and brighter core in one of its slices: a third drawn, a third missing, a third empty."""
+    """Whole, and core in one slice of it: a third drawn, a third missing, a third empty."""
     boxes, random = _boxes()
     core = boxes & (np.arange(COUNT)[:, None, None, None] % 3 < 2)
     core[np.arange(COUNT), :, :, random.integers(1, 3, COUNT)] = 0

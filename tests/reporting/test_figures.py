@@ -129,6 +129,26 @@ def test_figures_are_readable(name, study, scores, batch_scores, datasets, tmp_p
     assert_readable(drawn)
 
 
+def test_the_heat_map_of_gaps_shows_every_batch_size(batch_scores, datasets, tmp_path, drawn):
+    table = gaps(batch_scores, datasets)
+    plot_gaps(table, tmp_path / "gaps")
+    texts = texts_of(drawn)
+    gapped = table[table["labeling"] == "partial"]
+    for _, row in gapped.iterrows():
+        cell = f"{row['dsc']:.2f}\n{row['dsc_low']:.2f}–{row['dsc_high']:.2f}"
+        assert cell in texts
+    assert sum("–" in text for text in texts) == len(gapped)
+    assert {"I\nB=1", "BI\nB=8"} <= set(texts)
+
+
+def test_a_row_of_the_heat_map_names_what_full_labels_reach(scores, datasets, tmp_path, drawn):
+    table = gaps(scores, datasets)
+    plot_gaps(table, tmp_path / "gaps")
+    best = table.loc[table["labeling"] == "partial", "dsc_full"].iloc[0]
+    assert f"tumor: partial\nfull labels: {best:.2f}" in texts_of(drawn)
+    assert not any("full\n" in text for text in texts_of(drawn))
+
+
 def test_the_legend_of_distributions_names_what_is_drawn(scores, datasets, tmp_path, drawn):
     explained = {"full labels", "partial labels", "one case"}
     draw("distributions", scores, datasets, tmp_path / "both")

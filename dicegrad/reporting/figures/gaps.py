@@ -9,6 +9,7 @@ import pandas as pd
 from dicegrad.reporting.figures.style import blank, panels, save, stacked, theme
 from dicegrad.reporting.looks import look, sort_setups
 from dicegrad.reporting.names import for_figure
+from dicegrad.study.labeling import FULL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,28 +23,40 @@ def plot_gaps(gaps: pd.DataFrame, out_stem: Path | str) -> list[Path]:
         out_stem: Path without suffix.
 
     Returns:
-        The PNG and the SVG. Each cell holds the mean DSC and its 95 % interval; of several seeds
-        also their standard deviation.
+        The PNG and the SVG, with a column per setup and batch size, and a row per labeling that
+        takes something, named with what full labels reach on the same maps. Each cell holds the
+        mean DSC and its 95 % interval; of several seeds also their standard deviation.
     """
+    gaps = gaps[gaps["labeling"] != FULL]
     if gaps.empty:
         return blank("No gap: there is no score to show.", out_stem)
-    setups = sort_setups(gaps["setup"])
-    rows = list(gaps.groupby(["dataset", "labeling"], sort=False).groups)
+    columns = _columns(gaps)
+    rows = gaps.drop_duplicates(["dataset", "labeling"])
     with theme():
-        figure, axes = panels(1, 1, (0.72 * len(setups) + 2.4, 0.5 * len(rows) + 0.9))
-        _draw(axes[0, 0], gaps, rows, setups)
+        figure, axes = panels(1, 1, (0.72 * len(columns) + 2.4, 0.5 * len(rows) + 0.9))
+        _draw(axes[0, 0], gaps, rows, columns)
         return save(figure, out_stem)
 
 
+def _columns(gaps: pd.DataFrame) -> list[tuple[str, int]]:
+    """Setups in their order, each with its batch sizes."""
+    sizes = gaps.groupby("setup")["batch_size"].unique()
+    return [
+        (setup, int(size)) for setup in sort_setups(gaps["setup"]) for size in sorted(sizes[setup])
+    ]
+
+
 def _draw(
-    panel: "Axes", gaps: pd.DataFrame, rows: list[tuple[str, str]], setups: list[str]
+    panel: "Axes", gaps: pd.DataFrame, rows: pd.DataFrame, columns: list[tuple[str, int]]
 ) -> None:
     import seaborn as sns
 
-    dsc = np.full((len(rows), len(setups)), np.nan)
+    places = list(zip(rows["dataset"], rows["labeling"], strict=True))
+    dsc = np.full((len(rows), len(columns)), np.nan)
     words = np.full(dsc.shape, "", dtype=object)
-    for _, row in gaps.drop_duplicates(["dataset", "labeling", "setup"]).iterrows():
-        place = rows.index((row["dataset"], row["labeling"])), setups.index(row["setup"])
+    for _, row in gaps.iterrows():
+        column = columns.index((row["setup"], int(row["batch_size"])))
+        place = places.index((row["dataset"], row["labeling"])), column
         dsc[place] = row["dsc"]
         words[place] = f"{row['dsc']:.2f}"
         if pd.notna(spread := row.get("dsc_seed_sd", float("nan"))):
@@ -63,8 +76,14 @@ def _draw(
         cbar_kws={"label": "Mean DSC"},
     )
     panel.grid(visible=False)
-    panel.set_xticks(
-        np.arange(len(setups)) + 0.5, [stacked(look(setup).text) for setup in setups], rotation=0
-    )
-    names = [for_figure(f"{dataset}: {labeling}") for dataset, labeling in rows]
+    several = gaps["batch_size"].nunique() > 1
+    titles = [stacked(look(setup).text) + f"\nB={size}" * several for setup, size in columns]
+    panel.set_xticks(np.arange(len(columns)) + 0.5, titles, rotation=0)
+    names = [_name(row) for _, row in rows.iterrows()]
     panel.set_yticks(np.arange(len(rows)) + 0.5, names, rotation=0)
+
+
+def _name(row: pd.Series) -> str:
+    """The labeling of a row, and what full labels reach there, if the study has them."""
+    name = for_figure(f"{row['dataset']}: {row['labeling']}")
+    return name if pd.isna(row["dsc_full"]) else f"{name}\nfull labels: {row['dsc_full']:.2f}"
