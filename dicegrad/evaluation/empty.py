@@ -28,14 +28,19 @@ def empty_decisions(
         at_most_ml: Predicted volume up to which a map counts as empty.
 
     Returns:
-        Table with `DECISION_COLUMNS` for the missing classes: share of empty maps with Clopper and
-        Pearson's 95 % interval. Where `should_be_empty` (the missing group, partial labels) the
-        rate is the sensitivity of the decision, elsewhere its false alarms. Of several seeds,
-        `empty` is the mean number, perhaps no whole one, and n the number of cases.
+        Table with `DECISION_COLUMNS` for the missing classes: share of empty maps, of those whose
+        true map holds the class, with Clopper and Pearson's 95 % interval (by case). Where
+        `should_be_empty` (the missing group, partial labels) the rate is the sensitivity of the
+        decision, elsewhere its false alarms; a cell without such a map has no row. Of several
+        seeds, `empty` is the mean number, perhaps no whole one, and n the number of cases.
     """
     rows = []
     seeds = max(1, len(seeds_of(runs)))
-    for where, gone, cases in _missing_classes(runs, datasets):
+    for where, gone, every in _missing_classes(runs, datasets):
+        # An empty map is right where nothing is there, and nobody knows where nobody looked.
+        cases = every[every["volume_true_ml"] > 0]
+        if cases.empty:
+            continue
         n = len(cases) // seeds
         empty = int((map_volumes(cases) <= at_most_ml).sum()) / seeds
         low, high = _clopper_pearson(empty, n)

@@ -167,9 +167,10 @@ OUTPUTS: dict[str, Output] = {
                 "evaluation.empty:empty_decisions",
                 "",
                 "Empty maps: hits and false alarms",
-                "How often a missing class is output as an empty map. Where it should be (missing "
-                "group, partial labels) the rate is a sensitivity, elsewhere a rate of false "
-                "alarms; 95 % intervals of Clopper and Pearson.",
+                "How often a missing class is output as an empty map, of the maps whose true "
+                "labels hold it. Where it should be (missing group, partial labels) the rate is a "
+                "sensitivity, elsewhere a rate of false alarms; 95 % intervals of Clopper and "
+                "Pearson, by case.",
                 "page",
             ),
             "dice_rules": Table(

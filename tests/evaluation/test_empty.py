@@ -24,6 +24,20 @@ def test_a_few_stray_voxels_can_count_as_empty(scores, datasets):
     assert empty_decisions(scores, datasets, at_most_ml=1)["empty"].sum() == 12
 
 
+def test_a_map_that_is_truly_empty_or_that_nobody_drew_is_no_false_alarm(scores, datasets):
+    of_i = scores[(scores["labeling"] == "full") & (scores["setup"] == "I")].reset_index(drop=True)
+    ed = of_i.index[(of_i["group"] == "ED") & (of_i["class"] == "MYO")]
+    empty, unknown, missed = ed[:3], ed[3:5], ed[5]
+    of_i.loc[ed[:6], "volume_pred_ml"] = 0.0
+    of_i.loc[empty, ["volume_true_ml", "dsc"]] = 0.0, 1.0
+    of_i.loc[unknown, ["volume_true_ml", "dsc"]] = np.nan
+    of_i.loc[missed, "dsc"] = 0.0
+    row = empty_decisions(of_i, datasets).set_index("group").loc["ED"]
+    assert (row["n"], row["empty"]) == (len(ed) - 5, 1)
+    of_i = of_i.drop(ed[5:])
+    assert list(empty_decisions(of_i, datasets)["group"]) == ["ES"]
+
+
 def test_rules_part_on_the_training_truth_and_agree_on_the_full_one(scores, datasets):
     table = dice_rules(scores, datasets)
     full = table[table["truth"] == "full"]
