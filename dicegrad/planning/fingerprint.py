@@ -14,6 +14,7 @@ from dicegrad.data.volumes import read_channels, read_header, read_volume
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.grids import bounding_box
 from dicegrad.preprocessing.prepare import map_cases
+from dicegrad.study.regions import overlap
 
 Triple = tuple[float, float, float]
 
@@ -98,6 +99,11 @@ class Fingerprint:
         """Those that cases are of, in the adapter's order."""
         here = {each.case.group for each in self.facts}
         return tuple(group for group in self.adapter.groups if group in here)
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether a voxel may be of several of the classes."""
+        return overlap({name: self.adapter.class_values[name] for name in self.classes})
 
     @cached_property
     def annotated(self) -> np.ndarray:

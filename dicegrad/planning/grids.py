@@ -176,8 +176,11 @@ def network_block(grid: GridPlan, width: int) -> dict[str, Any]:
 
 
 def background_share(known: Fingerprint, grid: GridPlan) -> float:
-    """The share of the grid that belongs to no class, as a mean over the cases with a label."""
-    labelled = known.volumes.sum(axis=1)
+    """The share of the grid that belongs to no class, as a mean over the cases with a label.
+
+    Classes that overlap are taken to lie within the largest one, as regions mostly do.
+    """
+    labelled = known.volumes.max(axis=1) if known.overlapping else known.volumes.sum(axis=1)
     whole = grid.voxels * math.prod(grid.spacing) / 1000
     share = 1 - float(labelled[labelled > 0].mean()) / whole
     return round(min(max(share, 0.5), 0.99), 2)

@@ -80,16 +80,24 @@ def propose_rows(known: Fingerprint, brief: bool = False) -> Rows:
 
 
 def _treatments(known: Fingerprint) -> tuple[str, ...]:
-    # A single class has no background map that a missing one could be added to.
-    return (AS_EMPTY, IGNORED, MARGINAL) if len(known.classes) > 1 else (AS_EMPTY, IGNORED)
+    # A single class, or classes that overlap, have no background map that a missing one could be
+    # added to.
+    exclusive = len(known.classes) > 1 and not known.overlapping
+    return (AS_EMPTY, IGNORED, MARGINAL) if exclusive else (AS_EMPTY, IGNORED)
+
+
+_TOLD = {
+    AS_EMPTY: "not told of them (as_empty)",
+    IGNORED: "told to leave them out (ignored)",
+    MARGINAL: "told that background may hide them (marginal)",
+}
 
 
 def _of_gaps(known: Fingerprint, gaps: np.ndarray) -> Rows:
     words = _treatments(known)
     real = Question(
-        "Your labels have gaps. The same loss not told of them (as_empty), told to leave them "
-        "out (ignored), and told that background may hide them (marginal): the DSC is over what "
-        "was annotated.",
+        f"Your labels have gaps. The same loss {', '.join(_TOLD[word] for word in words)}: the DSC "
+        "is over what was annotated.",
         tuple((AS_ANNOTATED, "dice_ce", "I", word) for word in words),
     )
     hidden = _like_gaps(known, gaps)
@@ -169,7 +177,7 @@ def _of_full_labels(known: Fingerprint) -> Rows:
     comment = (
         "Every case counts as annotated for every class: Dice + cross-entropy, the safe choice, "
         "and Dice alone. To see what missing labels would do, add rows with the labeling "
-        f"{HIDDEN} and as_empty, ignored or marginal; they are scored against the full labels."
+        f"{HIDDEN} and {' or '.join(_treatments(known))}; they are scored against the full labels."
     )
     why = f"no map is called missing; this one would hide {name} from half of the subjects"
     entry: dict[str, Any] = {"classes": [name], "share": _HALF}

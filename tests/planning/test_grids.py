@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.planning.fingerprint import Facts, Fingerprint
-from dicegrad.planning.grids import network_block, plan_grid
+from dicegrad.planning.grids import GridPlan, background_share, network_block, plan_grid
 from dicegrad.planning.on_grid import preprocessing_block
 from dicegrad.training.network import NetworkSettings
 
@@ -33,6 +33,21 @@ def test_small_images_keep_their_voxels_and_the_grid_holds_the_labels():
     assert all(length >= 0.8 * n for length, n in zip(grid.size, (40, 56, 48), strict=True))
     assert grid.pools == ((2, 2, 2),) * 3
     assert grid.kernels == ((3, 3, 3), (3, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("values", "share"),
+    [({"edema": (1,), "core": (2,)}, 0.55), ({"whole": (1, 2), "core": (2,)}, 0.7)],
+    ids=["exclusive", "core within whole"],
+)
+def test_background_is_what_no_class_covers(values, share):
+    case = Case("c", "c", "all", (Path("i"),), Path("l"))
+    facts = Facts(case, (10, 10, 10), (1.0, 1.0, 1.0), (300, 150), (0.0,) * 3, (5.0,) * 3)
+    adapter = Adapter("nnunet", ("MR",), ("all",), values, lambda root: Scan(()), lambda r: [])
+    data = Fingerprint(Path("root"), adapter, tuple(values), (facts,), ())
+    size, mm, kernels = (10, 10, 10), (1.0, 1.0, 1.0), ((3, 3, 3), (3, 3, 3))
+    grid = GridPlan(mm, (False,) * 3, size, (0.0,) * 3, ((2, 2, 2),), kernels, 1.0)
+    assert background_share(data, grid) == share
 
 
 def test_thick_slices_are_kept_and_pooled_late():

@@ -1,14 +1,16 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.planning.fingerprint import Facts, Fingerprint
 from dicegrad.planning.rows import HIDDEN, propose_rows
 from dicegrad.study.labeling import Removal, make_labelings
+from dicegrad.study.regions import check_loss
 
 
-def known(volumes, classes=("LV", "RV"), groups=None, annotated=None):
+def known(volumes, classes=("LV", "RV"), groups=None, annotated=None, values=None):
     """A fingerprint of cases with so many voxels of each class."""
     groups = groups or ["all"] * len(volumes)
     facts = []
@@ -16,7 +18,7 @@ def known(volumes, classes=("LV", "RV"), groups=None, annotated=None):
         drawn = annotated[number] if annotated else None
         case = Case(f"c{number}", f"c{number}", groups[number], (), Path("l"), drawn)
         facts.append(Facts(case, (8, 8, 8), (1.0, 1.0, 1.0), tuple(each), (-2.0,) * 3, (2.0,) * 3))
-    values = {name: (k,) for k, name in enumerate(classes, start=1)}
+    values = values or {name: (k,) for k, name in enumerate(classes, start=1)}
     adapter = Adapter(
         "nnunet",
         ("MRI",),
@@ -50,6 +52,18 @@ def test_gaps_ask_for_all_three_treatments_on_labels_as_they_are_and_hidden():
     words = ("as_empty", "ignored", "marginal")
     assert asked == {(labeling, w) for labeling in ("as-annotated", HIDDEN) for w in words}
     assert proposal.labelings[HIDDEN][0] == [{"classes": ["RV"], "share": 0.5}]
+
+
+@pytest.mark.parametrize("annotated", [None, [("whole",)] + [None] * 5])
+def test_classes_that_overlap_get_no_row_that_needs_a_background(annotated):
+    regions = {"whole": (1, 2), "core": (2,)}
+    volumes = [(9, 0 if annotated else 5)] + [(9, 5)] * 5
+    data = known(volumes, tuple(regions), ["A", "B"] * 3, annotated, regions)
+    asked = propose_rows(data)
+    for _, loss, _, unannotated in rows_of(asked):
+        check_loss(loss, unannotated)
+    assert {row[3] for row in rows_of(asked)} == {"as_empty", "ignored"}
+    assert not any("marginal" in question.comment for question in asked.questions)
 
 
 def test_what_is_hidden_is_of_the_groups_that_have_the_gaps():
