@@ -28,7 +28,8 @@ def agreement(runs: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Table with `AGREEMENT_COLUMNS`: mean of predicted - true volume with its bootstrap
         interval (ml, by subject), mean +- 1.96 standard deviations (NaN for one case), and
-        Pearson's correlation (NaN where a volume does not vary). The bias is of the mean of each
+        Pearson's correlation (NaN where a volume does not vary), all over cases whose true volume
+        is known. The bias is of the mean of each
         case over the seeds; limits and correlation are those of single training runs.
 
     Raises:
@@ -37,11 +38,12 @@ def agreement(runs: pd.DataFrame) -> pd.DataFrame:
     named = one_score_each(runs)
     rows = []
     for keys, cases in named.groupby(CELL, sort=False):
-        true, predicted = cases["volume_true_ml"], cases["volume_pred_ml"]
+        drawn = cases[cases["volume_true_ml"].notna()]
+        true, predicted = drawn["volume_true_ml"], drawn["volume_pred_ml"]
         means = over_seeds(cases)
         bias = mean_interval(means["volume_pred_ml"] - means["volume_true_ml"], means["subject"])
         spread = 1.96 * (predicted - true).std(ddof=1)
-        varies = len(cases) > 1 and min(true.std(), predicted.std()) > 0
+        varies = len(drawn) > 1 and min(true.std(), predicted.std()) > 0
         rows.append(
             {
                 **dict(zip(CELL, keys, strict=True)),

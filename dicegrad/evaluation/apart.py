@@ -5,6 +5,7 @@ as an empty map only if more than half of them are missing. Two signs are looked
 network of the study did tell the groups apart, and whether a simple classifier can.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,7 +138,11 @@ def _lacking(
             group: share_missing(about, labeling, group, class_name) for group in counts.index
         }
         overall = float(sum(shares[g] * n for g, n in counts.items()) / counts.sum())
-        found += [(g, class_name, overall) for g, share in shares.items() if share > overall]
+        found += [
+            (g, class_name, overall)
+            for g, share in shares.items()
+            if share > overall and not math.isclose(share, overall)
+        ]
     return found
 
 

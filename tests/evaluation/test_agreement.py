@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from dicegrad.evaluation.agreement import agreement
@@ -17,6 +18,19 @@ def test_bias_and_limits_by_hand(scores):
     assert (table["bias_low"] < 2).all()
     assert (table["bias_high"] > 2).all()
     assert (table["correlation"] > 0.9).all()
+
+
+def test_a_case_that_nobody_drew_takes_part_in_no_column(scores):
+    of_i = scores[(scores["labeling"] == "full") & (scores["phi"] == "I")].reset_index(drop=True)
+    unknown = of_i.index[:3]
+    of_i.loc[unknown, "volume_pred_ml"] = 1000.0
+    of_i.loc[unknown, "volume_true_ml"] = np.nan
+    found, without = (
+        agreement(each).sort_values(["class", "group"], ignore_index=True)
+        for each in (of_i, of_i.drop(unknown))
+    )
+    assert without["correlation"].notna().all()
+    pd.testing.assert_frame_equal(found, without)
 
 
 def test_volumes_that_do_not_vary_have_no_correlation(scores):

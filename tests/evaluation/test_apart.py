@@ -42,6 +42,16 @@ def test_groups_that_look_alike_and_that_no_network_told_apart_are_alike(blind):
     assert row["alike"]
 
 
+@pytest.mark.parametrize(("ed", "es"), [(2, 4), (3, 10), (7, 11)])
+def test_groups_that_lack_equally_many_labels_are_not_compared(blind, ed, es):
+    cases = [*blind.loc[blind["group"] == "ED", "case"].unique()[:ed]]
+    cases += [*blind.loc[blind["group"] == "ES", "case"].unique()[:es]]
+    half = blind[blind["case"].isin(cases) & (blind["labeling"] == "partial")]
+    shares = {"ED": {"MYO": 0.7}, "ES": {"MYO": 0.7}}
+    about = HEART["heart"] | {"labelings": {"hidden": shares}}
+    assert apart_table(half.assign(labeling="hidden"), {}, {"heart": about}).empty
+
+
 def test_groups_that_a_simple_classifier_tells_apart_are_not_alike(blind):
     (row,) = apart_table(blind, images_of(blind, 2.0), HEART).to_dict("records")
     assert row["auc_images"] > 0.95

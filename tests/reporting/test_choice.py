@@ -51,6 +51,15 @@ def test_a_case_that_was_not_scored_gives_way_to_the_one_of_median_volume(scores
     assert smaller == (len(volumes) - 1) // 2
 
 
+def test_the_median_is_of_the_cases_whose_volume_is_known(scores):
+    names = sorted(scores.loc[scores["group"] == "ED", "case"].unique())
+    unknown = scores.assign(
+        volume_true_ml=scores["volume_true_ml"].where(scores["case"].isin(names[:3]))
+    )
+    shown = {e.case for e in choose(unknown, ED="nobody") if e.group == "ED"}
+    assert shown <= set(names[:3])
+
+
 def test_predictions_lie_where_the_workflow_puts_them(scores):
     example = choose(scores, ES="3ES")[1]
     assert example.predictions["I_eps"] == Path(

@@ -8,7 +8,7 @@ import pytest
 from dicegrad.evaluation.comparisons import compare
 from dicegrad.evaluation.gaps import gaps
 from dicegrad.evaluation.roc_curves import roc_table
-from dicegrad.reporting.figures import roc, transition
+from dicegrad.reporting.figures import learning_curves, roc, transition
 from dicegrad.reporting.figures.distributions import plot_distributions
 from dicegrad.reporting.figures.finding import plot_finding
 from dicegrad.reporting.figures.gaps import plot_gaps
@@ -216,6 +216,28 @@ def test_the_legend_says_nothing_of_missing_labels_where_none_are(table, tmp_pat
     odd = heart.assign(labeling=heart["labeling"].replace({"partial": "hidden"}))
     plot_finding(odd, tmp_path / "hidden")
     assert "ES: labels missing if hidden" in texts_of(drawn)
+
+
+def test_a_line_style_means_the_same_batch_size_in_every_panel(batch_scores, tmp_path, monkeypatch):
+    few = (batch_scores["labeling"] == "full") & (batch_scores["batch_size"] != 2)
+    histories, setups = make_histories(batch_scores[~few])
+    styles = {}
+    monkeypatch.setattr(
+        learning_curves, "legend", lambda figure, *_: styles.update(_styles_by_panel(figure))
+    )
+    plot_learning_curves(histories, setups, tmp_path / "curves")
+    full = next(lines for title, lines in styles.items() if "full" in title)
+    partial = next(lines for title, lines in styles.items() if "partial" in title)
+    assert full == {"-."}
+    assert partial > full
+
+
+def _styles_by_panel(figure):
+    return {
+        axes.get_title("left"): {line.get_linestyle() for line in axes.lines}
+        for axes in figure.axes
+        if axes.get_title("left")
+    }
 
 
 def test_learning_curves_of_one_epoch_can_be_seen_and_say_what_the_dsc_is_against(

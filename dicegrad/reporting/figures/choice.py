@@ -93,11 +93,15 @@ def choose_examples(
 
 
 def _pick(scores: pd.DataFrame, wanted: str | None, class_name: str) -> str:
-    """The wanted case, or the one of median volume; the earlier name where two tie."""
+    """The wanted case, or the one of median true volume; the earlier name where two tie.
+
+    Where the true volume of some is unknown, it is of the others.
+    """
     if wanted in set(scores["case"]):
         return str(wanted)
     volumes = scores[scores["class"] == class_name].groupby("case")["volume_true_ml"].first()
-    order = volumes.sort_index().sort_values(kind="stable")
+    known = volumes.dropna() if volumes.notna().any() else volumes
+    order = known.sort_index().sort_values(kind="stable")
     return str(order.index[(len(order) - 1) // 2])
 
 

@@ -38,11 +38,12 @@ def plot_learning_curves(
     named = one_score_each(named, [*NAMED_BY, "fold"], ["epoch"])
     parts = list(named.groupby(["dataset", "labeling"], sort=False))
     quantities = [_quantities(part, str(keys[1])) for keys, part in parts]
+    several = named["batch_size"].nunique() > 1
     with theme():
         figure, axes = panels(len(parts), max(map(len, quantities)), (2.5, 1.9), extra_height=0.4)
         for row, (keys, part), shown in zip(axes, parts, quantities, strict=True):
             for panel, (column, label) in zip(row, shown.items(), strict=False):
-                _draw(panel, part, column)
+                _draw(panel, part, column, several)
                 panel.set_xlabel("Step")
                 panel.set_ylabel(label)
             label_panel(row[0], f"{keys[0]}, {keys[1]} labels")
@@ -67,20 +68,17 @@ def _quantities(part: pd.DataFrame, labeling: str) -> dict[str, str]:
     }
 
 
-def _draw(panel: "Axes", part: pd.DataFrame, column: str) -> None:
+def _draw(panel: "Axes", part: pd.DataFrame, column: str, several: bool) -> None:
     for setup in sort_setups(part["setup"]):
         chosen = part[part["setup"] == setup].dropna(subset=column)
         seed = [name for name in ("seed",) if name in chosen]
         for (size, *_), line in chosen.groupby(["batch_size", "fold", *seed]):
             line = line.sort_values("step")
-            style: dict[str, Any] = {"color": look(setup).colour, "linestyle": _style(part, size)}
+            # Solid if the study has one batch size: dashes would only make lines harder to read.
+            dashes = line_style(size) if several else "-"
+            style: dict[str, Any] = {"color": look(setup).colour, "linestyle": dashes}
             marker = "o" if len(line) == 1 else None  # a line of one point cannot be seen
             panel.plot(line["step"], line[column], lw=1, alpha=0.8, marker=marker, ms=4, **style)
     if column.startswith("dsc_"):
         panel.set_ylim(-0.03, 1.03)
     panel.margins(x=0.02)
-
-
-def _style(part: pd.DataFrame, batch_size: int) -> str:
-    """Solid if the study has one batch size: dashes would only make the lines harder to read."""
-    return line_style(batch_size) if part["batch_size"].nunique() > 1 else "-"
