@@ -20,10 +20,12 @@ from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.seeds import with_spread
 from dicegrad.files import Columns
 from dicegrad.study.experiment import epsilon_number, heuristic_multiple
+from dicegrad.study.losses import AS_EMPTY
 
 # A push of at least this share of its maximum is one that theory expects to matter.
 NOTABLE_PUSH = 0.1
-LINE = ["dataset", "class", "labeling", "batch_size"]
+# What the loss does with a map that is not annotated is no part of epsilon: it has its own line.
+LINE = ["dataset", "class", "labeling", "unannotated", "batch_size"]
 TRANSITION_COLUMNS = (
     *LINE,
     "epsilon",
@@ -43,9 +45,10 @@ TRANSITION_COLUMNS = (
 )
 
 TRANSITION = Columns(
-    text=("dataset", "class", "labeling", "epsilon", "group"),
+    text=("dataset", "class", "labeling", "unannotated", "epsilon", "group"),
     whole=("batch_size", "n"),
     flags=("missing",),
+    optional=("unannotated",),
     rest="number",
 )
 
@@ -140,19 +143,19 @@ def transition(
         runs: scores.tsv, every seed by itself.
 
     Returns:
-        Table with `TRANSITION_COLUMNS`, one row per experiment and group. `volume_voxels` is v, the
-        mean true volume of the missing group's training cases; `share_missing` how many of them
-        were emptied. `halfway`, the same for all rows of a line, is the epsilon / v at which
-        the DSC of the missing group has lost half of what it is at the smallest epsilon
-        (interpolated in its logarithm; NaN where it never does, or has none to lose),
-        `halfway_push` the push there. Of several seeds also what `seeds.with_spread` adds.
+        Table with `TRANSITION_COLUMNS`, one row per experiment and group. Along a line, all of
+        `LINE` the same, epsilon alone changes. `volume_voxels` is v, the mean true volume of the
+        missing group's training cases; `share_missing` how many of them were emptied. `halfway`,
+        the same for all rows of a line, is the epsilon / v at which the DSC of the missing group
+        has lost half of what it is at the smallest epsilon (interpolated in its logarithm; NaN
+        where it never does, or has none to lose), `halfway_push` the push there. Of several seeds
+        also what `seeds.with_spread` adds.
 
     Raises:
         InputError: Two experiments share a name.
     """
-    swept = scores[(scores["loss"] == "dice") & (scores["phi"] == "I")]
-    swept = one_score_each(swept, ["dataset", "labeling", "epsilon", "batch_size"])
     keys = [*LINE, "epsilon", "group"]
+    swept = one_score_each(_swept(scores), [*(key for key in LINE if key != "class"), "epsilon"])
     rows = []
     for values, cases in swept.groupby(keys, sort=False):
         row = dict(zip(keys, values, strict=True))
@@ -175,9 +178,14 @@ def transition(
         crossing = _halfway(line[line["missing"].astype(bool)])
         table.loc[line.index, "halfway"] = crossing
         table.loc[line.index, "halfway_push"] = relative_push(crossing)
-    if runs is not None:
-        runs = runs[(runs["loss"] == "dice") & (runs["phi"] == "I")]
-    return with_spread(table, runs, keys, {"dsc": "dsc"})
+    return with_spread(table, None if runs is None else _swept(runs), keys, {"dsc": "dsc"})
+
+
+def _swept(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores of image-wise Dice; where `unannotated` is left out, it is its default."""
+    chosen = scores[(scores["loss"] == "dice") & (scores["phi"] == "I")]
+    told = chosen.get("unannotated", pd.Series(AS_EMPTY, chosen.index))
+    return chosen.assign(unannotated=told.fillna(AS_EMPTY))
 
 
 def _doses(

@@ -137,3 +137,25 @@ def test_other_reductions_losses_and_classes_are_left_out():
     table = transition(pd.concat([scores, *other]), *doses(), ABOUT)
     assert len(table) == 4
     assert transition(pd.concat(other[:2]), *doses(), ABOUT).empty
+
+
+def test_a_loss_that_is_told_what_is_annotated_has_a_line_of_its_own():
+    taken, told = study(["1e-7", "14"], [0.8, 0.2]), study(["1e-7", "14"], [0.8, 0.7])
+    table = transition(pd.concat([taken, told.assign(unannotated="ignored")]), *doses(), ABOUT)
+    assert list(table.columns) == list(TRANSITION_COLUMNS)
+    gone = table[table["missing"]].groupby("unannotated")
+    assert gone["dsc"].apply(list).to_dict() == {
+        "as_empty": pytest.approx([0.8, 0.2]),
+        "ignored": pytest.approx([0.8, 0.7]),
+    }
+    assert gone["halfway"].first().notna().to_dict() == {"as_empty": True, "ignored": False}
+
+
+def test_lines_are_told_apart_with_several_seeds_too():
+    one = study(["1e-7", "14"], [0.8, 0.2])
+    both = pd.concat([one.assign(unannotated="as_empty"), one.assign(unannotated="ignored", dsc=1)])
+    runs = pd.concat([both.assign(seed=0), both.assign(seed=1, dsc=both["dsc"] / 2)])
+    table = transition(both, *doses(), ABOUT, runs)
+    spread = table[table["missing"]].set_index(["unannotated", "epsilon"])["dsc_seed_sd"]
+    for line, dsc in (("as_empty", 0.8), ("ignored", 1.0)):
+        assert spread[line, "1e-7"] == pytest.approx(dsc / 2 / np.sqrt(2))
