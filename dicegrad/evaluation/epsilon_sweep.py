@@ -15,12 +15,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from dicegrad.data.cases import Case
+from dicegrad.errors import InputError
 from dicegrad.evaluation.bootstrap import mean_interval
 from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.seeds import with_spread
 from dicegrad.files import Columns
 from dicegrad.study.experiment import epsilon_number, heuristic_multiple
-from dicegrad.study.losses import AS_EMPTY
+from dicegrad.study.losses import AS_EMPTY, annotated_only
 
 # A push of at least this share of its maximum is one that theory expects to matter.
 NOTABLE_PUSH = 0.1
@@ -136,7 +137,8 @@ def transition(
 
     Args:
         scores: scores.tsv, the mean of each case over the seeds.
-        epsilon: epsilon.tsv, the heuristic per dataset, labeling, fold and class.
+        epsilon: epsilon.tsv, the heuristic per dataset, labeling, fold and class; with
+            `annotated_only`, that of annotated maps apart from that of all maps.
         voxels: `voxels_of` each dataset and labeling, `full` included, with columns dataset and
             labeling added.
         datasets: {name: {"missing": {"group", "classes"}, ...}}.
@@ -152,7 +154,7 @@ def transition(
         also what `seeds.with_spread` adds.
 
     Raises:
-        InputError: Two experiments share a name.
+        InputError: Two experiments share a name, or two heuristics a key.
     """
     keys = [*LINE, "epsilon", "group"]
     swept = one_score_each(_swept(scores), [*(key for key in LINE if key != "class"), "epsilon"])
@@ -211,8 +213,8 @@ def _doses(
     if multiple is None:
         size = epsilon_number(row["epsilon"])
     else:
-        heuristic = here(epsilon, row["labeling"])
-        size = multiple * float(heuristic.loc[heuristic["fold"].isin(folds), "epsilon"].mean())
+        heuristic = _heuristic(here(epsilon, row["labeling"]), row)
+        size = multiple * float(heuristic[heuristic.index.isin(folds)].mean())
     return {
         "epsilon_voxels": size,
         "volume_voxels": volume,
@@ -220,6 +222,29 @@ def _doses(
         "relative_push": float(relative_push(size / volume)),
         "share_missing": float(np.mean([emptied[chosen].mean() for chosen in training])),
     }
+
+
+def _heuristic(epsilon: pd.DataFrame, row: Mapping[str, Any]) -> pd.Series:
+    """The heuristic of each fold, of the maps that count for the loss of a row.
+
+    Args:
+        epsilon: Rows of epsilon.tsv of one dataset, labeling and class. Tables of before 0.2 do not
+            tell which maps count; a study with one kind of them has one heuristic all the same.
+        row: What the experiment is.
+
+    Raises:
+        InputError: A fold has two, and nothing tells them apart.
+    """
+    if "annotated_only" in epsilon:
+        epsilon = epsilon[epsilon["annotated_only"] == annotated_only(row["unannotated"])]
+    values = epsilon.set_index("fold")["epsilon"]
+    if values.index.has_duplicates:
+        what = ", ".join(f"{key} {row[key]}" for key in ("dataset", "labeling", "class"))
+        raise InputError(
+            f"epsilon.tsv: {what} has two heuristics in fold "
+            f"{values.index[values.index.duplicated()][0]}; delete the table to make it again"
+        )
+    return values
 
 
 def _halfway(line: pd.DataFrame) -> float:

@@ -12,6 +12,7 @@ from dicegrad.evaluation.epsilon_sweep import (
     transition,
     voxels_of,
 )
+from tests.conftest import refusal
 
 ABOUT = {"x": {"missing": {"group": "LGG", "classes": ["tumor"]}}}
 
@@ -149,6 +150,27 @@ def test_a_loss_that_is_told_what_is_annotated_has_a_line_of_its_own():
         "ignored": pytest.approx([0.8, 0.7]),
     }
     assert gone["halfway"].first().notna().to_dict() == {"as_empty": True, "ignored": False}
+
+
+def test_the_heuristic_is_that_of_the_rows_own_way_with_unannotated_maps():
+    scores = study(["1e-7", "heuristic"], [0.9, 0.1])
+    scores = pd.concat([scores, scores.assign(unannotated="ignored")])
+    epsilon, voxels = doses()
+    annotated = epsilon.assign(epsilon=[210, 230])
+    both = pd.concat([epsilon.assign(annotated_only=False), annotated.assign(annotated_only=True)])
+    for tables in (both, both.iloc[::-1]):
+        table = transition(scores, tables, voxels, ABOUT)
+        size = table[table["epsilon"] == "heuristic"].groupby("unannotated")["epsilon_voxels"]
+        assert size.unique().apply(list).to_dict() == {"as_empty": [70], "ignored": [210]}
+
+
+def test_two_heuristics_that_nothing_tells_apart_are_refused():
+    epsilon, voxels = doses()
+    told = refusal(transition, study(["heuristic"], [0.1]), pd.concat([epsilon] * 2), voxels, ABOUT)
+    assert told == (
+        "epsilon.tsv: dataset x, labeling partial, class tumor has two heuristics in fold 0; "
+        "delete the table to make it again"
+    )
 
 
 def test_lines_are_told_apart_with_several_seeds_too():
