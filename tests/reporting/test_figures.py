@@ -112,8 +112,9 @@ def lines_of_a_transition(datasets=("heart",), sizes=(2,), epsilons=(0.0, 0.01, 
         lines_of_a_transition(("heart", "tumor"), (1, 2, 4, 8)),
         lines_of_a_transition(epsilons=(0.0, 1.0)),
         lines_of_a_transition().iloc[:0],
+        lines_of_a_transition().assign(epsilon_over_v=np.nan),
     ],
-    ids=["one", "both, four batch sizes", "two epsilons", "nothing"],
+    ids=["one", "both, four batch sizes", "two epsilons", "nothing", "no voxel"],
 )
 def test_the_transition_is_readable(table, tmp_path, drawn):
     stem = tmp_path / "transition"

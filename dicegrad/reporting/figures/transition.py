@@ -55,8 +55,9 @@ def plot_transition(transition: pd.DataFrame, out_stem: Path | str) -> list[Path
         The PNG and the SVG; one row of panels per dataset and missing class, the missing group
         first, with theory's push in its panel.
     """
+    transition = transition.dropna(subset="epsilon_over_v")
     if transition.empty:
-        return blank("No transition: no experiment with image-wise Dice.", out_stem)
+        return blank("No transition: no experiment with image-wise Dice and a known v.", out_stem)
     parts = list(transition.groupby(["dataset", "class"], sort=False))
     groups = [_groups(part) for _, part in parts]
     with theme():
@@ -68,7 +69,7 @@ def plot_transition(transition: pd.DataFrame, out_stem: Path | str) -> list[Path
             for panel, group in zip(row, names, strict=False):
                 here = part[part["group"] == group]
                 _draw(panel, here, colours)
-                gone = "labels missing" if here["missing"].iloc[0] else "always labelled"
+                gone = "labels missing" if here["missing"].any() else "always labelled"
                 label_panel(panel, f"{subject_of(*keys)}, {group}: {gone}")
             row[0].set_ylabel("Mean DSC against full labels")
         _explain(figure, transition)
@@ -102,7 +103,7 @@ def _marker(batch_size: int, unannotated: str) -> dict[str, Any]:
 
 def _draw(panel: "Axes", here: pd.DataFrame, colours: Mapping[str, Any]) -> None:
     top = max(10.0, 1.3 * here["epsilon_over_v"].max())
-    if here["missing"].iloc[0]:
+    if here["missing"].any():
         x = np.concatenate([[0], np.geomspace(LINEAR_BELOW / 10, top, 300)])
         panel.fill_between(x, relative_push(x), color=SHADE, alpha=0.6, linewidth=0, zorder=0)
     several = here["batch_size"].nunique() > 1
@@ -121,7 +122,7 @@ def _draw(panel: "Axes", here: pd.DataFrame, colours: Mapping[str, Any]) -> None
                 panel.plot(line["epsilon_over_v"], ends, "_", color=colour, markersize=6)
         tips = tipping_point(line["share_missing"].iloc[0])
         # Only a loss that takes missing labels for empty maps is pushed by them.
-        if here["missing"].iloc[0] and told == AS_EMPTY and 0 < tips < top:
+        if line["missing"].iloc[0] and told == AS_EMPTY and 0 < tips < top:
             panel.plot([tips, tips], [0.0, 0.09], color=colour, linewidth=2.5, zorder=4)
     panel.set_xscale("symlog", linthresh=LINEAR_BELOW, linscale=0.4)
     panel.set(xlim=(-0.1 * LINEAR_BELOW, top), ylim=(-0.04, 1.04))
