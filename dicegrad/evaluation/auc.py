@@ -31,8 +31,12 @@ def auc(
     """AUC with DeLong's interval on the logit scale, subjects as clusters.
 
     ED and ES of one patient are not independent, so DeLong's structural components are summed per
-    subject (Obuchowski 1997); with one case per subject this is DeLong (1988). At an AUC of 0 or 1
-    the variance estimate is 0, and Newcombe's interval (2006, method 5) is given instead.
+    subject (Obuchowski 1997); with one case per subject this is DeLong (1988). Where that variance
+    is 0, as at an AUC of 0 or 1, or unknown, as with one subject on a side, Newcombe's interval
+    (2006, method 5) is given instead: it follows from the area, and from the number of subjects
+    that have a positive and that have a negative case, however many cases each has. It takes the
+    sides to be independent, which is cautious where a subject is on both. With one subject on a
+    side, a 95 % interval never leaves one half out.
 
     Args:
         volumes: Predicted volume per case, any unit.
@@ -54,10 +58,12 @@ def auc(
         raise InputError(f"confidence is {confidence!r}; it must be in (0, 1), such as 0.95")
     wins = _wins(volumes[positive], volumes[~positive])
     area = float(wins.mean())
-    variance = _cluster_variance(wins, positive, np.asarray(subjects))
+    owners = np.asarray(subjects)
+    variance = _cluster_variance(wins, positive, owners)
     z = float(stats.norm.ppf(0.5 + confidence / 2))
     if not variance > 0 or area in (0.0, 1.0):
-        low, high = _newcombe(area, wins.shape[0], wins.shape[1], z)
+        m, n = (np.unique(owners[side]).size for side in (positive, ~positive))
+        low, high = _newcombe(area, m, n, z)
         return Auc(area, low, high, "newcombe")
     logit = np.log(area / (1 - area))
     half = z * np.sqrt(variance) / (area * (1 - area))
@@ -122,7 +128,14 @@ def _cluster_variance(wins: Array, positive: npt.NDArray[np.bool_], subjects: np
 
 
 def _newcombe(area: float, m: int, n: int, z: float) -> tuple[float, float]:
-    """Score-type interval whose variance depends on the unknown area, so it works at 0 and 1."""
+    """Score-type interval whose variance depends on the unknown area, so it works at 0 and 1.
+
+    Args:
+        area: Of the curve, in [0, 1].
+        m: Number of independent positives.
+        n: Number of independent negatives.
+        z: Of the coverage.
+    """
 
     def variance(theta: float) -> float:
         mean = (m + n) / 2 - 1
@@ -133,6 +146,6 @@ def _newcombe(area: float, m: int, n: int, z: float) -> tuple[float, float]:
         return (theta - area) ** 2 - z**2 * variance(theta)
 
     tiny = 1e-12
-    low = 0.0 if area <= tiny else optimize.brentq(distance, tiny, area - tiny)
-    high = 1.0 if area >= 1 - tiny else optimize.brentq(distance, area + tiny, 1 - tiny)
+    low = 0.0 if distance(tiny) <= 0 else optimize.brentq(distance, tiny, area - tiny)
+    high = 1.0 if distance(1 - tiny) <= 0 else optimize.brentq(distance, area + tiny, 1 - tiny)
     return float(low), float(high)

@@ -48,6 +48,62 @@ def test_a_perfect_separation_is_not_certain():
     assert mirrored.high == pytest.approx(1 - result.low)
 
 
+def interval(positives, negatives, subjects):
+    """The interval of these volumes."""
+    positive = np.arange(len(positives) + len(negatives)) < len(positives)
+    result = auc([*positives, *negatives], positive, subjects)
+    return result.low, result.high
+
+
+def test_more_cases_of_the_same_subjects_do_not_narrow_newcombes_interval():
+    once = interval([3, 4], [1, 2], ["a", "b", "c", "d"])
+    ten_times = interval([3, 4] * 10, [1, 2] * 10, ["a", "b"] * 10 + ["c", "d"] * 10)
+    assert once == pytest.approx((0.3856, 1), abs=1e-4)
+    assert ten_times == once
+    twenty = interval(range(20, 40), range(20), range(40))
+    assert twenty == pytest.approx((0.8987, 1), abs=1e-4)
+
+
+def test_a_subject_on_both_sides_counts_once_on_each():
+    both = interval([4, 5, 6], [1, 2, 3], [*"abc", *"abc"])
+    assert both == interval([4, 5, 6], [1, 2, 3], [*"abcdef"])
+    assert interval([4, 5, 6] * 4, [1, 2, 3] * 4, [*"abc"] * 8) == both
+
+
+@pytest.mark.parametrize("negatives", [1, 2, 40, 1000])
+@pytest.mark.parametrize("cases", [1, 10])
+def test_one_subject_on_a_side_is_no_proof(cases, negatives):
+    subjects = ["a"] * cases + list(range(negatives))
+    low, high = interval([1] * cases, [0] * negatives, subjects)
+    assert low < 0.5
+    assert high == 1
+    low, high = interval([0] * cases, [1] * negatives, subjects)
+    assert low == 0
+    assert high > 0.5
+
+
+def test_cases_of_one_subject_on_each_side_say_next_to_nothing():
+    rng = np.random.default_rng(0)
+    many = interval(rng.normal(1, 1, 40), rng.normal(0, 1, 40), ["a"] * 40 + ["b"] * 40)
+    assert many[0] < 0.15
+    assert many[1] > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("subjects", "cases"), [(2, 10), (4, 6), (6, 1)])
+def test_intervals_of_a_few_subjects_cover_the_true_area_however_many_cases_each_has(
+    subjects, cases
+):
+    rng = np.random.default_rng(0)
+    truth, covered = stats.norm.cdf(1 / np.sqrt(2)), 0
+    owners = np.repeat(np.arange(2 * subjects), cases)
+    for _ in range(3000):
+        volumes = rng.normal(size=2 * subjects) + np.repeat([1.0, 0.0], subjects)
+        result = auc(np.repeat(volumes, cases), owners < subjects, owners)
+        covered += result.low <= truth <= result.high
+    assert covered / 3000 >= 0.93
+
+
 @pytest.mark.slow
 def test_the_interval_covers_the_true_area_with_paired_subjects():
     rng = np.random.default_rng(0)
