@@ -1,6 +1,7 @@
 """The area under an ROC curve, with an interval in which subjects are clusters."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +62,7 @@ def auc(
     owners = np.asarray(subjects)
     variance = _cluster_variance(wins, positive, owners)
     z = float(stats.norm.ppf(0.5 + confidence / 2))
-    if not variance > 0 or area in (0.0, 1.0):
+    if not variance > 0:
         m, n = (np.unique(owners[side]).size for side in (positive, ~positive))
         low, high = _newcombe(area, m, n, z)
         return Auc(area, low, high, "newcombe")
@@ -112,19 +113,37 @@ def _wins(positives: Array, negatives: Array) -> Array:
 
 
 def _cluster_variance(wins: Array, positive: npt.NDArray[np.bool_], subjects: npt.NDArray) -> float:
-    """Obuchowski's variance of the AUC from structural components summed per subject."""
+    """Obuchowski's variance of the AUC from structural components summed per subject.
+
+    In whole numbers, so that it is 0 where it should be: where the components of every subject
+    cancel, rounding would leave a variance of either sign.
+
+    Returns:
+        The variance; NaN with one subject on a side.
+    """
     owners, index = np.unique(subjects, return_inverse=True)
-    area, (m, n), clusters = wins.mean(), wins.shape, owners.size
-    v10 = np.bincount(index[positive], wins.mean(axis=1) - area, minlength=clusters)
-    v01 = np.bincount(index[~positive], wins.mean(axis=0) - area, minlength=clusters)
+    (m, n), clusters = wins.shape, owners.size
     with_positive = np.unique(index[positive]).size
     with_negative = np.unique(index[~positive]).size
     if min(with_positive, with_negative) < 2:
         return float("nan")
-    s10 = with_positive / (with_positive - 1) * (v10**2).sum()
-    s01 = with_negative / (with_negative - 1) * (v01**2).sum()
-    s11 = clusters / (clusters - 1) * (v10 * v01).sum()
-    return float(s10 / m**2 + s01 / n**2 + 2 * s11 / (m * n))
+    doubled = (2 * wins).astype(np.int64)  # a tie is one half
+    # Times 2 m n, a component is a whole number.
+    above = m * doubled.sum(axis=1) - doubled.sum()
+    below = n * doubled.sum(axis=0) - doubled.sum()
+    v10 = _sums(above, index[positive], clusters)
+    v01 = _sums(below, index[~positive], clusters)
+    s10 = Fraction(with_positive, with_positive - 1) * sum(a * a for a in v10)
+    s01 = Fraction(with_negative, with_negative - 1) * sum(b * b for b in v01)
+    s11 = Fraction(clusters, clusters - 1) * sum(a * b for a, b in zip(v10, v01, strict=True))
+    return float((s10 / m**2 + s01 / n**2 + 2 * s11 / (m * n)) / (2 * m * n) ** 2)
+
+
+def _sums(values: npt.NDArray[np.int64], index: npt.NDArray[np.int64], count: int) -> list[int]:
+    """Sums of whole numbers per subject, as Python's, whose squares never overflow."""
+    sums = np.zeros(count, np.int64)
+    np.add.at(sums, index, values)
+    return sums.tolist()
 
 
 def _newcombe(area: float, m: int, n: int, z: float) -> tuple[float, float]:

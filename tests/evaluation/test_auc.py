@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy import stats
 
 from dicegrad.errors import InputError
@@ -80,6 +82,53 @@ def test_one_subject_on_a_side_is_no_proof(cases, negatives):
     low, high = interval([0] * cases, [1] * negatives, subjects)
     assert low == 0
     assert high > 0.5
+
+
+@pytest.mark.parametrize("subjects", [*range(2, 21), 30, 50, 100])
+def test_an_area_without_variance_has_newcombes_interval_whatever_the_number_of_subjects(subjects):
+    """Each heart is a little larger in ED than in ES, and far from the others."""
+    size = 10.0 * np.arange(subjects)
+    volumes = np.concatenate([size + 1, size])
+    positive = np.arange(2 * subjects) < subjects
+    names = np.array([f"{number}" for number in range(subjects)] * 2)
+    result = auc(volumes, positive, names)
+    assert result.value == pytest.approx((subjects + 1) / (2 * subjects))
+    assert result.method == "newcombe"
+    assert result.high - result.low > 1 / np.sqrt(subjects) / 2
+    order = np.random.default_rng(0).permutation(2 * subjects)
+    again = auc(volumes[order], positive[order], names[order])
+    assert (again.low, again.high) == pytest.approx((result.low, result.high))
+
+
+def test_ties_alone_have_newcombes_interval():
+    result = auc(np.zeros(13), np.arange(13) < 6, range(13))
+    assert (result.value, result.method) == (0.5, "newcombe")
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.booleans(), st.integers(0, 4)), min_size=4, max_size=30
+    )
+)
+def test_the_variance_is_obuchowskis(cases):
+    volumes, positive, subjects = (np.array(column) for column in zip(*cases, strict=True))
+    sides = [set(subjects[side]) for side in (positive, ~positive)]
+    assume(min(map(len, sides)) > 1)
+    psi = np.array(
+        [[(p > n) + 0.5 * (p == n) for n in volumes[~positive]] for p in volumes[positive]]
+    )
+    owners = np.unique(subjects)
+    v10 = [((psi.mean(axis=1) - psi.mean()) * (subjects[positive] == s)).sum() for s in owners]
+    v01 = [((psi.mean(axis=0) - psi.mean()) * (subjects[~positive] == s)).sum() for s in owners]
+    (m, n), (a, b), c = psi.shape, map(len, sides), len(owners)
+    v10, v01 = np.array(v10) / m, np.array(v01) / n
+    variance = a / (a - 1) * v10 @ v10 + b / (b - 1) * v01 @ v01 + 2 * c / (c - 1) * v10 @ v01
+    result = auc(volumes, positive, subjects)
+    assert (result.method == "newcombe") == (variance < 1e-12)
+    if result.method == "delong":
+        logit = np.log(result.value / (1 - result.value))
+        half = stats.norm.ppf(0.975) * np.sqrt(variance) / (result.value * (1 - result.value))
+        assert result.low == pytest.approx(1 / (1 + np.exp(half - logit)))
 
 
 def test_cases_of_one_subject_on_each_side_say_next_to_nothing():
