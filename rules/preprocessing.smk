@@ -176,7 +176,7 @@ rule heuristic:
 
 rule epsilon_table:
     input:
-        paths.epsilon_files(STUDY),
+        list(paths.epsilon_files(STUDY)),
     output:
         f"{RESULTS}/epsilon.tsv",
     log:
@@ -188,6 +188,9 @@ rule epsilon_table:
     resources:
         mem_mb=growing(500),
         runtime=growing(5),
+    params:
+        # Tables that were made without it are made again.
+        annotated_only=list(paths.epsilon_files(STUDY).values()),
     message:
         "Collecting the heuristic epsilons"
     script:

@@ -4,11 +4,11 @@ import dicegrad.starting  # isort: skip
 
 from pathlib import Path
 
-from dicegrad.files import read_rows
 from dicegrad.logs import job
-from dicegrad.preprocessing.epsilon import EPSILON, write_epsilon
+from dicegrad.preprocessing.epsilon import epsilon_of_study, write_epsilon
 
 with job(snakemake.log[0], inputs=snakemake.input) as report:
-    rows = [row for path in snakemake.input for row in read_rows(path, EPSILON)]
+    tables = zip(map(Path, snakemake.input), snakemake.params.annotated_only, strict=True)
+    rows = epsilon_of_study(dict(tables))
     write_epsilon(Path(snakemake.output[0]), rows)
     report(f"{len(rows)} rows")

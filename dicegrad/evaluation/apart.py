@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from dicegrad.data.adapter import Case
+from dicegrad.evaluation.auc import Auc, auc
 from dicegrad.evaluation.experiments import NAMED_BY
-from dicegrad.evaluation.roc_curves import Auc, auc
 from dicegrad.evaluation.setups import share_missing
 from dicegrad.files import Columns
 from dicegrad.study.labeling import FULL

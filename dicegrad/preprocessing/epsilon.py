@@ -13,7 +13,13 @@ from dicegrad.preprocessing.folds import read_folds
 from dicegrad.preprocessing.labeling import read_annotated
 
 VOLUMES = Columns(text=("case",), rest="whole")
-EPSILON = Columns(text=("dataset", "labeling", "class"), whole=("fold",), numbers=("epsilon",))
+EPSILON = Columns(
+    text=("dataset", "labeling", "class"),
+    whole=("fold",),
+    numbers=("epsilon",),
+    flags=("annotated_only",),
+    optional=("annotated_only",),
+)
 
 
 def class_volumes(labels: np.ndarray, classes: int, overlapping: bool = False) -> np.ndarray:
@@ -179,9 +185,27 @@ def epsilon_rows(
     ]
 
 
+def epsilon_of_study(tables: Mapping[Path, bool]) -> list[dict[str, object]]:
+    """Rows of the epsilon.tsv of a study, in which a labeling can have two heuristics.
+
+    Args:
+        tables: The table of each dataset and labeling: whether only annotated maps count in it.
+
+    Returns:
+        Their rows with the column `annotated_only`.
+    """
+    return [
+        {**row, "annotated_only": only}
+        for path, only in tables.items()
+        for row in read_rows(path, EPSILON)
+    ]
+
+
 def write_epsilon(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write epsilon.tsv, the rows of `epsilon_rows`."""
-    write_table(rows, path, header=("dataset", "labeling", "fold", "class", "epsilon"), digits=12)
+    """Write epsilon.tsv, the rows of `epsilon_rows` or `epsilon_of_study`."""
+    told = ("annotated_only",) if any("annotated_only" in row for row in rows) else ()
+    header = ("dataset", "labeling", *told, "fold", "class", "epsilon")
+    write_table(rows, path, header=header, digits=12)
 
 
 def read_epsilon(path: Path, fold: int, classes: Sequence[str]) -> list[float]:
@@ -196,15 +220,22 @@ def read_epsilon(path: Path, fold: int, classes: Sequence[str]) -> list[float]:
         One epsilon per class, in voxels, above 0.
 
     Raises:
-        InputError: The table has no such fold or class, or a class is in no training case.
+        InputError: The table has no such fold or class, has it twice, or a class is in no training
+            case.
     """
     rows = [row for row in read_rows(path, EPSILON) if row["fold"] == fold]
+    names = [row["class"] for row in rows]
     found = {row["class"]: row["epsilon"] for row in rows}
     for name in classes:
         if name not in found:
             raise InputError(
                 f"{path}: no epsilon of class {name!r} in fold {fold}; delete the table to make it "
                 "again"
+            )
+        if names.count(name) > 1:
+            raise InputError(
+                f"{path}: has two epsilons of class {name} in fold {fold}; give the table of one "
+                "labeling, such as resources/<dataset>/epsilon/<labeling>.tsv"
             )
         if not found[name] > 0:
             raise InputError(

@@ -15,14 +15,15 @@ def has_other_losses(study: Study) -> bool:
 
 
 def has_sweep(study: Study) -> bool:
-    """Whether image-wise Dice is trained with three epsilons or more on the same labels.
+    """Whether image-wise Dice is trained with three epsilons or more, all else the same.
 
     Two points, such as those of I and I_eps, show no transition that Table 1 does not.
     """
-    epsilons: dict[tuple[str, str], set[str]] = {}
+    epsilons: dict[tuple[str, str, str, int], set[str]] = {}
     for each in study.experiments:
         if each.loss == "dice" and each.phi == "I":
-            epsilons.setdefault((each.dataset, each.labeling), set()).add(each.epsilon)
+            line = (each.dataset, each.labeling, each.unannotated, each.batch_size)
+            epsilons.setdefault(line, set()).add(each.epsilon)
     return any(len(found) > 2 for found in epsilons.values())
 
 

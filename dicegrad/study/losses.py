@@ -93,3 +93,17 @@ LOSSES: dict[str, Loss] = {
         unannotated=(AS_EMPTY, IGNORED),
     ),
 }
+
+
+def annotated_only(unannotated: str) -> bool:
+    """Whether only annotated maps count in the heuristic epsilon of an experiment.
+
+    Args:
+        unannotated: One of `UNANNOTATED`. A loss that takes a missing map as empty counts it as
+            empty; one that is told which maps are annotated counts these alone.
+
+    Example:
+        >>> annotated_only("as_empty"), annotated_only("ignored")
+        (False, True)
+    """
+    return unannotated != AS_EMPTY

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from dicegrad.study.experiment import Experiment
 from dicegrad.study.labeling import AS_ANNOTATED, FULL
-from dicegrad.study.losses import AS_EMPTY
+from dicegrad.study.losses import AS_EMPTY, annotated_only
 from dicegrad.study.study import Study
 
 _ALWAYS = ("cases.tsv", "folds.tsv", "images.npy", "labels.npy", "prepared.json")
@@ -20,11 +20,8 @@ def labels_file(labeling: str) -> str:
 
 
 def epsilon_file(experiment: Experiment) -> str:
-    """The table of heuristic epsilons that an experiment would take its own from.
-
-    A loss that knows what is annotated counts annotated maps alone.
-    """
-    counted = "" if experiment.unannotated == AS_EMPTY else ".annotated"
+    """The table of heuristic epsilons that an experiment would take its own from."""
+    counted = ".annotated" if annotated_only(experiment.unannotated) else ""
     return f"epsilon/{experiment.labeling}{counted}.tsv"
 
 
@@ -33,10 +30,16 @@ def needed_epsilon(experiment: Experiment) -> str | None:
     return None if experiment.multiple is None else epsilon_file(experiment)
 
 
-def epsilon_files(study: Study) -> list[str]:
-    """The tables of heuristic epsilons of all labelings that a study trains on."""
-    files = [f"resources/{each.dataset}/{epsilon_file(each)}" for each in study.experiments]
-    return list(dict.fromkeys(files))
+def epsilon_files(study: Study) -> dict[str, bool]:
+    """The tables of heuristic epsilons of all labelings that a study trains on.
+
+    Returns:
+        Path: whether only annotated maps count in it.
+    """
+    return {
+        f"resources/{each.dataset}/{epsilon_file(each)}": annotated_only(each.unannotated)
+        for each in study.experiments
+    }
 
 
 def annotated_file(experiment: Experiment) -> str | None:

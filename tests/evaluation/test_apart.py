@@ -75,6 +75,15 @@ def test_too_few_cases_are_no_proof(blind):
     assert not row["alike"]
 
 
+def test_many_cases_of_one_subject_are_no_proof(blind):
+    """One patient of the group, scanned 60 times, among many of the others."""
+    one = blind.assign(subject=blind["subject"].where(blind["group"] == "ED", "one"))
+    (row,) = apart_table(one, images_of(one, 0.0), HEART).to_dict("records")
+    assert row["auc_images"] < 0.75
+    assert row["auc_images_high"] > 0.85
+    assert not row["alike"]
+
+
 def test_full_labels_have_no_row_and_a_row_is_found_by_its_names(blind):
     full = blind[blind["labeling"] == "full"]
     assert apart_table(full, {}, HEART).empty

@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 
 from dicegrad.errors import InputError
+from dicegrad.files import read_rows
 from dicegrad.preprocessing.epsilon import (
+    EPSILON,
     class_volumes,
     epsilon_of_folds,
+    epsilon_of_study,
     epsilon_rows,
     mean_volumes,
     read_epsilon,
@@ -12,6 +15,7 @@ from dicegrad.preprocessing.epsilon import (
     write_epsilon,
     write_volumes,
 )
+from tests.conftest import refusal
 
 
 def test_volumes_are_voxel_counts_per_case_and_class():
@@ -53,6 +57,35 @@ def test_rows_of_the_table_are_by_fold_and_class_in_thousandths_of_a_voxel(tmp_p
         "heart\tfull\t1\tLV\t2",
         "heart\tfull\t1\tMYO\t0",
     ]
+
+
+def test_the_table_of_a_study_tells_which_maps_count_in_each_mean(tmp_path):
+    tables = {}
+    for name, only, value in (("partial", False, 3.0), ("partial.annotated", True, 6.0)):
+        tables[tmp_path / f"{name}.tsv"] = only
+        write_epsilon(
+            tmp_path / f"{name}.tsv", epsilon_rows("heart", "partial", ["LV"], np.array([[value]]))
+        )
+    write_epsilon(tmp_path / "epsilon.tsv", epsilon_of_study(tables))
+    assert (tmp_path / "epsilon.tsv").read_text().splitlines() == [
+        "dataset\tlabeling\tannotated_only\tfold\tclass\tepsilon",
+        "heart\tpartial\tFalse\t0\tLV\t3",
+        "heart\tpartial\tTrue\t0\tLV\t6",
+    ]
+    assert [row["annotated_only"] for row in read_rows(tmp_path / "epsilon.tsv", EPSILON)] == [
+        False,
+        True,
+    ]
+
+
+def test_one_of_two_epsilons_is_not_taken_by_chance(tmp_path):
+    rows = epsilon_rows("heart", "partial", ["LV"], np.array([[3.0]]))
+    write_epsilon(tmp_path / "epsilon.tsv", [*rows, *rows])
+    told = refusal(read_epsilon, tmp_path / "epsilon.tsv", 0, ["LV"])
+    assert told == (
+        f"{tmp_path / 'epsilon.tsv'}: has two epsilons of class LV in fold 0; give the table of "
+        "one labeling, such as resources/<dataset>/epsilon/<labeling>.tsv"
+    )
 
 
 def test_volumes_come_back_from_their_table(tmp_path):

@@ -86,6 +86,7 @@ def lines_of_a_transition(datasets=("heart",), sizes=(2,), epsilons=(0.0, 0.01, 
             "dataset": dataset,
             "class": "MYO",
             "labeling": labeling,
+            "unannotated": "as_empty",
             "batch_size": size,
             "epsilon_over_v": x,
             "share_missing": share,
@@ -111,13 +112,28 @@ def lines_of_a_transition(datasets=("heart",), sizes=(2,), epsilons=(0.0, 0.01, 
         lines_of_a_transition(("heart", "tumor"), (1, 2, 4, 8)),
         lines_of_a_transition(epsilons=(0.0, 1.0)),
         lines_of_a_transition().iloc[:0],
+        lines_of_a_transition().assign(epsilon_over_v=np.nan),
     ],
-    ids=["one", "both, four batch sizes", "two epsilons", "nothing"],
+    ids=["one", "both, four batch sizes", "two epsilons", "nothing", "no voxel"],
 )
 def test_the_transition_is_readable(table, tmp_path, drawn):
     stem = tmp_path / "transition"
     assert_written(plot_transition(table, stem), stem)
     assert_readable(drawn)
+
+
+def test_lines_of_a_loss_that_is_told_what_is_annotated_are_named_and_hollow(tmp_path, drawn):
+    table = lines_of_a_transition()
+    told = table[table["labeling"] == "partial-75"].assign(unannotated="ignored", dsc=0.85)
+    plot_transition(pd.concat([table, told]), tmp_path / "transition")
+    assert_readable(drawn)
+    assert {"partial-75 labels", "partial-75 labels, ignored"} <= set(texts_of(drawn))
+    (figure,) = drawn
+    fills = [line.get_fillstyle() for line in figure.axes[0].lines if line.get_marker() == "s"]
+    assert sorted(fills) == ["full"] * 3 + ["none"]
+    drawn.clear()
+    plot_transition(told, tmp_path / "ignored")
+    assert "theory: empty maps win above this ε / v" not in texts_of(drawn)
 
 
 @pytest.mark.parametrize("name", FIGURES)

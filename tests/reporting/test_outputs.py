@@ -15,9 +15,9 @@ from tests.study.conftest import CONFIG, HEADER, line
 REPORT = CONFIG.parent / "report"
 
 
-def study(tmp_path, text, **changes):
+def study(tmp_path, text, header=HEADER, **changes):
     table = tmp_path / "mine.tsv"
-    table.write_text(HEADER + text)
+    table.write_text(header + text)
     settings = {"study": "mine", "experiments": str(table), **changes}
     return Study.read(settings, "mine.yaml", CONFIG)
 
@@ -79,6 +79,18 @@ def test_two_epsilons_are_no_transition_and_full_labels_no_roc_curve(tmp_path):
     assert "transition.tsv" not in files
     assert "roc.tsv" in files
     assert "figures/roc.png" not in wanted_files(study(tmp_path, line(labeling="full")))
+
+
+@pytest.mark.parametrize("other", [{"batch_size": "4"}, {"unannotated": "ignored"}])
+def test_epsilons_of_different_lines_are_no_transition(tmp_path, other):
+    def rows(third):
+        every = [{}, {"epsilon": "10"}, third]
+        return "".join(line(**{"unannotated": "as_empty", **each}) for each in every)
+
+    header = HEADER.replace("\n", "\tunannotated\n")
+    for third, there in (({"epsilon": "100"}, True), ({"epsilon": "100", **other}, False)):
+        files = wanted_files(study(tmp_path, rows(third), header))
+        assert ("transition.tsv" in files) == there
 
 
 def test_what_the_config_names_is_all_there_is_and_brings_what_belongs_to_it(tmp_path):

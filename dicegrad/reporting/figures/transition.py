@@ -19,6 +19,7 @@ from dicegrad.reporting.figures.style import (
 )
 from dicegrad.reporting.looks import line_style
 from dicegrad.study.labeling import sort_labelings
+from dicegrad.study.losses import AS_EMPTY, IGNORED, MARGINAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 LINEAR_BELOW = 1e-3  # epsilon / v; the axis is logarithmic above, and reaches 0
 MARKERS = {1: "o", 2: "s", 4: "^", 8: "D"}
+# Of markers, by what the loss does with maps that are not annotated.
+FILLS = {AS_EMPTY: "full", IGNORED: "none", MARGINAL: "left"}
 
 
 def worth_drawing(experiments: pd.DataFrame) -> bool:
@@ -42,6 +45,8 @@ def worth_drawing(experiments: pd.DataFrame) -> bool:
 def plot_transition(transition: pd.DataFrame, out_stem: Path | str) -> list[Path]:
     """Draw transition.tsv: colour is the labeling, line style the batch size.
 
+    A loss that is told what is annotated has hollow markers.
+
     Args:
         transition: transition.tsv.
         out_stem: Path without suffix.
@@ -50,8 +55,9 @@ def plot_transition(transition: pd.DataFrame, out_stem: Path | str) -> list[Path
         The PNG and the SVG; one row of panels per dataset and missing class, the missing group
         first, with theory's push in its panel.
     """
+    transition = transition.dropna(subset="epsilon_over_v")
     if transition.empty:
-        return blank("No transition: no experiment with image-wise Dice.", out_stem)
+        return blank("No transition: no experiment with image-wise Dice and a known v.", out_stem)
     parts = list(transition.groupby(["dataset", "class"], sort=False))
     groups = [_groups(part) for _, part in parts]
     with theme():
@@ -63,7 +69,7 @@ def plot_transition(transition: pd.DataFrame, out_stem: Path | str) -> list[Path
             for panel, group in zip(row, names, strict=False):
                 here = part[part["group"] == group]
                 _draw(panel, here, colours)
-                gone = "labels missing" if here["missing"].iloc[0] else "always labelled"
+                gone = "labels missing" if here["missing"].any() else "always labelled"
                 label_panel(panel, f"{subject_of(*keys)}, {group}: {gone}")
             row[0].set_ylabel("Mean DSC against full labels")
         _explain(figure, transition)
@@ -89,15 +95,21 @@ def _style(batch_size: int, several: bool) -> str:
     return line_style(batch_size) if several else "-"
 
 
+def _marker(batch_size: int, unannotated: str) -> dict[str, Any]:
+    """Shape and filling of the markers of a line."""
+    filling = {"fillstyle": FILLS[unannotated], "markerfacecoloralt": "none"}
+    return {"marker": MARKERS.get(batch_size, "v"), "markersize": 4.5, **filling}
+
+
 def _draw(panel: "Axes", here: pd.DataFrame, colours: Mapping[str, Any]) -> None:
     top = max(10.0, 1.3 * here["epsilon_over_v"].max())
-    if here["missing"].iloc[0]:
+    if here["missing"].any():
         x = np.concatenate([[0], np.geomspace(LINEAR_BELOW / 10, top, 300)])
         panel.fill_between(x, relative_push(x), color=SHADE, alpha=0.6, linewidth=0, zorder=0)
     several = here["batch_size"].nunique() > 1
-    for (_, _, labeling, size), line in here.groupby(LINE, sort=False):
+    for (_, _, labeling, told, size), line in here.groupby(LINE, sort=False):
         colour = colours[labeling]
-        style = {"color": colour, "marker": MARKERS.get(size, "v"), "markersize": 4.5}
+        style = {"color": colour, **_marker(size, told)}
         # Two points do not tell what lies between them.
         style["linestyle"] = _style(size, several) if len(line) > 2 else "none"
         panel.plot(line["epsilon_over_v"], line["dsc"], linewidth=1.3, zorder=3, **style)
@@ -109,7 +121,8 @@ def _draw(panel: "Axes", here: pd.DataFrame, colours: Mapping[str, Any]) -> None
                 ends = line["dsc"] + sign * line["dsc_seed_sd"]
                 panel.plot(line["epsilon_over_v"], ends, "_", color=colour, markersize=6)
         tips = tipping_point(line["share_missing"].iloc[0])
-        if here["missing"].iloc[0] and 0 < tips < top:
+        # Only a loss that takes missing labels for empty maps is pushed by them.
+        if line["missing"].iloc[0] and told == AS_EMPTY and 0 < tips < top:
             panel.plot([tips, tips], [0.0, 0.09], color=colour, linewidth=2.5, zorder=4)
     panel.set_xscale("symlog", linthresh=LINEAR_BELOW, linscale=0.4)
     panel.set(xlim=(-0.1 * LINEAR_BELOW, top), ylim=(-0.04, 1.04))
@@ -123,15 +136,18 @@ def _explain(figure: "Figure", transition: pd.DataFrame) -> None:
 
     entries: list[tuple[Any, str]] = []
     colours = _colours(transition)
-    lines = transition[["labeling", "batch_size"]].drop_duplicates()
+    lines = transition[["labeling", "unannotated", "batch_size"]].drop_duplicates()
     several = lines["batch_size"].nunique() > 1
     for labeling in sort_labelings(lines["labeling"]):
-        for size in sorted(lines.loc[lines["labeling"] == labeling, "batch_size"]):
+        here = lines[lines["labeling"] == labeling].sort_values(["unannotated", "batch_size"])
+        for _, told, size in here.itertuples(index=False):
             style = {"color": colours[labeling], "linestyle": _style(size, several)}
-            handle = Line2D([], [], marker=MARKERS.get(size, "v"), markersize=4.5, **style)
-            entries.append((handle, f"{labeling} labels" + f", B = {size}" * several))
+            handle = Line2D([], [], **_marker(size, told), **style)
+            how = "" if told == AS_EMPTY else f", {told}"
+            entries.append((handle, f"{labeling} labels{how}" + f", B = {size}" * several))
     entries.append((Patch(color=SHADE, alpha=0.6), "theory: push on an empty map / its maximum"))
-    if any(0.5 < share < 1 for share in transition["share_missing"]):
+    pushed = transition[transition["unannotated"] == AS_EMPTY]
+    if any(0.5 < share < 1 for share in pushed["share_missing"]):
         tick = Line2D([], [], color="0.4", linewidth=2.5, marker="")
         entries.append((tick, "theory: empty maps win above this ε / v"))
     if "seeds" in transition:
