@@ -277,6 +277,6 @@ def wanted_files(study: Study) -> list[str]:
         if not applies:
             continue
         for dataset in study.datasets if output.of_each_dataset else ("",):
-            if not dataset or study.most_missing(dataset):
+            if not dataset or study.has_missing(dataset):
                 files += files_of(name, dataset).values()
     return list(dict.fromkeys(files))

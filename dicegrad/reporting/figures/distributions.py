@@ -45,7 +45,7 @@ def plot_distributions(
         the one with the most is drawn.
     """
     named = one_score_each(scores)
-    named = pd.concat([named[named["labeling"] == "full"], with_missing_labels(named)])
+    named = pd.concat([named[named["labeling"] == "full"], with_missing_labels(named, datasets)])
     rows = [
         (name, class_name)
         for name, about in datasets.items()

@@ -39,7 +39,7 @@ def plot_volumes(
         Below: their difference against their mean, with the mean difference of each setup and batch
         size (dashed).
     """
-    named = with_missing_labels(one_score_each(scores))
+    named = with_missing_labels(one_score_each(scores), datasets)
     columns = [
         (name, class_name, group)
         for name, about in datasets.items()
