@@ -37,9 +37,17 @@ def in_order(about: Mapping[str, Any] | None, labelings: Iterable[str]) -> list[
         labelings: Their names, which may come twice.
     """
     names = set(labelings)
-    if about is None:
-        return sort_labelings(names)
-    taken = {
+    return sort_labelings(names, None if about is None else taken_by(about, names))
+
+
+def taken_by(about: Mapping[str, Any], labelings: Iterable[str]) -> dict[str, float]:
+    """Labeling -> how much it takes away: 1 is all maps of one class in one group.
+
+    Args:
+        about: `Dataset.about`.
+        labelings: Their names.
+    """
+    return {
         labeling: labels_taken(
             {
                 group: {
@@ -48,9 +56,8 @@ def in_order(about: Mapping[str, Any] | None, labelings: Iterable[str]) -> list[
                 for group in about["groups"]
             }
         )
-        for labeling in names
+        for labeling in labelings
     }
-    return sort_labelings(names, taken)
 
 
 def share_missing(about: Mapping[str, Any], labeling: str, group: str, class_name: str) -> float:

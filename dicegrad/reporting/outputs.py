@@ -87,7 +87,10 @@ OUTPUTS: dict[str, Output] = {
         word="table1",
     ),
     "finding": Output(
-        _FINDING, ("table1",), figure="reporting.figures.finding:plot_finding", title="At a glance"
+        _FINDING,
+        ("table1", "datasets"),
+        figure="reporting.figures.finding:plot_finding",
+        title="At a glance",
     ),
     "gaps": Output(
         _FINDING,
