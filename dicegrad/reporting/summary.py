@@ -7,7 +7,14 @@ import pandas as pd
 
 from dicegrad.evaluation.seeds import seeds_note
 from dicegrad.evaluation.setups import share_missing
-from dicegrad.reporting.doubts import alike_line, failed_lines, invented, truly_empty, volume_bias
+from dicegrad.reporting.doubts import (
+    alike_lines,
+    doubt_lines,
+    failed_lines,
+    invented,
+    truly_empty,
+    volume_bias,
+)
 from dicegrad.reporting.looks import sort_setups
 from dicegrad.reporting.recommend import recommendation
 from dicegrad.reporting.tables import Datasets
@@ -43,12 +50,12 @@ def summarise(
         Lines of text: per dataset and missing class, one for full labels and one per experiment
         with partial labels, then training runs that have not learnt what was labelled. Below an
         empty line the verdict: whether the paper's finding was seen, and on labels that are really
-        missing, which loss to take. What did not come out as theory expects is marked with `!`. A
-        group that the network cannot tell from the others is no verdict on the loss.
+        missing, which loss to take. What did not come out as theory expects is marked with `!`.
+        Experiments whose networks cannot tell the group from the others are no verdict on the loss.
     """
     lines = [note] if (note := seeds_note(table1)) else []
     agreed: list[bool] = []
-    alike = 0
+    alike = 0  # experiments without a verdict
     for name, about in datasets.items():
         for class_name in about["missing"]["classes"]:
             here = table1[(table1["dataset"] == name) & (table1["class"] == class_name)]
@@ -58,16 +65,10 @@ def summarise(
             if not groups:
                 lines += [f"{name}: {class_name}", *(f"  {line}" for line in _full(here))]
             for group in groups:
-                part, verdicts = _about_group(here, about, group, class_name, scores)
-                alone = len(about["groups"]) == 1
-                where = "some cases" if alone else group
-                lines.append(f"{name}: {class_name} is missing in {where}")
-                line = ALONE if alone else alike_line(apart, here, group, class_name)
-                if line and verdicts:
-                    lines.append(f"  {line}")
-                    alike, verdicts = alike + len(verdicts), []
+                part, verdicts = _about_group(here, about, group, class_name, scores, apart)
                 lines += part
-                agreed += verdicts
+                agreed += [agrees for agrees in verdicts if agrees is not None]
+                alike += verdicts.count(None)
         if failed is not None:
             lines += [f"  {line}" for line in failed_lines(failed, name)]
     advice = [] if scores is None else [(name, recommendation(scores, name)) for name in datasets]
@@ -117,24 +118,34 @@ def _about_group(
     group: str,
     class_name: str,
     scores: pd.DataFrame | None,
-) -> tuple[list[str], list[bool]]:
-    """Lines on a group whose labels are missing, and which experiments came out as expected."""
+    apart: pd.DataFrame | None,
+) -> tuple[list[str], list[bool | None]]:
+    """Lines on a group whose labels are missing, and which experiments came out as expected.
+
+    An experiment whose networks cannot tell the group from the others has no verdict: None.
+    """
     dataset = here["dataset"].iloc[0]
+    several = len(about["groups"]) > 1
+    title = f"{dataset}: {class_name} is missing in {group if several else 'some cases'}"
     if scores is not None and _is_never_drawn(scores, dataset, group, class_name):
         line = (
             f"  ! no true label of {group} has {class_name}, so the study cannot score whether it "
             "is found there; look at the predictions"
         )
-        return [line], []
+        return [title, line], []
     lacking = here["labeling"].map(
         lambda labeling: share_missing(about, labeling, group, class_name) > 0
     )
     empty = [each for each in truly_empty(scores, dataset, class_name) if each != group]
     chosen = here[lacking | (here["labeling"] == FULL)]
-    several = len(about["groups"]) > 1
     judged = list(_partial(chosen, group, scores, empty, several))
-    lines = [*_full(here[~here["group"].isin(empty)]), *(line for line, _ in judged)]
-    return [f"  {line}" for line in lines], [agrees for _, agrees in judged]
+    labelings = [labeling for labeling, _, _ in judged]
+    alone = dict.fromkeys(labelings, ALONE)
+    doubts = alike_lines(apart, here, group, class_name) if several else alone
+    full = _full(here[~here["group"].isin(empty)])
+    lines = [*doubt_lines(doubts, labelings), *full, *(line for _, line, _ in judged)]
+    verdicts = [None if labeling in doubts else agrees for labeling, _, agrees in judged]
+    return [title, *(f"  {line}" for line in lines)], verdicts
 
 
 def _is_never_drawn(scores: pd.DataFrame, dataset: str, group: str, class_name: str) -> bool:
@@ -158,8 +169,8 @@ def _partial(
     scores: pd.DataFrame | None,
     empty: Sequence[str],
     several: bool,
-) -> Iterator[tuple[str, bool]]:
-    """One line per experiment with partial labels, and whether it came out as theory expects.
+) -> Iterator[tuple[str, str, bool]]:
+    """Labeling, line and whether it came out as theory expects, of each experiment that lacks some.
 
     `empty`: groups that truly have nothing of the class, which are no measure of segmentation.
     `several`: whether the data set has groups; without them there is no verdict.
@@ -186,7 +197,7 @@ def _partial(
             if scores is not None:
                 groups += "".join(invented(scores, gone.iloc[0], g, class_name) for g in empty)
             judged = f"{mark}{name} {done}: DSC {group} " if several else f"{name}: DSC "
-            yield f"{judged}{found}{against}{bias}{groups}", agrees
+            yield str(labeling), f"{judged}{found}{against}{bias}{groups}", agrees
 
 
 def _dsc(row: pd.Series) -> str:

@@ -2,6 +2,7 @@ import re
 
 import pandas as pd
 
+from dicegrad.evaluation.comparisons import compare
 from dicegrad.evaluation.failed import failed_runs
 from dicegrad.reporting.summary import summarise
 from dicegrad.reporting.tables import table1
@@ -146,6 +147,39 @@ def test_groups_that_look_alike_give_no_verdict_on_the_loss(scores, comparisons,
         "5 experiments with partial labels cannot show what a missing label teaches, since the "
         "network cannot tell which cases lack it; look at the volumes\n3 of 3 experiments" in text
     )
+
+
+def test_a_labeling_that_looks_alike_takes_no_verdict_from_the_others(scores, datasets):
+    """Half of the labels missing is not told apart, all of them is."""
+    heart = {"heart": datasets["heart"]}
+    whole = scores[scores["dataset"] == "heart"]
+    half = whole[whole["labeling"] == "partial"].assign(labeling="partial-50", dsc=0.9)
+    study = pd.concat([whole, half.assign(volume_pred_ml=half["volume_true_ml"])])
+    seen = looked_at(scores, 0.44)
+    apart = pd.concat([seen.assign(labeling="partial-50"), seen.assign(alike=False)])
+    table = table1(study, compare(study), heart, apart)
+    text = summarise(table, heart, study, apart)
+    assert "  partial-50: the network cannot tell ES from the other groups (" in text
+    assert "  partial: the network" not in text
+    assert "5 experiments with partial labels cannot show what" in text
+    assert text.endswith("\n5 of 5 experiments with partial labels came out as theory expects.")
+    odd = change(table, 0.91, labeling="partial", setup="BI", group="ES")
+    text = summarise(odd, heart, study, apart)
+    assert "  ! BI, partial ignores the missing labels" in text
+    assert "4 of 5 experiments with partial labels came out as theory expects: see" in text
+
+
+def test_two_labelings_that_look_alike_are_told_each_with_its_share(scores, datasets):
+    heart = {"heart": datasets["heart"]}
+    whole = scores[scores["dataset"] == "heart"]
+    half = whole[whole["labeling"] == "partial"].assign(labeling="partial-50")
+    study = pd.concat([whole, half])
+    seen = looked_at(scores, 0.44)
+    apart = pd.concat([seen, seen.assign(labeling="partial-50", share_missing=0.24)])
+    text = summarise(table1(study, compare(study), heart, apart), heart, study, apart)
+    assert re.search(r"\n  partial-50: the network cannot tell .* 24% are missing: too few", text)
+    assert re.search(r"\n  partial: the network cannot tell .* 48% are missing: too few", text)
+    assert "10 experiments with partial labels cannot show what" in text
 
 
 def test_a_training_run_that_stayed_behind_is_named(table, datasets, scores):
