@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from dicegrad.evaluation.seeds import seeds_note
-from dicegrad.evaluation.setups import share_missing
+from dicegrad.evaluation.setups import lacking_groups, share_missing
 from dicegrad.reporting.doubts import (
     alike_lines,
     doubt_lines,
@@ -26,6 +26,8 @@ SAME = 0.2
 EMPTY = 0.5
 # Below this mean DSC the labelled group itself is not segmented.
 POOR = 0.5
+# A group that lacks more of its labels than this is no labelled group: it may be learnt as empty.
+MOST = 0.5
 ALONE = "there are no groups, so nothing tells which cases lack it: look at DSC and volume"
 
 
@@ -61,7 +63,7 @@ def summarise(
             here = table1[(table1["dataset"] == name) & (table1["class"] == class_name)]
             if here.empty:
                 continue
-            groups = [group for group in about["groups"] if _lacks(about, here, group, class_name)]
+            groups = _lacking(about, here, class_name, scores)
             if not groups:
                 lines += [f"{name}: {class_name}", *(f"  {line}" for line in _full(here))]
             for group in groups:
@@ -104,12 +106,20 @@ def _verdict(agreed: list[bool], alike: int) -> list[str]:
     return lines
 
 
-def _lacks(about: Mapping[str, Any], here: pd.DataFrame, group: str, class_name: str) -> bool:
-    """Whether a labeling of the study takes labels of a class from a group, or could have."""
-    if group == about["missing"]["group"]:
-        return True
+def _lacking(
+    about: Mapping[str, Any], here: pd.DataFrame, class_name: str, scores: pd.DataFrame | None
+) -> list[str]:
+    """The groups from which a labeling of the study takes a class, or else those of `missing`.
+
+    The group of the key `missing` is one of them where the data themselves lack its labels.
+    """
     labelings = here["labeling"].unique()
-    return any(share_missing(about, each, group, class_name) > 0 for each in labelings)
+    lacking = {group for each in labelings for group in lacking_groups(about, each, class_name)}
+    named, dataset = about["missing"]["group"], here["dataset"].iloc[0]
+    hidden = scores is not None and _is_never_drawn(scores, dataset, named, class_name)
+    if not lacking or hidden:
+        lacking.add(named)
+    return [group for group in about["groups"] if group in lacking]
 
 
 def _about_group(
@@ -133,11 +143,13 @@ def _about_group(
             "is found there; look at the predictions"
         )
         return [title, line], []
-    lacking = here["labeling"].map(
-        lambda labeling: share_missing(about, labeling, group, class_name) > 0
-    )
+    lacking = here["labeling"].map(lambda each: group in lacking_groups(about, each, class_name))
+    labelled = [
+        share_missing(about, labeling, of_group, class_name) <= MOST
+        for labeling, of_group in zip(here["labeling"], here["group"], strict=True)
+    ]
     empty = [each for each in truly_empty(scores, dataset, class_name) if each != group]
-    chosen = here[lacking | (here["labeling"] == FULL)]
+    chosen = here.assign(labelled=labelled)[lacking | (here["labeling"] == FULL)]
     judged = list(_partial(chosen, group, scores, empty, several))
     labelings = [labeling for labeling, _, _ in judged]
     alone = dict.fromkeys(labelings, ALONE)
@@ -172,6 +184,7 @@ def _partial(
 ) -> Iterator[tuple[str, str, bool]]:
     """Labeling, line and whether it came out as theory expects, of each experiment that lacks some.
 
+    `here`: rows of Table 1; `labelled`, whether most labels of the group were there in training.
     `empty`: groups that truly have nothing of the class, which are no measure of segmentation.
     `several`: whether the data set has groups; without them there is no verdict.
     """
@@ -181,7 +194,7 @@ def _partial(
         trained = partial[partial["setup"] == setup].groupby(["labeling", "batch_size"])
         for (labeling, size), rows in trained:
             gone = rows[rows["group"] == group]
-            kept = rows[~rows["group"].isin([group, *empty])]
+            kept = rows[rows["labelled"] & ~rows["group"].isin([group, *empty])]
             if gone.empty:
                 continue
             dsc, expected = float(gone["dsc"].iloc[0]), bool(gone["learns_empty"].iloc[0])
