@@ -22,7 +22,10 @@ def read_by(output):
         ],
         "prepared": "resources/{dataset}/prepared.json",
         "predictions": lambda wildcards: paths.fold_files(
-            STUDY, STUDY.most_missing(wildcards.dataset), "predictions", STUDY.seeds[:1]
+            STUDY,
+            STUDY.most_missing(wildcards.dataset, ABOUT[wildcards.dataset]["groups"]),
+            "predictions",
+            STUDY.seeds[:1],
         ),
     }
     return {

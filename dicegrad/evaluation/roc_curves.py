@@ -16,7 +16,7 @@ import pandas as pd
 from dicegrad.evaluation.auc import auc, check_groups
 from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.seeds import seeds_of
-from dicegrad.evaluation.setups import with_missing_labels
+from dicegrad.evaluation.setups import lacking_groups, with_missing_labels
 from dicegrad.files import Columns
 
 Array = npt.NDArray[np.float64]
@@ -129,35 +129,35 @@ def roc_table(runs: pd.DataFrame, datasets: Mapping[str, Mapping[str, Any]]) -> 
 
     Args:
         runs: scores.tsv; of its labelings, the one with the most missing labels is shown.
-        datasets: {name: {"missing": {"group": ..., "classes": [...]}, ...}}.
+        datasets: {name: `Dataset.about`}.
 
     Returns:
         Table with `ROC_COLUMNS`, one row per point of a curve; the AUC columns repeat along it.
-        No rows for a dataset of which one side has no case. Several seeds have a curve each.
+        `negative` are the groups from which that labeling takes labels of the class, `positive` the
+        others; no rows where one side has no case. Several seeds have a curve each.
 
     Raises:
         InputError: Two experiments share a name.
     """
     parts = []
-    named = with_missing_labels(one_score_each(runs))
+    named = with_missing_labels(one_score_each(runs), datasets)
     curve = ["setup", "batch_size", "class", *(["seed"] if seeds_of(runs) else [])]
     for name, about in datasets.items():
-        missing = about["missing"]
-        chosen = named[(named["dataset"] == name) & named["class"].isin(missing["classes"])]
+        chosen = named[named["dataset"].eq(name) & named["class"].isin(about["missing"]["classes"])]
         for keys, cases in chosen.groupby(curve, sort=False):
-            where = dict(zip(curve, keys, strict=True))
-            where = {"dataset": name, "labeling": cases["labeling"].iloc[0], **where}
-            parts += list(_curve_rows(cases, missing["group"], where))
+            where = {"dataset": name, "labeling": cases["labeling"].iloc[0]}
+            parts += list(_curve_rows(cases, about, where | dict(zip(curve, keys, strict=True))))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return table.reindex(columns=list(dict.fromkeys([*ROC_COLUMNS, *curve])))
 
 
 def _curve_rows(
-    cases: pd.DataFrame, missing: str, where: Mapping[str, Any]
+    cases: pd.DataFrame, about: Mapping[str, Any], where: Mapping[str, Any]
 ) -> Iterable[pd.DataFrame]:
     """The rows of one curve; none if one of the two sides has no case."""
     cases = cases.dropna(subset="volume_pred_ml")
-    positive = (cases["group"] != missing).to_numpy()
+    lacking = lacking_groups(about, where["labeling"], where["class"])
+    positive = (~cases["group"].isin(lacking)).to_numpy()
     if positive.all() or not positive.any():
         return
     volumes = cases["volume_pred_ml"].to_numpy()
@@ -167,7 +167,7 @@ def _curve_rows(
         {
             **where,
             "positive": "+".join(dict.fromkeys(cases.loc[positive, "group"])),
-            "negative": missing,
+            "negative": "+".join(dict.fromkeys(cases.loc[~positive, "group"])),
             "threshold_ml": curve.threshold,
             "false_positive_rate": curve.false_positive_rate,
             "true_positive_rate": curve.true_positive_rate,

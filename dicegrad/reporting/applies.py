@@ -33,10 +33,13 @@ def has_partial(study: Study) -> bool:
 
 
 def has_groups(study: Study) -> bool:
-    """Whether some labels are missing in one group alone, so that a volume can tell it apart."""
-    partial = {each.dataset for each in study.experiments if each.labeling != FULL}
-    missing = (study.datasets[name].missing for name in partial)
-    return any(removal is not None and removal.group for removal in missing)
+    """Whether a labeling takes maps from some groups alone, which a volume can then tell."""
+    trained = {(each.dataset, each.labeling) for each in study.experiments}
+    return any(
+        removal.group is not None and removal.slices is None
+        for dataset, labeling in trained
+        for removal in study.datasets[dataset].labeling(labeling).removals
+    )
 
 
 def has_gaps(study: Study) -> bool:

@@ -1,6 +1,6 @@
 """What a reader has to know before believing the verdicts of a summary."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -36,27 +36,31 @@ def failed_lines(failed: pd.DataFrame, dataset: str) -> Iterator[str]:
         )
 
 
-def alike_line(
+def alike_lines(
     apart: pd.DataFrame | None, here: pd.DataFrame, group: str, class_name: str
-) -> str | None:
-    """A line on a group that the network cannot tell from the others; None where it can.
+) -> dict[str, str]:
+    """Labeling -> a line on a group that its networks cannot tell from the others.
 
     Args:
         apart: From `evaluation.apart.apart_table`.
         here: Rows of Table 1 of one dataset and class.
         group: The group whose labels are missing.
         class_name: The class.
+
+    Returns:
+        Only labelings under which the group cannot be told: the others can be judged.
     """
-    for labeling in here["labeling"].unique():
+    lines = {}
+    for labeling in map(str, here["labeling"].unique()):
         where = {
             "dataset": str(here["dataset"].iloc[0]),
-            "labeling": str(labeling),
+            "labeling": labeling,
             "group": group,
             "class": class_name,
         }
         row = alike_row(apart, where)
         if row is not None:
-            return (
+            lines[labeling] = (
                 f"the network cannot tell {group} from the other groups ({_signs(row)}). Of all "
                 f"maps of {class_name}, {row['share_missing']:.0%} are missing: "
                 + (
@@ -65,7 +69,27 @@ def alike_line(
                     else "more than half, so it may be learnt as empty in every group"
                 )
             )
-    return None
+    return lines
+
+
+def doubt_lines(doubts: Mapping[str, str], labelings: Iterable[str]) -> list[str]:
+    """The doubts about labelings that are judged, each named where not all have the same one.
+
+    Args:
+        doubts: labeling -> line.
+        labelings: Those that are judged, which may come twice.
+
+    Example:
+        >>> doubt_lines({"half": "alike"}, ["half", "half"])
+        ['alike']
+        >>> doubt_lines({"half": "alike"}, ["half", "all"])
+        ['half: alike']
+    """
+    judged = list(dict.fromkeys(labelings))
+    told = {each: doubts[each] for each in judged if each in doubts}
+    if len(told) == len(judged) and len(set(told.values())) == 1:
+        return [told[judged[0]]]
+    return [f"{labeling}: {line}" for labeling, line in told.items()]
 
 
 def _signs(row: Mapping[str, Any]) -> str:

@@ -87,7 +87,10 @@ OUTPUTS: dict[str, Output] = {
         word="table1",
     ),
     "finding": Output(
-        _FINDING, ("table1",), figure="reporting.figures.finding:plot_finding", title="At a glance"
+        _FINDING,
+        ("table1", "datasets"),
+        figure="reporting.figures.finding:plot_finding",
+        title="At a glance",
     ),
     "gaps": Output(
         _FINDING,
@@ -278,6 +281,6 @@ def wanted_files(study: Study) -> list[str]:
         if not applies:
             continue
         for dataset in study.datasets if output.of_each_dataset else ("",):
-            if not dataset or study.most_missing(dataset):
+            if not dataset or study.has_missing(dataset):
                 files += files_of(name, dataset).values()
     return list(dict.fromkeys(files))

@@ -6,8 +6,15 @@ from typing import Any
 import pandas as pd
 
 from dicegrad.evaluation.seeds import seeds_note
-from dicegrad.evaluation.setups import share_missing
-from dicegrad.reporting.doubts import alike_line, failed_lines, invented, truly_empty, volume_bias
+from dicegrad.evaluation.setups import lacking_groups, share_missing
+from dicegrad.reporting.doubts import (
+    alike_lines,
+    doubt_lines,
+    failed_lines,
+    invented,
+    truly_empty,
+    volume_bias,
+)
 from dicegrad.reporting.looks import sort_setups
 from dicegrad.reporting.recommend import recommendation
 from dicegrad.reporting.tables import Datasets
@@ -19,6 +26,8 @@ SAME = 0.2
 EMPTY = 0.5
 # Below this mean DSC the labelled group itself is not segmented.
 POOR = 0.5
+# A group that lacks more of its labels than this is no labelled group: it may be learnt as empty.
+MOST = 0.5
 ALONE = "there are no groups, so nothing tells which cases lack it: look at DSC and volume"
 
 
@@ -43,31 +52,25 @@ def summarise(
         Lines of text: per dataset and missing class, one for full labels and one per experiment
         with partial labels, then training runs that have not learnt what was labelled. Below an
         empty line the verdict: whether the paper's finding was seen, and on labels that are really
-        missing, which loss to take. What did not come out as theory expects is marked with `!`. A
-        group that the network cannot tell from the others is no verdict on the loss.
+        missing, which loss to take. What did not come out as theory expects is marked with `!`.
+        Experiments whose networks cannot tell the group from the others are no verdict on the loss.
     """
     lines = [note] if (note := seeds_note(table1)) else []
     agreed: list[bool] = []
-    alike = 0
+    alike = 0  # experiments without a verdict
     for name, about in datasets.items():
         for class_name in about["missing"]["classes"]:
             here = table1[(table1["dataset"] == name) & (table1["class"] == class_name)]
             if here.empty:
                 continue
-            groups = [group for group in about["groups"] if _lacks(about, here, group, class_name)]
+            groups = _lacking(about, here, class_name, scores)
             if not groups:
                 lines += [f"{name}: {class_name}", *(f"  {line}" for line in _full(here))]
             for group in groups:
-                part, verdicts = _about_group(here, about, group, class_name, scores)
-                alone = len(about["groups"]) == 1
-                where = "some cases" if alone else group
-                lines.append(f"{name}: {class_name} is missing in {where}")
-                line = ALONE if alone else alike_line(apart, here, group, class_name)
-                if line and verdicts:
-                    lines.append(f"  {line}")
-                    alike, verdicts = alike + len(verdicts), []
+                part, verdicts = _about_group(here, about, group, class_name, scores, apart)
                 lines += part
-                agreed += verdicts
+                agreed += [agrees for agrees in verdicts if agrees is not None]
+                alike += verdicts.count(None)
         if failed is not None:
             lines += [f"  {line}" for line in failed_lines(failed, name)]
     advice = [] if scores is None else [(name, recommendation(scores, name)) for name in datasets]
@@ -103,12 +106,20 @@ def _verdict(agreed: list[bool], alike: int) -> list[str]:
     return lines
 
 
-def _lacks(about: Mapping[str, Any], here: pd.DataFrame, group: str, class_name: str) -> bool:
-    """Whether a labeling of the study takes labels of a class from a group, or could have."""
-    if group == about["missing"]["group"]:
-        return True
+def _lacking(
+    about: Mapping[str, Any], here: pd.DataFrame, class_name: str, scores: pd.DataFrame | None
+) -> list[str]:
+    """The groups from which a labeling of the study takes a class, or else those of `missing`.
+
+    The group of the key `missing` is one of them where the data themselves lack its labels.
+    """
     labelings = here["labeling"].unique()
-    return any(share_missing(about, each, group, class_name) > 0 for each in labelings)
+    lacking = {group for each in labelings for group in lacking_groups(about, each, class_name)}
+    named, dataset = about["missing"]["group"], here["dataset"].iloc[0]
+    hidden = scores is not None and _is_never_drawn(scores, dataset, named, class_name)
+    if not lacking or hidden:
+        lacking.add(named)
+    return [group for group in about["groups"] if group in lacking]
 
 
 def _about_group(
@@ -117,24 +128,36 @@ def _about_group(
     group: str,
     class_name: str,
     scores: pd.DataFrame | None,
-) -> tuple[list[str], list[bool]]:
-    """Lines on a group whose labels are missing, and which experiments came out as expected."""
+    apart: pd.DataFrame | None,
+) -> tuple[list[str], list[bool | None]]:
+    """Lines on a group whose labels are missing, and which experiments came out as expected.
+
+    An experiment whose networks cannot tell the group from the others has no verdict: None.
+    """
     dataset = here["dataset"].iloc[0]
+    several = len(about["groups"]) > 1
+    title = f"{dataset}: {class_name} is missing in {group if several else 'some cases'}"
     if scores is not None and _is_never_drawn(scores, dataset, group, class_name):
         line = (
             f"  ! no true label of {group} has {class_name}, so the study cannot score whether it "
             "is found there; look at the predictions"
         )
-        return [line], []
-    lacking = here["labeling"].map(
-        lambda labeling: share_missing(about, labeling, group, class_name) > 0
-    )
+        return [title, line], []
+    lacking = here["labeling"].map(lambda each: group in lacking_groups(about, each, class_name))
+    labelled = [
+        share_missing(about, labeling, of_group, class_name) <= MOST
+        for labeling, of_group in zip(here["labeling"], here["group"], strict=True)
+    ]
     empty = [each for each in truly_empty(scores, dataset, class_name) if each != group]
-    chosen = here[lacking | (here["labeling"] == FULL)]
-    several = len(about["groups"]) > 1
+    chosen = here.assign(labelled=labelled)[lacking | (here["labeling"] == FULL)]
     judged = list(_partial(chosen, group, scores, empty, several))
-    lines = [*_full(here[~here["group"].isin(empty)]), *(line for line, _ in judged)]
-    return [f"  {line}" for line in lines], [agrees for _, agrees in judged]
+    labelings = [labeling for labeling, _, _ in judged]
+    alone = dict.fromkeys(labelings, ALONE)
+    doubts = alike_lines(apart, here, group, class_name) if several else alone
+    full = _full(here[~here["group"].isin(empty)])
+    lines = [*doubt_lines(doubts, labelings), *full, *(line for _, line, _ in judged)]
+    verdicts = [None if labeling in doubts else agrees for labeling, _, agrees in judged]
+    return [title, *(f"  {line}" for line in lines)], verdicts
 
 
 def _is_never_drawn(scores: pd.DataFrame, dataset: str, group: str, class_name: str) -> bool:
@@ -158,9 +181,10 @@ def _partial(
     scores: pd.DataFrame | None,
     empty: Sequence[str],
     several: bool,
-) -> Iterator[tuple[str, bool]]:
-    """One line per experiment with partial labels, and whether it came out as theory expects.
+) -> Iterator[tuple[str, str, bool]]:
+    """Labeling, line and whether it came out as theory expects, of each experiment that lacks some.
 
+    `here`: rows of Table 1; `labelled`, whether most labels of the group were there in training.
     `empty`: groups that truly have nothing of the class, which are no measure of segmentation.
     `several`: whether the data set has groups; without them there is no verdict.
     """
@@ -170,7 +194,7 @@ def _partial(
         trained = partial[partial["setup"] == setup].groupby(["labeling", "batch_size"])
         for (labeling, size), rows in trained:
             gone = rows[rows["group"] == group]
-            kept = rows[~rows["group"].isin([group, *empty])]
+            kept = rows[rows["labelled"] & ~rows["group"].isin([group, *empty])]
             if gone.empty:
                 continue
             dsc, expected = float(gone["dsc"].iloc[0]), bool(gone["learns_empty"].iloc[0])
@@ -186,7 +210,7 @@ def _partial(
             if scores is not None:
                 groups += "".join(invented(scores, gone.iloc[0], g, class_name) for g in empty)
             judged = f"{mark}{name} {done}: DSC {group} " if several else f"{name}: DSC "
-            yield f"{judged}{found}{against}{bias}{groups}", agrees
+            yield str(labeling), f"{judged}{found}{against}{bias}{groups}", agrees
 
 
 def _dsc(row: pd.Series) -> str:

@@ -15,11 +15,10 @@ from dicegrad.evaluation.comparisons import rivals_of
 from dicegrad.evaluation.epsilon_sweep import NOTABLE_PUSH, relative_push
 from dicegrad.evaluation.experiments import one_score_each
 from dicegrad.evaluation.seeds import with_spread_of_cells
-from dicegrad.evaluation.setups import share_missing
+from dicegrad.evaluation.setups import in_order, share_missing
 from dicegrad.files import Columns
 from dicegrad.reporting.looks import sort_setups
 from dicegrad.study.experiment import heuristic_multiple
-from dicegrad.study.labeling import sort_labelings
 from dicegrad.study.losses import AS_EMPTY
 
 Datasets = Mapping[str, Mapping[str, Any]]
@@ -188,7 +187,7 @@ def _cells(
     groups = group_order(about, named)
     keys = ["labeling", "batch_size", "setup", "class", "group"]
     parts = dict(list(named.groupby(keys)))
-    for labeling in sort_labelings(named["labeling"]):
+    for labeling in in_order(about, named["labeling"]):
         for batch_size in sorted(named["batch_size"].unique()):
             for setup in sort_setups(named["setup"]):
                 for class_name in classes:

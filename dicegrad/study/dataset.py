@@ -9,7 +9,14 @@ from dicegrad.errors import InputError, nearest
 from dicegrad.files import user_path
 from dicegrad.study.dataset_checks import NNUNET, UNET, check_sense, checked, merge
 from dicegrad.study.experiment import Experiment
-from dicegrad.study.labeling import PARTIAL, Labeling, Removal, find_labeling, make_labelings
+from dicegrad.study.labeling import (
+    AS_ANNOTATED,
+    PARTIAL,
+    Labeling,
+    Removal,
+    find_labeling,
+    make_labelings,
+)
 from dicegrad.study.regions import check_regions, overlap
 from dicegrad.study.schemas import Settings, read_schema, read_yaml
 
@@ -194,9 +201,11 @@ class Dataset:
             labelings: Those that the study trains on.
 
         Returns:
-            `groups`; `classes`; `missing`, the group (empty if there is no single one) and the
-            classes that are reported; `labelings`: labeling -> group -> class -> share of the
-            maps that it takes away.
+            `groups`; `classes`; `missing`, the group of the key `missing`, or else the only one
+            that lacks labels (empty if there is no single one), and the classes that are reported:
+            those that lose maps, or else those of the key; `labelings`: labeling -> group -> class
+            -> share of the maps that it takes away. Which group lacks what under which labeling
+            these shares tell, not `missing`.
         """
         shares = {
             name: {
@@ -207,17 +216,35 @@ class Dataset:
             }
             for name in labelings
         }
-        if self.missing:
-            group, classes = self.missing.group or "", list(self.missing.classes)
-        else:
-            of_group = [each for groups in shares.values() for each in groups.values()]
-            touched = {n for group in of_group for n, share in group.items() if share > 0}
-            group, classes = "", [each for each in self.classes if each in touched or not touched]
         return {
             "groups": list(groups),
             "classes": list(self.classes),
-            "missing": {"group": group, "classes": classes},
+            "missing": self._reported(shares),
             "labelings": shares,
+        }
+
+    def _reported(self, shares: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+        """`missing` of `about`, from its `labelings`."""
+        lacking = {
+            (group, each)
+            for of_group in shares.values()
+            for group, of_class in of_group.items()
+            for each, share in of_class.items()
+            if share > 0
+        }
+        every = {group for of_group in shares.values() for group in of_group}
+        concerned = {group for group, _ in lacking}
+        if self.missing:
+            group, first = self.missing.group or "", self.missing.classes
+        else:
+            alone = len(concerned) == 1 < len(every)
+            group, first = concerned.pop() if alone else "", self.classes
+        touched = {each for _, each in lacking}
+        if not touched or (self.missing and AS_ANNOTATED in shares):  # the data may lack those
+            touched |= set(first)
+        return {
+            "group": group,
+            "classes": [each for each in dict.fromkeys([*first, *self.classes]) if each in touched],
         }
 
     def check_names(

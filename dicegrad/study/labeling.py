@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import fsum
 from typing import Any
 
 from dicegrad.errors import InputError, nearest
@@ -158,7 +159,7 @@ def find_labeling(name: str, known: Mapping[str, Labeling]) -> Labeling:
 
 
 def missing_share(labeling: str) -> float:
-    """How much a labeling takes away, to sort labelings by.
+    """How much a labeling takes away, as far as its name tells.
 
     Args:
         labeling: `full` and `as-annotated` are 0, `partial` is 1, `partial-<percent>` its share;
@@ -175,11 +176,35 @@ def missing_share(labeling: str) -> float:
     return 1.0 if labeling == PARTIAL else 0.99
 
 
-def sort_labelings(labelings: Iterable[str]) -> list[str]:
+def labels_taken(shares: Mapping[str, Mapping[str, float]]) -> float:
+    """How much a labeling takes away: 1 is all maps of one class in one group.
+
+    Args:
+        shares: group -> class -> share of the maps that it takes away.
+
+    Example:
+        >>> labels_taken({"ED": {"LV": 0.0, "MYO": 0.5}, "ES": {"LV": 0.0, "MYO": 1.0}})
+        1.5
+    """
+    # Rounded, so that 0.1 + 0.2 and 0.3 tie.
+    return round(fsum(share for of_class in shares.values() for share in of_class.values()), 9)
+
+
+def sort_labelings(labelings: Iterable[str], taken: Mapping[str, float] | None = None) -> list[str]:
     """Unique labelings, the more labels are missing the later.
+
+    Args:
+        labelings: Their names.
+        taken: labeling -> `labels_taken`, of one dataset. What takes as much, and everything
+            without it, is sorted by what the names tell: see `missing_share`.
 
     Example:
         >>> sort_labelings(["partial", "full", "partial-50", "partial"])
         ['full', 'partial-50', 'partial']
+        >>> sort_labelings(["some", "all"], {"some": 0.1, "all": 1.0})
+        ['some', 'all']
     """
-    return sorted(set(labelings), key=lambda name: (missing_share(name), name))
+    known = taken or {}
+    return sorted(
+        set(labelings), key=lambda name: (known.get(name, 0.0), missing_share(name), name)
+    )

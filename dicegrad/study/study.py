@@ -14,7 +14,7 @@ from dicegrad.errors import InputError, nearest
 from dicegrad.files import read_cells
 from dicegrad.study.dataset import Dataset
 from dicegrad.study.experiment import COLUMNS, DEFAULTS, REQUIRED, Experiment
-from dicegrad.study.labeling import missing_share, sort_labelings
+from dicegrad.study.labeling import labels_taken, missing_share, sort_labelings
 from dicegrad.study.naming import name_setups
 from dicegrad.study.schemas import read_schema, with_defaults
 
@@ -110,14 +110,26 @@ class Study:
         """The labelings of a dataset that the study trains on, in the order of the table."""
         return list(dict.fromkeys(each.labeling for each in self.of_dataset(dataset)))
 
-    def most_missing(self, dataset: str) -> list[Experiment]:
+    def has_missing(self, dataset: str) -> bool:
+        """Whether a dataset is trained on labels that a labeling takes something from."""
+        return any(missing_share(labeling) > 0 for labeling in self.labelings(dataset))
+
+    def most_missing(self, dataset: str, groups: Sequence[str]) -> list[Experiment]:
         """The experiments of a dataset under its labeling with the most missing labels.
 
-        None if it is only trained on full labels.
+        Args:
+            dataset: One of the study.
+            groups: Of its data.
+
+        Returns:
+            Those of the labeling that takes the most maps, shares of groups and classes summed;
+            none if the dataset is only trained on full labels.
         """
         here = [each for each in self.of_dataset(dataset) if missing_share(each.labeling) > 0]
-        names = sort_labelings({each.labeling for each in here})
-        return [each for each in here if each.labeling == names[-1]]
+        names = {each.labeling for each in here}
+        shares = self.datasets[dataset].about(groups, names)["labelings"]
+        most = sort_labelings(names, {name: labels_taken(shares[name]) for name in names})[-1:]
+        return [each for each in here if each.labeling in most]
 
 
 def read_experiments(path: Path) -> list[Experiment]:

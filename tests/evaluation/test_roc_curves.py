@@ -9,6 +9,7 @@ from dicegrad.errors import InputError
 from dicegrad.evaluation.auc import auc
 from dicegrad.evaluation.roc_curves import ROC_COLUMNS, auc_on_grid, roc_curve, roc_table
 from dicegrad.reporting.paper import areas_beside_paper
+from tests.evaluation.conftest import DATASETS
 
 volumes = st.lists(st.integers(0, 12), min_size=1, max_size=15)
 
@@ -90,6 +91,51 @@ def test_the_labeling_with_the_most_missing_labels_has_the_curves(scores, datase
     both = pd.concat([scores, half])
     assert set(roc_table(both, datasets)["labeling"]) == {"partial"}
     assert set(roc_table(half, datasets)["labeling"]) == {"partial-50"}
+
+
+def taking(**cells):
+    """What a dataset says of labelings that each take a share of MYO from some groups."""
+    shares = {
+        name: {group: {"LV": 0.0, "MYO": taken.get(group, 0.0)} for group in ("ED", "ES")}
+        for name, taken in {"full": {}, **cells}.items()
+    }
+    return {**DATASETS["heart"], "labelings": shares}
+
+
+def test_the_curves_are_of_the_labeling_that_takes_the_most_whatever_its_name(scores):
+    gone = scores[scores["labeling"] == "partial"]
+    kept = gone.assign(volume_pred_ml=gone["volume_true_ml"], labeling="keep-most")
+    both = pd.concat([scores[scores["labeling"] == "full"], gone.assign(labeling="all"), kept])
+    about = taking(**{"all": {"ES": 1.0}, "keep-most": {"ES": 0.1}})
+    table = roc_table(both, {"heart": about})
+    assert set(table["labeling"]) == {"all"}
+    assert set(table.loc[table["setup"] == "BI", "auc"]) == {1.0}
+
+
+def test_the_negative_group_is_the_one_whose_labels_that_labeling_takes(scores):
+    """Although `partial` would take them from ES."""
+    swapped = scores.assign(group=scores["group"].map({"ED": "ES", "ES": "ED"}))
+    swapped["labeling"] = swapped["labeling"].replace("partial", "drop-ed")
+    table = roc_table(swapped, {"heart": taking(**{"drop-ed": {"ED": 1.0}})})
+    assert (set(table["negative"]), set(table["positive"])) == ({"ED"}, {"ES"})
+    assert set(table.loc[table["setup"] == "BI", "auc"]) == {1.0}
+
+
+def test_groups_that_lack_labels_together_are_negative_together(scores):
+    third = scores[scores["group"] == "ES"].assign(group="later")
+    three = pd.concat([scores, third.assign(case=third["case"] + "later")])
+    three["labeling"] = three["labeling"].replace("partial", "after-ed")
+    about = taking(**{"after-ed": {"ES": 1.0}})
+    about["labelings"]["after-ed"]["later"] = {"LV": 0.0, "MYO": 1.0}
+    about["groups"] = ["ED", "ES", "later"]
+    table = roc_table(three, {"heart": about})
+    assert (set(table["negative"]), set(table["positive"])) == ({"ES+later"}, {"ED"})
+    assert set(table["n_negative"]) == {24}
+
+
+def test_a_labeling_that_takes_labels_from_every_group_has_no_curve(scores):
+    everywhere = taking(partial={"ED": 0.5, "ES": 0.5})
+    assert roc_table(scores, {"heart": everywhere}).empty
 
 
 def test_without_both_groups_there_is_no_curve(scores, datasets):

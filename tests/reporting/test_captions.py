@@ -15,6 +15,27 @@ def files_of_caption(name):
     return {kind: file for key in outputs for kind, file in files_of(key, "heart").items()}
 
 
+def rendered(name, **params):
+    """The text of a caption whose job has these parameters."""
+    output = files_of_caption(name)
+    job = SimpleNamespace(config={}, params=SimpleNamespace(**params), output=output)
+    environment = Environment(undefined=StrictUndefined)
+    return environment.from_string((REPORT / f"{name}.rst").read_text()).render(snakemake=job)
+
+
+def test_table1_says_which_labeling_takes_what_from_which_group(datasets):
+    none = dict.fromkeys(("LV", "MYO", "RV"), 0.0)
+    shares = {
+        "full": {"ED": none, "ES": none},
+        "drop-ed": {"ED": none | {"MYO": 1.0, "RV": 0.5}, "ES": none},
+        "partial-50": {"ED": none, "ES": none | {"MYO": 0.5}},
+        "partial": {"ED": none, "ES": none | {"MYO": 1.0}},
+    }
+    about = {"tumor": datasets["tumor"], "heart": datasets["heart"] | {"labelings": shares}}
+    told = "tumor: tumor; heart: MYO and RV missing in ED (drop-ed), MYO missing in ES (partial)."
+    assert told in rendered("table1", datasets=about)
+
+
 @pytest.mark.parametrize("path", sorted(REPORT.glob("*.rst")), ids=lambda path: path.stem)
 def test_captions_render_and_are_valid_rst(path, datasets, tmp_path):
     job = SimpleNamespace(

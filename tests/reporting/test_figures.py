@@ -51,7 +51,7 @@ def draw(name, scores, datasets, stem):
         return plot_gaps(gaps(scores, datasets), stem)
     comparisons = compare(scores)
     if name == "finding":
-        return plot_finding(table1(scores, comparisons, datasets), stem)
+        return plot_finding(table1(scores, comparisons, datasets), datasets, stem)
     return plot_distributions(scores, comparisons, datasets, stem)
 
 
@@ -187,17 +187,17 @@ def test_figures_of_half_a_study_are_drawn_too(name, study, scores, datasets, tm
     assert_readable(drawn)
 
 
-def test_the_same_figure_gives_the_same_files(table, tmp_path):
+def test_the_same_figure_gives_the_same_files(table, datasets, tmp_path):
     table = table[table["dataset"] == "tumor"]
-    one, two = plot_finding(table, tmp_path / "a"), plot_finding(table, tmp_path / "b")
+    one, two = (plot_finding(table, datasets, tmp_path / name) for name in "ab")
     for first, second in zip(one, two, strict=True):
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_drawing_leaves_matplotlibs_settings_alone(table, tmp_path):
+def test_drawing_leaves_matplotlibs_settings_alone(table, datasets, tmp_path):
     table = table[table["dataset"] == "tumor"]
     before = dict(mpl.rcParams)
-    plot_finding(table, tmp_path / "a")
+    plot_finding(table, datasets, tmp_path / "a")
     assert dict(mpl.rcParams) == before
 
 
@@ -213,25 +213,6 @@ def test_names_with_dollars_and_control_characters_are_drawn_as_text(
         drawn.clear()
         draw(name, heart, {"heart": odd}, tmp_path / name)
         assert_readable(drawn)
-
-
-def test_the_legend_names_a_shade_only_where_there_is_one(table, tmp_path, drawn):
-    heart = table[table["dataset"] == "heart"]
-    plot_finding(heart[heart["setup"] == "I"], tmp_path / "none")
-    assert "theory expects empty maps" not in texts_of(drawn)
-    drawn.clear()
-    plot_finding(heart, tmp_path / "some")
-    assert "theory expects empty maps" in texts_of(drawn)
-
-
-def test_the_legend_says_nothing_of_missing_labels_where_none_are(table, tmp_path, drawn):
-    heart = table[table["dataset"] == "heart"]
-    plot_finding(heart[heart["labeling"] == "full"], tmp_path / "full")
-    assert not any("missing" in text for text in texts_of(drawn))
-    drawn.clear()
-    odd = heart.assign(labeling=heart["labeling"].replace({"partial": "hidden"}))
-    plot_finding(odd, tmp_path / "hidden")
-    assert "ES: labels missing if hidden" in texts_of(drawn)
 
 
 def test_a_line_style_means_the_same_batch_size_in_every_panel(batch_scores, tmp_path, monkeypatch):

@@ -93,6 +93,18 @@ def test_epsilons_of_different_lines_are_no_transition(tmp_path, other):
         assert ("transition.tsv" in files) == there
 
 
+def test_a_labeling_that_takes_labels_from_one_group_has_a_roc_curve(tmp_path):
+    named = {
+        "drop-ed": [{"group": "ED", "classes": ["MYO"]}],
+        "thinned": [{"group": "ED", "slices": 2}],
+        "halved": [{"share": 0.5}],
+    }
+    for labeling, drawn in (("drop-ed", True), ("thinned", False), ("halved", False)):
+        changes = {"datasets": {"heart": {"labelings": named}}}
+        files = wanted_files(study(tmp_path, line(labeling=labeling), **changes))
+        assert ("roc.tsv" in files) is drawn
+
+
 def test_what_the_config_names_is_all_there_is_and_brings_what_belongs_to_it(tmp_path):
     files = wanted_files(study(tmp_path, line(), outputs=["table1"]))
     assert {"table1.tsv", "comparisons.tsv", "summary.txt", *ALWAYS} <= set(files)

@@ -2,9 +2,11 @@ import re
 
 import pandas as pd
 
+from dicegrad.evaluation.comparisons import compare
 from dicegrad.evaluation.failed import failed_runs
 from dicegrad.reporting.summary import summarise
 from dicegrad.reporting.tables import table1
+from tests.reporting.conftest import make_scores
 
 
 def change(table, value, **where):
@@ -146,6 +148,104 @@ def test_groups_that_look_alike_give_no_verdict_on_the_loss(scores, comparisons,
         "5 experiments with partial labels cannot show what a missing label teaches, since the "
         "network cannot tell which cases lack it; look at the volumes\n3 of 3 experiments" in text
     )
+
+
+def test_a_labeling_that_looks_alike_takes_no_verdict_from_the_others(scores, datasets):
+    """Half of the labels missing is not told apart, all of them is."""
+    heart = {"heart": datasets["heart"]}
+    whole = scores[scores["dataset"] == "heart"]
+    half = whole[whole["labeling"] == "partial"].assign(labeling="partial-50", dsc=0.9)
+    study = pd.concat([whole, half.assign(volume_pred_ml=half["volume_true_ml"])])
+    seen = looked_at(scores, 0.44)
+    apart = pd.concat([seen.assign(labeling="partial-50"), seen.assign(alike=False)])
+    table = table1(study, compare(study), heart, apart)
+    text = summarise(table, heart, study, apart)
+    assert "  partial-50: the network cannot tell ES from the other groups (" in text
+    assert "  partial: the network" not in text
+    assert "5 experiments with partial labels cannot show what" in text
+    assert text.endswith("\n5 of 5 experiments with partial labels came out as theory expects.")
+    odd = change(table, 0.91, labeling="partial", setup="BI", group="ES")
+    text = summarise(odd, heart, study, apart)
+    assert "  ! BI, partial ignores the missing labels" in text
+    assert "4 of 5 experiments with partial labels came out as theory expects: see" in text
+
+
+def test_two_labelings_that_look_alike_are_told_each_with_its_share(scores, datasets):
+    heart = {"heart": datasets["heart"]}
+    whole = scores[scores["dataset"] == "heart"]
+    half = whole[whole["labeling"] == "partial"].assign(labeling="partial-50")
+    study = pd.concat([whole, half])
+    seen = looked_at(scores, 0.44)
+    apart = pd.concat([seen, seen.assign(labeling="partial-50", share_missing=0.24)])
+    text = summarise(table1(study, compare(study), heart, apart), heart, study, apart)
+    assert re.search(r"\n  partial-50: the network cannot tell .* 24% are missing: too few", text)
+    assert re.search(r"\n  partial: the network cannot tell .* 48% are missing: too few", text)
+    assert "10 experiments with partial labels cannot show what" in text
+
+
+def groups_abc(labeling, **lost):
+    """Scores and description of a study of groups A, B, C, in which BI leaves A and B empty."""
+    scores = make_scores(("heart",))
+    scores["labeling"] = scores["labeling"].replace("partial", labeling)
+    gone = scores[scores["group"] == "ES"]
+    parts = [
+        scores[scores["group"] == "ED"].assign(group="C"),
+        *(gone.assign(group=name, case=gone["case"] + name) for name in "AB"),
+    ]
+    shares = {
+        name: {
+            group: {"LV": 0.0, "MYO": taken.get(group, 0.0), "RV": 0.0} for group in ("A", "B", "C")
+        }
+        for name, taken in {"full": {}, labeling: lost}.items()
+    }
+    about = {
+        "groups": ["A", "B", "C"],
+        "classes": ["LV", "MYO", "RV"],
+        "missing": {"group": "", "classes": ["MYO"]},
+        "labelings": shares,
+    }
+    return pd.concat(parts, ignore_index=True), {"heart": about}
+
+
+def test_another_group_that_lacks_labels_is_no_labelled_group():
+    scores, datasets = groups_abc("drop-ab", A=1.0, B=1.0)
+    table = table1(scores, compare(scores), datasets)
+    text = summarise(table, datasets, scores)
+    for group in "AB":
+        assert re.search(rf"\n  BI learns the empty maps: DSC {group} 0\.02 .*%, C 0\.9\d\n", text)
+    assert "!" not in text
+    assert text.endswith("\n10 of 10 experiments with partial labels came out as theory expects.")
+    failed = change(table, 0.0, labeling="drop-ab", setup="BI")
+    assert "  ! BI fails in the labelled group too: DSC A 0.00" in summarise(failed, datasets)
+
+
+def test_a_group_that_keeps_most_of_its_labels_is_a_labelled_one():
+    scores, datasets = groups_abc("mostly-a", A=1.0, B=0.25, C=0.25)
+    table = table1(scores, compare(scores), datasets)
+    learnt = change(table, 0.9, labeling="mostly-a", group="B")
+    assert re.search(
+        r"\n  BI learns the empty maps: DSC A .*, B 0\.90, C 0\.9", summarise(learnt, datasets)
+    )
+    nothing = change(table, 0.0, labeling="mostly-a")
+    assert "  ! I fails in the labelled group too: DSC A 0.00" in summarise(nothing, datasets)
+
+
+def test_where_every_group_lacks_its_labels_there_is_none_to_hold_against():
+    scores, datasets = groups_abc("drop-all", A=1.0, B=1.0, C=1.0)
+    table = table1(scores, compare(scores), datasets)
+    empty = change(table, 0.0, labeling="drop-all", setup="BI")
+    text = summarise(empty, datasets)
+    assert re.search(r"\n  BI learns the empty maps: DSC A 0\.00 \(full labels 0\.9\d\)\n", text)
+    assert "fails" not in text
+
+
+def test_a_group_whose_labels_no_labeling_takes_is_not_called_missing():
+    """Although the key `missing` names it, for a labeling that the study does not train on."""
+    scores, datasets = groups_abc("drop-ab", A=1.0, B=1.0)
+    datasets["heart"]["missing"]["group"] = "C"
+    text = summarise(table1(scores, compare(scores), datasets), datasets, scores)
+    assert "MYO is missing in A\n" in text
+    assert "MYO is missing in C" not in text
 
 
 def test_a_training_run_that_stayed_behind_is_named(table, datasets, scores):

@@ -179,8 +179,25 @@ def test_the_experiments_with_the_most_missing_labels_are_found_for_each_dataset
     text += line(labeling="partial-50", phi="BI") + line(dataset="tumor", labeling="full")
     study = read(tmp_path, text)
     most = [row(labeling="partial-50"), row(labeling="partial-50", phi="BI")]
-    assert study.most_missing("heart") == most
-    assert study.most_missing("tumor") == []
+    assert study.most_missing("heart", ["ED", "ES"]) == most
+    assert study.most_missing("tumor", ["HGG", "LGG"]) == []
+    assert study.has_missing("heart")
+    assert not study.has_missing("tumor")
+
+
+def test_of_two_labelings_with_names_the_one_that_takes_more_has_the_most_missing_labels(tmp_path):
+    some = {"group": "ES", "classes": ["MYO"]}
+    named = {"drop-all": [some], "keep-most": [some | {"share": 0.1}]}
+    text = line(labeling="full") + line(labeling="drop-all") + line(labeling="keep-most")
+    study = read(tmp_path, text, datasets={"heart": {"labelings": named}})
+    assert study.most_missing("heart", ["ED", "ES"]) == [row(labeling="drop-all")]
+
+
+def test_what_a_labeling_takes_from_every_group_counts_for_each(tmp_path):
+    named = {"one": [{"group": "ES", "classes": ["MYO"]}], "all": [{"share": 0.5}]}
+    text = line(labeling="one") + line(labeling="all")
+    study = read(tmp_path, text, datasets={"heart": {"labelings": named}})
+    assert study.most_missing("heart", ["ED", "ES"]) == [row(labeling="all")]  # 6 halves
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def choose_examples(
         Examples, by batch size and then in the order of the groups.
     """
     named = one_score_each(scores)
-    named = with_missing_labels(named[named["dataset"] == dataset])
+    named = with_missing_labels(named[named["dataset"] == dataset], {dataset: about})
     files = {case.case: case for case in cases}
     missing = about["missing"]
     examples = []

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dicegrad.evaluation.experiments import one_score_each
-from dicegrad.evaluation.setups import with_missing_labels
+from dicegrad.evaluation.setups import share_missing, with_missing_labels
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -36,7 +36,7 @@ def plot_distributions(
     Args:
         scores: scores.tsv.
         comparisons: comparisons.tsv of the same scores.
-        datasets: {name: {"missing": {"group", "classes"}, "groups", "classes"}}.
+        datasets: {name: `Dataset.about`}.
         out_stem: Path without suffix.
 
     Returns:
@@ -45,7 +45,7 @@ def plot_distributions(
         the one with the most is drawn.
     """
     named = one_score_each(scores)
-    named = pd.concat([named[named["labeling"] == "full"], with_missing_labels(named)])
+    named = pd.concat([named[named["labeling"] == "full"], with_missing_labels(named, datasets)])
     rows = [
         (name, class_name)
         for name, about in datasets.items()
@@ -67,7 +67,7 @@ def plot_distributions(
                 panel.axis("off")
             for panel, group in zip(row, datasets[name]["groups"], strict=False):
                 _draw(panel, *_select(named, comparisons, name, class_name, group))
-                gone = group == datasets[name]["missing"]["group"]
+                gone = _lacks(named, datasets, name, class_name, group)
                 label_panel(
                     panel,
                     f"{subject_of(name, class_name)}, {group}" + " (missing if partial)" * gone,
@@ -75,6 +75,18 @@ def plot_distributions(
             row[0].set_ylabel("DSC per case")
         legend(figure, [], extra=_explain(named, rows))
         return save(figure, out_stem)
+
+
+def _lacks(
+    named: pd.DataFrame,
+    datasets: Mapping[str, Mapping[str, Any]],
+    name: str,
+    class_name: str,
+    group: str,
+) -> bool:
+    """Whether a labeling that is drawn takes labels of a class from a group."""
+    drawn = set(named.loc[named["dataset"] == name, "labeling"])
+    return any(share_missing(datasets[name], each, group, class_name) > 0 for each in drawn)
 
 
 def _select(

@@ -85,7 +85,8 @@ def _colours(transition: pd.DataFrame) -> dict[str, Any]:
     """Labeling -> colour, the darker the more labels are missing."""
     from matplotlib import colormaps
 
-    labelings = sort_labelings(transition["labeling"])
+    taken = transition.groupby("labeling")["share_missing"].max().fillna(0).to_dict()
+    labelings = sort_labelings(transition["labeling"], taken)
     places = np.linspace(0.75, 0, len(labelings)) if len(labelings) > 1 else [0.0]
     return dict(zip(labelings, colormaps["viridis"](places), strict=True))
 
@@ -138,7 +139,7 @@ def _explain(figure: "Figure", transition: pd.DataFrame) -> None:
     colours = _colours(transition)
     lines = transition[["labeling", "unannotated", "batch_size"]].drop_duplicates()
     several = lines["batch_size"].nunique() > 1
-    for labeling in sort_labelings(lines["labeling"]):
+    for labeling in colours:
         here = lines[lines["labeling"] == labeling].sort_values(["unannotated", "batch_size"])
         for _, told, size in here.itertuples(index=False):
             style = {"color": colours[labeling], "linestyle": _style(size, several)}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dicegrad.evaluation.experiments import one_score_each
-from dicegrad.evaluation.setups import with_missing_labels
+from dicegrad.evaluation.setups import share_missing, with_missing_labels
 from dicegrad.reporting.figures.style import (
     blank,
     label_panel,
@@ -31,7 +31,7 @@ def plot_volumes(
 
     Args:
         scores: scores.tsv.
-        datasets: {name: {"missing": {"group", "classes"}, "groups", "classes"}}.
+        datasets: {name: `Dataset.about`}.
         out_stem: Path without suffix.
 
     Returns:
@@ -39,7 +39,7 @@ def plot_volumes(
         Below: their difference against their mean, with the mean difference of each setup and batch
         size (dashed).
     """
-    named = with_missing_labels(one_score_each(scores))
+    named = with_missing_labels(one_score_each(scores), datasets)
     columns = [
         (name, class_name, group)
         for name, about in datasets.items()
@@ -58,16 +58,19 @@ def plot_volumes(
             part = parts[name, class_name, group]
             _scatter(axes[0, i], part)
             _bland_altman(axes[1, i], part)
-            without = group == datasets[name]["missing"]["group"]
-            label_panel(axes[0, i], f"{subject_of(name, class_name)}, {group}\n" + _state(without))
+            lost = share_missing(datasets[name], part["labeling"].iloc[0], group, class_name)
+            label_panel(axes[0, i], f"{subject_of(name, class_name)}, {group}\n" + _state(lost))
         axes[0, 0].set_ylabel("Predicted volume [ml]")
         axes[1, 0].set_ylabel("Predicted − true [ml]")
         legend(figure, sort_setups(named["setup"]), lines=False)
         return save(figure, out_stem)
 
 
-def _state(without: bool) -> str:
-    return "labels missing in training" if without else "labels in training"
+def _state(lost: float) -> str:
+    """What a training had of a group's labels, by the share of them that it lacked."""
+    if lost <= 0:
+        return "labels in training"
+    return f"{'some ' * (lost < 1)}labels missing in training"
 
 
 def _points(panel: "Axes", part: pd.DataFrame, x: pd.Series, y: pd.Series) -> None:
