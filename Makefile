@@ -1,4 +1,4 @@
-# make demo    set everything up and run the demo study on the embedded phantoms
+# make demo    set everything up and run the demo study on generated phantoms
 # make test    set everything up and pass the tests
 # make help    all targets
 
