@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 _LIMIT = (
     "learn: where training ends if the images show which maps are missing, say by site; of maps "
-    "missing at random up to a half, a network keeps most, unless epsilon is as large as the object."
+    "missing at random up to a half, a network keeps most, unless epsilon is as large as the "
+    "structure."
 )
 _HEADER = ("class", "loss", "missing maps", "push", "empty maps", "push")
 
