@@ -54,8 +54,10 @@ NEEDS_DATA = {
         "snakemake download_acdc --cores 1 --configfile config/acdc.yaml",
         "snakemake unpack_brats --cores 1 --configfile config/brats.yaml",
     ),
-    "Task 4 of the Medical Segmentation Decathlon": (
+    "Task 4 of the Medical Segmentation Decathlon, and ACDC": (
         "snakemake --cores 2 --configfile config/bench.yaml",
+    ),
+    "Task 4 of the Medical Segmentation Decathlon": (
         "dicegrad init Task04_Hippocampus --study hippo",
         "snakemake --cores 2 --configfile config/hippo.yaml",
         "dicegrad init Hippo --study hippo-half",
