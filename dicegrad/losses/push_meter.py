@@ -104,9 +104,10 @@ def make_meter(loss: object, classes: Sequence[str]) -> PushMeter | None:
 def warnings(rows: Sequence[Mapping[str, float]], classes: Sequence[str]) -> list[str]:
     """What the last row shows and the one before did not, a line for every class.
 
-    There are two lines. The first says that a notable share of the push on a class came from maps
-    without a true voxel over `STEPS` steps: such a loss learns them as empty. The second says that
-    this has begun: the volume that is predicted there fell by half against that in filled maps.
+    There are two lines. The first says that a notable share of the push on a class came from
+    annotated maps without a true voxel over `STEPS` steps: such a loss learns them as empty. The
+    second says that this has begun: the volume that is predicted there fell by half against that
+    in filled maps.
 
     Args:
         rows: History, oldest first: ``step`` and the columns of `PushMeter.take`.
@@ -152,12 +153,16 @@ def _begun(rows: Sequence[Mapping[str, float]], name: str) -> str:
 def _window(
     rows: Sequence[Mapping[str, float]], name: str
 ) -> tuple[Mapping[str, float] | None, float]:
-    """The last row that is `STEPS` steps old, and the mean share of the push since then."""
+    """The last row that is `STEPS` steps old, and the mean share of the push since then.
+
+    Of annotated maps alone: a loss that is told which maps are not learns none of them as empty,
+    even where they push on their class, as those that join the background do.
+    """
     old = [i for i, row in enumerate(rows) if row["step"] <= rows[-1]["step"] - STEPS]
     if not old:
         return None, 0.0
     since = rows[old[-1] + 1 :]
-    shares = [_number(row.get(f"{column}_{name}")) for row in since for column in _COLUMNS[:2]]
+    shares = [_number(row.get(f"{_COLUMNS[0]}_{name}")) for row in since]
     return rows[old[-1]], sum(shares) / len(since)
 
 

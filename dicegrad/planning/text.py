@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dicegrad.planning.budget import PRESETS
 from dicegrad.planning.grids import background_share, network_block
@@ -157,7 +158,7 @@ def _preprocessing(plan: Plan) -> list[str]:
         "linear": "resampled as shares of a voxel; `distance` takes minutes a case of this size",
     }
     lines.append(_line("  label", block["label"], labels[block["label"]]))
-    lines.append(_line("  normalisation", block["normalisation"], _normalisation_words(known.ct)))
+    lines.append(_line("  normalisation", block["normalisation"], _normalisation_words(block)))
     if block.get("allow_lost"):
         lost = plan.on_grid.lost
         few = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
@@ -167,10 +168,10 @@ def _preprocessing(plan: Plan) -> list[str]:
     return lines
 
 
-def _normalisation_words(ct: bool) -> str:
-    if ct:
+def _normalisation_words(block: Mapping[str, Any]) -> str:
+    if "window" in block["normalisation"]:
         return "CT: 0.5 and 99.5 percentile, mean and deviation of the labelled voxels"
-    return "not CT: each image to mean 0 and deviation 1"
+    return "not one channel of CT: each image to mean 0 and deviation 1, over voxels that are not 0"
 
 
 def _size_words(plan: Plan) -> str:

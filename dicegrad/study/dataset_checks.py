@@ -7,6 +7,7 @@ from typing import Any
 
 from dicegrad.errors import InputError, nearest
 from dicegrad.study.labeling import PARTIAL, WORDS, Removal
+from dicegrad.study.losses import ANNOTATED
 from dicegrad.study.schemas import Settings, check, shown, with_numbers
 
 UNET, NNUNET = "unet", "nnunet"
@@ -68,6 +69,11 @@ def check_sense(settings: Settings, where: str) -> None:
         if name.casefold() in WORDS or name.casefold().startswith(f"{PARTIAL}-"):
             raise InputError(
                 f"{where}: labelings has {name!r}, a reserved word; give it another name"
+            )
+        if name.endswith(ANNOTATED):
+            raise InputError(
+                f"{where}: labelings has {name!r}, and {ANNOTATED} ends the tables of what was "
+                "annotated in another labeling; give it another name"
             )
         for number, entry in enumerate(entries, start=1):
             place = f"{where}: labelings.{name}, entry {number}"

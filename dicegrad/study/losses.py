@@ -94,6 +94,8 @@ LOSSES: dict[str, Loss] = {
     ),
 }
 
+ANNOTATED = ".annotated"  # ends the name of a labeling's table of which annotated maps alone count
+
 
 def annotated_only(unannotated: str) -> bool:
     """Whether only annotated maps count in the heuristic epsilon of an experiment.

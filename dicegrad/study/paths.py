@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from dicegrad.study.experiment import Experiment
 from dicegrad.study.labeling import AS_ANNOTATED, FULL
-from dicegrad.study.losses import AS_EMPTY, annotated_only
+from dicegrad.study.losses import ANNOTATED, AS_EMPTY, annotated_only
 from dicegrad.study.study import Study
 
 _ALWAYS = ("cases.tsv", "folds.tsv", "images.npy", "labels.npy", "prepared.json")
@@ -21,7 +21,7 @@ def labels_file(labeling: str) -> str:
 
 def epsilon_file(experiment: Experiment) -> str:
     """The table of heuristic epsilons that an experiment would take its own from."""
-    counted = ".annotated" if annotated_only(experiment.unannotated) else ""
+    counted = ANNOTATED if annotated_only(experiment.unannotated) else ""
     return f"epsilon/{experiment.labeling}{counted}.tsv"
 
 

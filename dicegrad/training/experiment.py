@@ -156,7 +156,7 @@ def train_experiment(
     report(f"{experiment.title}, fold {fold}: epsilon {epsilon}, seed {derived}, on {device}")
     report(validated_words(training.validation, [cases[number] for number in split.validation]))
     if experiment.labeling != FULL:
-        report(labeling_words(experiment.labeling))
+        report(labeling_words(experiment.labeling, experiment.unannotated))
     return train(
         data,
         split,

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from dicegrad.data.adapter import Case
+from dicegrad.study.labeling import AS_ANNOTATED
+from dicegrad.study.losses import AS_EMPTY
 from dicegrad.training.progress_figure import validated_on
 from dicegrad.training.run import Split
 
@@ -36,9 +38,11 @@ def validated_words(share: float, cases: Sequence[Case]) -> str:
     )
 
 
-def labeling_words(labeling: str) -> str:
-    """A line on what the DSC in the log is against, where labels are missing."""
-    return (
-        f"DSC below is against {labeling} labels: where labels are missing, what is found counts "
-        "as wrong; the scores of the study are against the true ones"
-    )
+def labeling_words(labeling: str, unannotated: str) -> str:
+    """A line on what loss and DSC in the log are against, where labels are missing."""
+    words = f"DSC below is of the maps that {labeling} labels hold, and leaves the missing ones out"
+    if unannotated == AS_EMPTY:
+        words += "; to the validation loss they are empty"
+    if labeling == AS_ANNOTATED:
+        return words
+    return f"{words}. The scores of the study are against the true labels of all"

@@ -4,6 +4,8 @@ import json
 import shlex
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 import yaml
 
@@ -156,6 +158,28 @@ def test_ct_is_clipped_to_the_intensities_of_what_is_labelled(here, capsys):
     block = study("balls").datasets["balls"].block("preprocessing", "normalisation")
     low, high = block["window"]
     assert 100 < low < block["mean"] < high < 300
+
+
+def test_the_reason_of_the_normalisation_is_that_of_what_is_written(here, capsys):
+    def line_of(name):
+        run(capsys, "init", name)
+        text = Path(f"config/datasets/{name}.yaml").read_text().splitlines()
+        return next(line for line in text if line.startswith("  normalisation:"))
+
+    write_decathlon(here / "one", modality="CT")
+    assert "# CT: 0.5 and 99.5 percentile" in line_of("one")
+    root = write_decathlon(here / "two", modality="CT")
+    for path in (root / "imagesTr").iterdir():
+        image = nibabel.load(path)
+        voxels = image.get_fdata()
+        both = np.stack([voxels, voxels[::-1]], axis=-1).astype(np.int16)
+        nibabel.save(nibabel.Nifti1Image(both, image.affine), path)
+    about = json.loads((root / "dataset.json").read_text())
+    about["modality"] = {"0": "CT arterial", "1": "CT portal"}
+    (root / "dataset.json").write_text(json.dumps(about))
+    line = line_of("two")
+    assert "over: nonzero" in line
+    assert "over voxels that are not 0" in line
 
 
 def test_splits_beside_the_data_are_the_folds(here, capsys):

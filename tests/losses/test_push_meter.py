@@ -63,6 +63,9 @@ def test_a_loss_that_does_not_follow_from_the_sums_has_no_meter():
     assert make_meter(DiceLoss(activation="sigmoid"), ["a"]) is not None
 
 
+MISSING = {"push_missing_MYO": 0.3}
+
+
 def row(step, push, predicted):
     given = {"push_empty_MYO": push, "push_missing_MYO": 0.0, "predicted_empty_MYO": predicted}
     return {"step": step, **given}
@@ -92,6 +95,7 @@ def test_a_first_line_says_that_it_is_pushed_and_a_second_that_it_is_unlearnt_ea
         [row(20, 0.0, 0.9), row(60, 0.01, 0.1)],  # nobody pushes there
         [row(20, 0.3, 0.9), row(40, 0.3, 0.1)],  # too soon to say
         [row(20, 0.0, math.nan), row(60, 0.0, math.nan)],  # no such maps
+        [row(20, 0.0, 0.9) | MISSING, row(60, 0.0, 0.1) | MISSING],  # the loss is told of these
     ],
 )
 def test_otherwise_there_is_none(rows):

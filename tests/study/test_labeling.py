@@ -91,6 +91,11 @@ def test_a_word_of_the_grammar_is_no_name_of_a_labeling(name):
     assert f"labelings has {name!r}" in text
 
 
+def test_a_labeling_whose_tables_would_be_those_of_another_is_refused():
+    text = refusal(lambda: read_one(labelings={"mine.annotated": [{"group": "ES"}]}))
+    assert "labelings has 'mine.annotated', and .annotated ends the tables" in text
+
+
 def test_two_labelings_that_are_one_folder_on_some_disks_are_refused():
     entry = [{"group": "ES"}]
     text = refusal(lambda: read_one(labelings={"mine": entry, "Mine": entry}))
