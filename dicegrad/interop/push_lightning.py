@@ -18,7 +18,8 @@ class PushCallback(lightning.Callback):
         loss: Attribute of the LightningModule that holds the loss.
         every: Batches that a row sums up.
         twin: As for `PushWatch`, of a loss of another package.
-        table: Where to write the rows at the end, or None.
+        table: Where to write the rows at the end, or None. A run that goes on from a checkpoint
+            (`ckpt_path`) adds its rows to those that lie there.
 
     Attributes:
         watch: The `PushWatch`, once training has begun.
@@ -45,7 +46,8 @@ class PushCallback(lightning.Callback):
         """Begin to listen to the loss.
 
         Raises:
-            InputError: The module has no such loss, or it cannot be measured.
+            InputError: The module has no such loss, it cannot be measured, or the table of the
+                first part of a run cannot be read.
         """
         loss = getattr(pl_module, self.loss, None)
         if not isinstance(loss, nn.Module):
@@ -54,6 +56,8 @@ class PushCallback(lightning.Callback):
                 "the attribute that holds the loss, a torch.nn.Module"
             )
         self.watch = PushWatch(loss, self.classes, self.every, twin=self.twin)
+        if self.table:
+            self.watch.go_on(self.table, trainer.fit_loop.total_batch_idx + 1)
         self.watch.listen()
 
     def on_train_batch_end(

@@ -70,6 +70,28 @@ def test_the_example_for_lightning_writes_its_table(lightning, tmp_path):
     assert not names["module"].loss.loss._forward_hooks, "nobody listens any longer"
 
 
+def test_a_run_of_lightning_that_goes_on_adds_to_its_table(lightning, tmp_path):
+    from dicegrad.interop.push_lightning import PushCallback
+
+    def fit(epochs, **start):
+        trainer = lightning.Trainer(
+            callbacks=[PushCallback(["LV", "RV"], every=4, table="push.tsv")],
+            max_epochs=epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_progress_bar=False,
+        )
+        trainer.fit(segmentation(), batches(), **start)
+        return trainer
+
+    fit(2).save_checkpoint("half.ckpt")
+    _, first = rows(tmp_path / "push.tsv")
+    fit(4, ckpt_path="half.ckpt")
+    _, found = rows(tmp_path / "push.tsv")
+    assert [row["step"] for row in found] == ["4", "8", "12", "16"]
+    assert found[:2] == first
+
+
 def test_lightning_is_told_which_attribute_has_no_loss(lightning):
     from dicegrad.interop.push_lightning import PushCallback
 
