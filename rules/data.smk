@@ -1,18 +1,19 @@
 """Data sets: generated here, fetched, or found where the user put them."""
 
-PHANTOMS = {n: d for n, d in STUDY.datasets.items() if d.block("phantom")}
+# Two data sets may be made of the same files: the rule of the first makes them for both.
+PHANTOMS = {d.root: d for d in reversed(STUDY.datasets.values()) if d.block("phantom")}
 
-for name, phantom in PHANTOMS.items():
+for phantom in PHANTOMS.values():
 
     rule:
         name:
-            f"phantom_{name}"
+            f"phantom_{phantom.name}"
         output:
             directory(str(phantom.root)),
         log:
-            f"logs/{name}/phantom.log",
+            f"logs/{phantom.name}/phantom.log",
         benchmark:
-            f"logs/{name}/phantom.benchmark.tsv"
+            f"logs/{phantom.name}/phantom.benchmark.tsv"
         conda:
             "../envs/analysis.yaml"
         resources:
@@ -21,12 +22,12 @@ for name, phantom in PHANTOMS.items():
         params:
             phantom=phantom.block("phantom"),
         message:
-            f"Generating the phantom {name}"
+            f"Generating the phantom {phantom.name}"
         script:
             "../scripts/phantom.py"
 
 
-# Two data sets may be made of the same files: the rule of the first fetches them for both.
+# Here too the rule of the first fetches them for both.
 DOWNLOADS = {d.root: d for d in reversed(STUDY.datasets.values()) if d.block("download")}
 
 for dataset in DOWNLOADS.values():

@@ -68,6 +68,7 @@ class Study:
         folders = [folder] if isinstance(folder, Path) else folder
         places = [each / "datasets" for each in folders]
         datasets = read_datasets(names, places, settings["datasets"], where)
+        _check_phantoms(datasets)
         for experiment in experiments:
             try:
                 dataset = datasets[experiment.dataset]
@@ -130,6 +131,19 @@ class Study:
         shares = self.datasets[dataset].about(groups, names)["labelings"]
         most = sort_labelings(names, {name: labels_taken(shares[name]) for name in names})[-1:]
         return [each for each in here if each.labeling in most]
+
+
+def _check_phantoms(datasets: Mapping[str, Dataset]) -> None:
+    """Two data sets in one folder have to be the same phantom: one of them is made for both."""
+    first: dict[Path, Dataset] = {}
+    for dataset in datasets.values():
+        made = dataset.block("phantom")
+        other = first.setdefault(dataset.root, dataset) if made else dataset
+        if made != other.block("phantom"):
+            raise InputError(
+                f"datasets {other.name} and {dataset.name} are different phantoms in one folder, "
+                f"{dataset.root}; give one of them a root of its own"
+            )
 
 
 def read_experiments(path: Path) -> list[Experiment]:

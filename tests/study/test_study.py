@@ -147,6 +147,22 @@ def read(tmp_path, text, **changes):
     return Study.read(config(tmp_path, text, **changes), "mine.yaml", CONFIG)
 
 
+def test_two_datasets_of_one_folder_are_one_phantom_or_refused(tmp_path):
+    places = tmp_path / "config" / "datasets"
+    places.mkdir(parents=True)
+    text = (CONFIG / "datasets" / "heart.yaml").read_text()
+    (places / "heart.yaml").write_text(text)
+    (places / "again.yaml").write_text(text)
+    settings = config(tmp_path, line() + line(dataset="again"))
+    where = "mine.yaml", tmp_path / "config"
+    assert list(Study.read(settings, *where).datasets) == ["heart", "again"]
+    settings["datasets"] = {"again": {"phantom": {"subjects": 5}}}
+    assert refusal(Study.read, settings, *where) == (
+        "datasets heart and again are different phantoms in one folder, data/phantoms/heart; "
+        "give one of them a root of its own"
+    )
+
+
 def test_a_study_is_its_rows_its_datasets_and_its_settings(tmp_path):
     text = line(dataset="tumor") + line() + line(phi="BI", labeling="full")
     study = read(tmp_path, text, seed=4, folds=[1, 0], datasets={"heart": {"root": "here"}})

@@ -59,6 +59,23 @@ def test_a_dataset_of_the_workflow_is_found_from_another_folder(tmp_path):
     assert plans_the_demo(snakemake(tmp_path, "-n", "-s", str(REPOSITORY / "Snakefile")))
 
 
+def test_two_datasets_of_one_phantom_are_planned_and_it_is_made_once(tmp_path):
+    shutil.copytree(REPOSITORY / "config" / "datasets", tmp_path / "config" / "datasets")
+    datasets = tmp_path / "config" / "datasets"
+    shutil.copy(datasets / "heart.yaml", datasets / "again.yaml")
+    header = "dataset\tlabeling\tloss\tphi\tepsilon\tbatch_size\n"
+    rows = "".join(f"{name}\tfull\tdice\tI\t1e-7\t2\n" for name in ("heart", "again"))
+    (tmp_path / "two.tsv").write_text(header + rows)
+    settings = {"study": "two", "experiments": "two.tsv", "folds": [0]}
+    (tmp_path / "config" / "two.yaml").write_text(yaml.safe_dump(settings))
+    snakefile = str(REPOSITORY / "Snakefile")
+    done = snakemake(tmp_path, "-n", "-s", snakefile, "--configfile", "config/two.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^train +2$", done.stdout, re.M)
+    assert re.search(r"^phantom_heart +1$", done.stdout, re.M)
+    assert "phantom_again" not in done.stdout
+
+
 def test_the_workflow_lies_where_the_catalog_looks_for_it(tmp_path):
     snakefile = REPOSITORY / "workflow" / "Snakefile"
     assert plans_the_demo(snakemake(tmp_path, "-n", "-s", str(snakefile)))
