@@ -9,20 +9,22 @@ import numpy as np
 from dicegrad.arrays import open_array
 from dicegrad.data.cases import read_cases
 from dicegrad.logs import job
-from dicegrad.preprocessing.labeling import apply_labeling, read_annotated
+from dicegrad.preprocessing.labeling import apply_labeling, read_annotated, slice_steps
 from dicegrad.reporting.origin import write_made_with
 from dicegrad.study import Labeling, Removal
 from dicegrad.whole import whole_file
 
 with job(snakemake.log[0], inputs=snakemake.input):
     files, params = snakemake.input, snakemake.params
-    names = [case.case for case in read_cases(Path(files.cases))]
+    cases = read_cases(Path(files.cases))
+    names = [case.case for case in cases]
+    labeling = Labeling(
+        snakemake.wildcards.labeling, tuple(Removal(**removal) for removal in params.removals)
+    )
     labels = apply_labeling(
         open_array(files.labels, np.uint8, (len(names), None, None, None)),
         read_annotated(Path(files.annotated), names, params.classes),
-        Labeling(
-            snakemake.wildcards.labeling, tuple(Removal(**removal) for removal in params.removals)
-        ),
+        slice_steps(cases, labeling),
         params.overlapping,
     )
     with whole_file(Path(snakemake.output.labels)) as file:

@@ -36,9 +36,9 @@ def annotated_maps(
         [[case.annotated is None or name in case.annotated for name in classes] for case in cases]
     ).reshape(len(cases), len(classes))
     for removal in labeling.removals:
+        concerned = _concerned(cases, removal, labeling.name)
         if removal.slices is not None:
             continue
-        concerned = _concerned(cases, removal, labeling.name)
         for k, name in enumerate(classes):
             if not removal.classes or name in removal.classes:
                 gone = concerned & _smallest(volumes[:, k], concerned, removal.smallest)
@@ -90,8 +90,48 @@ def _smallest(volumes: np.ndarray, concerned: np.ndarray, share: float | None) -
     return chosen
 
 
+def slice_steps(cases: Sequence[Case], labeling: Labeling) -> list[tuple[int, ...]]:
+    """Of each case, the n of every entry that keeps only every n-th of its slices.
+
+    Args:
+        cases: All N cases of the dataset, since a share is one of its subjects.
+        labeling: What is taken away.
+
+    Returns:
+        N tuples; an empty one keeps all slices.
+
+    Raises:
+        InputError: As `annotated_maps`.
+    """
+    steps: list[tuple[int, ...]] = [()] * len(cases)
+    for removal in labeling.removals:
+        if removal.slices is not None:
+            for number in np.flatnonzero(_concerned(cases, removal, labeling.name)):
+                steps[number] += (removal.slices,)
+    return steps
+
+
+def _kept_slices(steps: Sequence[int], depth: int) -> np.ndarray:
+    """(Z,) bool: the slices of a case that stay, which is at least one of each entry."""
+    kept = np.ones(depth, bool)
+    for step in steps:
+        # The first one is half a step from the edge; where the case ends before that, the middle
+        # one is kept.
+        first = step // 2 if step // 2 < depth else (depth - 1) // 2
+        kept &= np.arange(depth) % step == first
+    if not kept.any():
+        raise InputError(
+            f"slices {' and '.join(map(str, steps))} of one labeling keep none of the {depth} "
+            "slices of a case together; let its entries be of different cases"
+        )
+    return kept
+
+
 def apply_labeling(
-    labels: np.ndarray, annotated: np.ndarray, labeling: Labeling, overlapping: bool = False
+    labels: np.ndarray,
+    annotated: np.ndarray,
+    steps: Sequence[Sequence[int]],
+    overlapping: bool = False,
 ) -> np.ndarray:
     """The training labels: maps that are not annotated become background, as in the paper.
 
@@ -99,11 +139,14 @@ def apply_labeling(
         labels: (N, X, Y, Z) uint8, 0 background, k for the k-th class, `IGNORE`. It is left as it
             is.
         annotated: (N, K) bool, from `annotated_maps`.
-        labeling: Its slices are applied here.
+        steps: Of each case which slices stay, from `slice_steps`; the others become `IGNORE`.
         overlapping: Whether the k-th bit stands for the k-th class instead; see `Coding`.
 
     Returns:
         (N, X, Y, Z) uint8.
+
+    Raises:
+        InputError: Entries that together keep no slice of a case.
     """
     # One look-up table per case: value k stays k, or becomes 0; or its bit does.
     count = annotated.shape[1]
@@ -115,10 +158,8 @@ def apply_labeling(
         tables[:, 1 : count + 1] = np.arange(1, count + 1) * annotated
     tables[:, IGNORE] = IGNORE
     result = np.stack([table[label] for table, label in zip(tables, labels, strict=True)])
-    for removal in labeling.removals:
-        if removal.slices is not None:
-            kept = np.arange(result.shape[3]) % removal.slices == removal.slices // 2
-            result[:, :, :, ~kept] = IGNORE
+    for label, of_case in zip(result, steps, strict=True):
+        label[:, :, ~_kept_slices(of_case, label.shape[2])] = IGNORE
     return result
 
 

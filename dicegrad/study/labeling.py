@@ -25,7 +25,8 @@ class Removal:
             their random order, (0, 1) being all.
         smallest: If given, only from this share of the cases concerned, those in which the class
             has the smallest volume.
-        slices: If given, maps stay, and every n-th slice along z is kept: the others are ignored.
+        slices: If given, maps stay, and every n-th slice along z is kept, at least one: the others
+            are ignored.
         seed: Of the random order.
     """
 

@@ -12,6 +12,7 @@ from dicegrad.preprocessing.labeling import (
     annotated_maps,
     apply_labeling,
     read_annotated,
+    slice_steps,
     write_annotated,
 )
 from dicegrad.study.labeling import Labeling, Removal, find_labeling, make_labelings
@@ -44,7 +45,8 @@ def maps(cases, labeling, volumes=None):
 
 
 def relabel(labels, labeling, cases=CASES):
-    return apply_labeling(labels, maps(cases, labeling, volumes_of(labels)), labeling)
+    annotated = maps(cases, labeling, volumes_of(labels))
+    return apply_labeling(labels, annotated, slice_steps(cases, labeling))
 
 
 def test_full_is_the_identity(labels):
@@ -154,6 +156,49 @@ def test_slices_that_are_left_out_are_ignored_and_the_maps_stay_annotated(labels
     result = relabel(labels, labeling)
     np.testing.assert_array_equal(result[..., [1, 4]], labels[..., [1, 4]])
     assert (result[..., [0, 2, 3, 5]] == IGNORE).all()
+
+
+def test_slices_are_left_out_of_the_chosen_subjects_and_group_alone(hearts):
+    es, half = Removal("ES", slices=2), Removal("ES", share=(0, 0.5), slices=2)
+    chosen = emptied(hearts, "partial-50")[:, 1]  # the same half of the subjects, by their ES maps
+    of_es = np.array([each.group == "ES" for each in hearts])
+    for removal, concerned in ((es, of_es), (half, chosen), (Removal(slices=2), of_es | True)):
+        result = relabel(np.ones((40, 2, 2, 6), np.uint8), Labeling("sparse", (removal,)), hearts)
+        shares = (result == IGNORE).mean(axis=(1, 2, 3))
+        assert shares.tolist() == (0.5 * concerned).tolist()
+    other = slice_steps(hearts, Labeling("sparse", (replace(half, seed=1),)))
+    assert np.flatnonzero(list(map(len, other))).tolist() != np.flatnonzero(chosen).tolist()
+
+
+@pytest.mark.parametrize(
+    ("n", "depth", "kept"),
+    [
+        (2, 1, [0]),
+        (8, 4, [1]),
+        (16, 8, [3]),
+        (8, 5, [4]),
+        (3, 6, [1, 4]),
+        (2, 8, [1, 3, 5, 7]),
+    ],
+)
+def test_a_case_of_few_slices_keeps_one_of_them(n, depth, kept):
+    labeling = Labeling("sparse", (Removal(slices=n),))
+    result = relabel(np.ones((1, 2, 2, depth), np.uint8), labeling, CASES[:1])
+    assert np.flatnonzero((result != IGNORE).any(axis=(0, 1, 2))).tolist() == kept
+    assert (result[..., kept] == 1).all()
+
+
+def test_entries_that_together_keep_no_slice_are_refused(labels):
+    text = refusal(relabel, labels, Labeling("none", (Removal(slices=2), Removal("ES", slices=4))))
+    assert text.startswith("slices 2 and 4 of one labeling keep none of the 6 slices of a case")
+
+
+def test_slices_of_a_group_or_share_that_is_none_are_refused(hearts):
+    for removal, message in (
+        (Removal("EX", slices=2), "no case is of group 'EX'"),
+        (Removal("ES", share=(0, 0.02), slices=2), "that share of 20 subjects of group ES is none"),
+    ):
+        assert message in refusal(maps, hearts, Labeling("sparse", (removal,)))
 
 
 def test_a_share_of_nobody_is_refused(hearts):
