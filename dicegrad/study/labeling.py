@@ -177,6 +177,16 @@ def missing_share(labeling: str) -> float:
     return 1.0 if labeling == PARTIAL else 0.99
 
 
+def of_partial(labeling: str) -> bool:
+    """Whether a labeling is `partial`, or a share of it, by its name.
+
+    Example:
+        >>> [of_partial(name) for name in ("partial", "partial-50", "full", "mine")]
+        [True, True, False, False]
+    """
+    return labeling == PARTIAL or _SHARE.fullmatch(labeling) is not None
+
+
 def labels_taken(shares: Mapping[str, Mapping[str, float]]) -> float:
     """How much a labeling takes away: 1 is all maps of one class in one group.
 
