@@ -24,7 +24,7 @@ from dicegrad.preprocessing.folds import (
     read_folds,
     validation_part,
 )
-from dicegrad.preprocessing.labeling import annotated_maps
+from dicegrad.preprocessing.labeling import annotated_maps, voxel_volumes
 from dicegrad.preprocessing.settings import Preprocessing
 from dicegrad.study import Dataset
 from dicegrad.study.labeling import Labeling
@@ -80,6 +80,7 @@ class Data:
         extents: (N, 3) mm of each image along the axes of the grid.
         channels: Names of the image channels.
         overlapping: Whether a voxel may be of several classes.
+        voxel_mm3: (N,) volume of a voxel of each case.
     """
 
     cases: Sequence[Case]
@@ -88,6 +89,7 @@ class Data:
     extents: np.ndarray
     channels: tuple[str, ...]
     overlapping: bool
+    voxel_mm3: np.ndarray
 
     def held_out(self, fold: int) -> np.ndarray:
         """(N,) bool: the cases that a fold holds out."""
@@ -120,7 +122,8 @@ def prepared_data(folder: Path, dataset: Dataset) -> Data:
     originals = [about.originals[case.case].grid for case in cases]
     grids = [about.grids[case.case] for case in cases]
     extents = [_extent(one, other) for one, other in zip(originals, grids, strict=True)]
-    return Data(cases, volumes, folds, np.array(extents), about.channels, overlapping)
+    voxel_mm3 = voxel_volumes(grid.spacing for grid in grids)
+    return Data(cases, volumes, folds, np.array(extents), about.channels, overlapping, voxel_mm3)
 
 
 def original_data(
@@ -148,7 +151,8 @@ def original_data(
     volumes = np.array([each.volumes for each in facts])
     extents = np.array([np.multiply(each.size, each.spacing) for each in facts])
     folds = _draw_folds(cases, dataset, volumes)
-    return Data(cases, volumes, folds, extents, adapter.channels, overlap(values))
+    voxel_mm3 = voxel_volumes(each.spacing for each in facts)
+    return Data(cases, volumes, folds, extents, adapter.channels, overlap(values), voxel_mm3)
 
 
 def _draw_folds(cases: Sequence[Case], dataset: Dataset, volumes: np.ndarray) -> dict[str, int]:
@@ -247,7 +251,9 @@ def look(data: Data, dataset: Dataset, labelings: Sequence[Labeling], folds: Seq
     found = []
     share = dataset.block("training", "validation", default=0.0)
     for labeling in labelings:
-        annotated = annotated_maps(data.cases, dataset.classes, labeling, data.volumes)
+        annotated = annotated_maps(
+            data.cases, dataset.classes, labeling, data.volumes, data.voxel_mm3
+        )
         filled = data.volumes > 0
         for fold in folds:
             out, aside = data.held_out(fold), data.aside(fold, share)

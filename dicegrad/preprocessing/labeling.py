@@ -1,7 +1,8 @@
 """Apply a labeling: which maps are annotated after it, and the training labels."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,19 @@ IGNORE = 255  # in prepared labels, a voxel of which no label is known
 ANNOTATED = Columns(text=("case",), rest="flag")
 
 
+def voxel_volumes(spacings: Iterable[Sequence[float]]) -> np.ndarray:
+    """(N,) mm³ of a voxel, from the spacings of N grids in mm."""
+    # Six digits: spacings of a header are rounded to single precision, and structures of as many
+    # voxels should stay equal.
+    return np.array([float(f"{math.prod(spacing):.6g}") for spacing in spacings])
+
+
 def annotated_maps(
-    cases: Sequence[Case], classes: Sequence[str], labeling: Labeling, volumes: np.ndarray
+    cases: Sequence[Case],
+    classes: Sequence[str],
+    labeling: Labeling,
+    voxels: np.ndarray,
+    voxel_mm3: np.ndarray,
 ) -> np.ndarray:
     """Which maps are annotated under a labeling.
 
@@ -24,7 +36,9 @@ def annotated_maps(
         cases: N cases; what was annotated in the data themselves is part of them.
         classes: Names of the K classes, in network order.
         labeling: What is taken away.
-        volumes: (N, K) voxels of each class in each case, full labels.
+        voxels: (N, K) voxels of each class in each case, full labels.
+        voxel_mm3: (N,) volume of a voxel of each case; on a grid with a `native` spacing they
+            differ.
 
     Returns:
         (N, K) bool.
@@ -41,7 +55,7 @@ def annotated_maps(
             continue
         for k, name in enumerate(classes):
             if not removal.classes or name in removal.classes:
-                gone = concerned & _smallest(volumes[:, k], concerned, removal.smallest)
+                gone = concerned & _smallest(voxels[:, k] * voxel_mm3, concerned, removal.smallest)
                 annotated[gone, k] = False
     return annotated
 

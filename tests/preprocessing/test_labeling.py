@@ -13,6 +13,7 @@ from dicegrad.preprocessing.labeling import (
     apply_labeling,
     read_annotated,
     slice_steps,
+    voxel_volumes,
     write_annotated,
 )
 from dicegrad.study.labeling import Labeling, Removal, find_labeling, make_labelings
@@ -35,17 +36,18 @@ def labels():
     return np.random.default_rng(0).integers(0, 4, (3, 4, 5, 6)).astype(np.uint8)
 
 
-def volumes_of(labels):
+def voxels_of(labels):
     return np.stack([(labels == k).sum(axis=(1, 2, 3)) for k in (1, 2, 3)], axis=1)
 
 
-def maps(cases, labeling, volumes=None):
-    volumes = np.ones((len(cases), 3), int) if volumes is None else volumes
-    return annotated_maps(cases, CLASSES, labeling, volumes)
+def maps(cases, labeling, voxels=None, voxel_mm3=None):
+    voxels = np.ones((len(cases), 3), int) if voxels is None else voxels
+    voxel_mm3 = np.ones(len(cases)) if voxel_mm3 is None else voxel_mm3
+    return annotated_maps(cases, CLASSES, labeling, voxels, voxel_mm3)
 
 
 def relabel(labels, labeling, cases=CASES):
-    annotated = maps(cases, labeling, volumes_of(labels))
+    annotated = maps(cases, labeling, voxels_of(labels))
     return apply_labeling(labels, annotated, slice_steps(cases, labeling))
 
 
@@ -142,12 +144,27 @@ def test_another_seed_draws_other_subjects(hearts):
 
 
 def test_the_smallest_structures_are_those_of_least_volume(hearts):
-    volumes = np.tile(np.arange(40, 0, -1)[:, None], (1, 3))
-    volumes[:2] = 0  # a structure that is not there is none of the smallest
+    voxels = np.tile(np.arange(40, 0, -1)[:, None], (1, 3))
+    voxels[:2] = 0  # a structure that is not there is none of the smallest
     labeling = Labeling("small", (Removal(classes=("RV",), smallest=0.25),))
-    gone = ~maps(hearts, labeling, volumes)
+    gone = ~maps(hearts, labeling, voxels)
     assert np.flatnonzero(gone[:, 2]).tolist() == list(range(30, 40))
     assert not gone[:, :2].any()
+
+
+def test_a_structure_of_more_voxels_is_the_smaller_one_where_slices_are_thinner():
+    labeling = Labeling("small", (Removal(classes=("RV",), smallest=0.5),))
+    voxels = np.array([[64] * 3, [96] * 3])  # 0.64 ml and 0.48 ml
+    thick, thin = (1.0, 1.0, 10.0), (1.0, 1.0, 5.0)
+    gone = ~maps(CASES[1:], labeling, voxels, voxel_volumes([thick, thin]))
+    assert gone.tolist() == [[False] * 3, [False, False, True]]
+
+
+def test_equal_structures_go_in_the_order_of_cases_whatever_the_rounding_of_headers(hearts):
+    labeling = Labeling("small", (Removal(smallest=0.25),))
+    once_rounded = [(1.2, 1.2, float(np.float32(8.7))), (1.2, 1.2, 8.7)]
+    gone = ~maps(hearts, labeling, None, voxel_volumes(once_rounded * 20))
+    assert np.flatnonzero(gone[:, 0]).tolist() == list(range(10))
 
 
 def test_slices_that_are_left_out_are_ignored_and_the_maps_stay_annotated(labels):
