@@ -12,10 +12,11 @@ from dicegrad.study import Labeling, Removal
 
 with job(snakemake.log[0], ["dicegrad.engines.nnunet"], snakemake.input) as report:
     files, params = snakemake.input, snakemake.params
-    names = [case.case for case in read_cases(Path(files.cases))]
+    cases = read_cases(Path(files.cases))
+    names = [case.case for case in cases]
     removals = tuple(Removal(**removal) for removal in params.removals)
     preprocess_labeling(
-        names,
+        cases,
         params.classes,
         read_annotated(Path(files.annotated), names, params.classes),
         Labeling(snakemake.wildcards.labeling, removals),

@@ -199,7 +199,7 @@ def configuration_of(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def preprocess_labeling(
-    cases: Sequence[str],
+    cases: Sequence[Case],
     classes: Sequence[str],
     annotated: np.ndarray,
     labeling: Labeling,
@@ -213,7 +213,7 @@ def preprocess_labeling(
     """Let nnU-Net preprocess a dataset under one labeling.
 
     Args:
-        cases: Names of the N cases.
+        cases: All N cases.
         classes: K foreground classes.
         annotated: (N, K) bool, the maps that the labeling leaves.
         labeling: Its slices are applied here.

@@ -21,7 +21,7 @@ from dicegrad.errors import InputError
 from dicegrad.logs import Report
 from dicegrad.preprocessing.align import onto
 from dicegrad.preprocessing.encoding import encode_label
-from dicegrad.preprocessing.labeling import IGNORE, apply_labeling
+from dicegrad.preprocessing.labeling import IGNORE, apply_labeling, slice_steps
 from dicegrad.study.labeling import Labeling
 
 ENDING = ".nii.gz"
@@ -110,7 +110,7 @@ def _write_about(
 
 
 def write_labels(
-    cases: Sequence[str],
+    cases: Sequence[Case],
     classes: Sequence[str],
     annotated: np.ndarray,
     labeling: Labeling,
@@ -120,23 +120,26 @@ def write_labels(
     """The same dataset under a labeling; images are linked.
 
     Args:
-        cases: Names of the N cases.
+        cases: All N cases.
         classes: K foreground classes.
         annotated: (N, K) bool, the maps that stay.
         labeling: Its slices are applied here, along z of the image.
         full: From `write_raw`.
         folder: nnUNet_raw/DatasetXXX_Name.
+
+    Raises:
+        InputError: As `slice_steps` and `apply_labeling`.
     """
     (folder / "labelsTr").mkdir(parents=True)
     (folder / "imagesTr").symlink_to((full / "imagesTr").absolute())
     about = json.loads((full / "dataset.json").read_text())
     ignored = len(classes) + 1
-    for case, flags in zip(cases, annotated, strict=True):
-        volume = read_volume(full / "labelsTr" / f"{case}{ENDING}")
+    steps = slice_steps(cases, labeling)
+    for case, flags, of_case in zip(cases, annotated, steps, strict=True):
+        volume = read_volume(full / "labelsTr" / f"{case.case}{ENDING}")
         label = np.where(volume.voxels == ignored, IGNORE, volume.voxels).astype(np.uint8)
-        label = apply_labeling(label[None], flags[None], labeling)[0]
+        label = apply_labeling(label[None], flags[None], [of_case])[0]
         label[label == IGNORE] = ignored
-        write_volume(folder / "labelsTr" / f"{case}{ENDING}", label, volume.header)
-    sliced = any(removal.slices is not None for removal in labeling.removals)
-    ignore = sliced or "ignore" in about["labels"]
+        write_volume(folder / "labelsTr" / f"{case.case}{ENDING}", label, volume.header)
+    ignore = any(steps) or "ignore" in about["labels"]
     _write_about(folder, list(about["channel_names"].values()), classes, ignore, len(cases))

@@ -198,7 +198,7 @@ class nnUNetTrainerDicegrad(nnUNetTrainer):
         except ValueError as error:
             raise InputError(f"{path}: not valid JSON; remove it and validate again") from error
         names = {str(label): name for label, name in zip(labels, self.class_names, strict=True)}
-        leave_out(summary, self.table, names)
+        leave_out(summary, self.table, names, self.dataset_json["file_ending"])
         path.write_text(json.dumps(summary, indent=4) + "\n")
         mean = summary["foreground_mean"]["Dice"]
         self.print_to_log_file(f"Mean validation Dice of annotated maps alone: {mean}")

@@ -208,19 +208,21 @@ def hard_counts(
     return {name: each.sum(0).cpu().numpy() for name, each in counts.items()}
 
 
-def leave_out(summary: dict[str, Any], table: Table, labels: Mapping[str, str]) -> None:
+def leave_out(
+    summary: dict[str, Any], table: Table, labels: Mapping[str, str], ending: str
+) -> None:
     """Take maps that are not annotated out of nnU-Net's summary.json: they have no score.
 
     Args:
         summary: Its content, which is changed; means are made again.
         table: What is annotated.
         labels: How the summary calls each class -> its name.
+        ending: `file_ending` of dataset.json. It is all that is taken off a file's name, since the
+            name of a case may hold dots, as DICOM UIDs do.
     """
     cases = summary["metric_per_case"]
     for case in cases:
-        name = Path(case["reference_file"]).name
-        keys = [key for key in table if name.removeprefix(key).startswith(".")]
-        annotated = table[keys[0]] if keys else None
+        annotated = table.get(Path(case["reference_file"]).name.removesuffix(ending))
         for label, metrics in case["metrics"].items():
             if annotated is not None and labels.get(label) not in annotated:
                 case["metrics"][label] = dict.fromkeys(metrics, float("nan"))

@@ -24,9 +24,11 @@ from dicegrad.preprocessing.folds import (
     read_folds,
     validation_part,
 )
-from dicegrad.preprocessing.labeling import annotated_maps
+from dicegrad.preprocessing.labeling import annotated_maps, voxel_volumes
 from dicegrad.preprocessing.settings import Preprocessing
+from dicegrad.preprocessing.slices import check_slices, slice_distances
 from dicegrad.study import Dataset
+from dicegrad.study.dataset_checks import NNUNET
 from dicegrad.study.labeling import Labeling
 from dicegrad.study.regions import overlap
 
@@ -80,6 +82,8 @@ class Data:
         extents: (N, 3) mm of each image along the axes of the grid.
         channels: Names of the image channels.
         overlapping: Whether a voxel may be of several classes.
+        voxel_mm3: (N,) volume of a voxel of each case.
+        slice_mm: (N, 2) how far slices are apart, in the image and on the grid.
     """
 
     cases: Sequence[Case]
@@ -88,6 +92,8 @@ class Data:
     extents: np.ndarray
     channels: tuple[str, ...]
     overlapping: bool
+    voxel_mm3: np.ndarray
+    slice_mm: np.ndarray
 
     def held_out(self, fold: int) -> np.ndarray:
         """(N,) bool: the cases that a fold holds out."""
@@ -120,7 +126,10 @@ def prepared_data(folder: Path, dataset: Dataset) -> Data:
     originals = [about.originals[case.case].grid for case in cases]
     grids = [about.grids[case.case] for case in cases]
     extents = [_extent(one, other) for one, other in zip(originals, grids, strict=True)]
-    return Data(cases, volumes, folds, np.array(extents), about.channels, overlapping)
+    voxel_mm3, slice_mm = voxel_volumes(g.spacing for g in grids), slice_distances(originals, grids)
+    return Data(
+        cases, volumes, folds, np.array(extents), about.channels, overlapping, voxel_mm3, slice_mm
+    )
 
 
 def original_data(
@@ -143,12 +152,17 @@ def original_data(
         raise InputError(*found.problems)
     cases, _ = marked_by_table(found.cases, dataset.root, dataset.block("annotated"), adapter)
     values = {name: adapter.class_values[name] for name in dataset.classes}
-    orientation = Preprocessing.from_dict(dataset.block("preprocessing")).orientation
-    facts = facts_of(cases, values, orientation, workers, done)
+    preprocessing = Preprocessing.from_dict(dataset.block("preprocessing"))
+    facts = facts_of(cases, values, preprocessing.orientation, workers, done)
     volumes = np.array([each.volumes for each in facts])
     extents = np.array([np.multiply(each.size, each.spacing) for each in facts])
     folds = _draw_folds(cases, dataset, volumes)
-    return Data(cases, volumes, folds, extents, adapter.channels, overlap(values))
+    spacings, z = [each.spacing for each in facts], preprocessing.spacing[2]
+    slice_mm = np.array([(mm, mm if z == "native" else z) for *_, mm in spacings])
+    channels, overlapping = adapter.channels, overlap(values)
+    return Data(
+        cases, volumes, folds, extents, channels, overlapping, voxel_volumes(spacings), slice_mm
+    )
 
 
 def _draw_folds(cases: Sequence[Case], dataset: Dataset, volumes: np.ndarray) -> dict[str, int]:
@@ -242,12 +256,16 @@ def look(data: Data, dataset: Dataset, labelings: Sequence[Labeling], folds: Seq
         folds: Those that it runs.
 
     Raises:
-        InputError: A labeling cannot be applied, see `annotated_maps`.
+        InputError: A labeling cannot be applied, see `annotated_maps` and `check_slices`.
     """
     found = []
     share = dataset.block("training", "validation", default=0.0)
     for labeling in labelings:
-        annotated = annotated_maps(data.cases, dataset.classes, labeling, data.volumes)
+        if dataset.engine != NNUNET:  # which counts the slices of the image
+            check_slices(dataset.name, data.cases, labeling, data.slice_mm)
+        annotated = annotated_maps(
+            data.cases, dataset.classes, labeling, data.volumes, data.voxel_mm3
+        )
         filled = data.volumes > 0
         for fold in folds:
             out, aside = data.held_out(fold), data.aside(fold, share)

@@ -1,7 +1,8 @@
 """Apply a labeling: which maps are annotated after it, and the training labels."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,19 @@ IGNORE = 255  # in prepared labels, a voxel of which no label is known
 ANNOTATED = Columns(text=("case",), rest="flag")
 
 
+def voxel_volumes(spacings: Iterable[Sequence[float]]) -> np.ndarray:
+    """(N,) mm³ of a voxel, from the spacings of N grids in mm."""
+    # Six digits: spacings of a header are rounded to single precision, and structures of as many
+    # voxels should stay equal.
+    return np.array([float(f"{math.prod(spacing):.6g}") for spacing in spacings])
+
+
 def annotated_maps(
-    cases: Sequence[Case], classes: Sequence[str], labeling: Labeling, volumes: np.ndarray
+    cases: Sequence[Case],
+    classes: Sequence[str],
+    labeling: Labeling,
+    voxels: np.ndarray,
+    voxel_mm3: np.ndarray,
 ) -> np.ndarray:
     """Which maps are annotated under a labeling.
 
@@ -24,7 +36,9 @@ def annotated_maps(
         cases: N cases; what was annotated in the data themselves is part of them.
         classes: Names of the K classes, in network order.
         labeling: What is taken away.
-        volumes: (N, K) voxels of each class in each case, full labels.
+        voxels: (N, K) voxels of each class in each case, full labels.
+        voxel_mm3: (N,) volume of a voxel of each case; on a grid with a `native` spacing they
+            differ.
 
     Returns:
         (N, K) bool.
@@ -36,12 +50,12 @@ def annotated_maps(
         [[case.annotated is None or name in case.annotated for name in classes] for case in cases]
     ).reshape(len(cases), len(classes))
     for removal in labeling.removals:
+        concerned = _concerned(cases, removal, labeling.name)
         if removal.slices is not None:
             continue
-        concerned = _concerned(cases, removal, labeling.name)
         for k, name in enumerate(classes):
             if not removal.classes or name in removal.classes:
-                gone = concerned & _smallest(volumes[:, k], concerned, removal.smallest)
+                gone = concerned & _smallest(voxels[:, k] * voxel_mm3, concerned, removal.smallest)
                 annotated[gone, k] = False
     return annotated
 
@@ -90,8 +104,48 @@ def _smallest(volumes: np.ndarray, concerned: np.ndarray, share: float | None) -
     return chosen
 
 
+def slice_steps(cases: Sequence[Case], labeling: Labeling) -> list[tuple[int, ...]]:
+    """Of each case, the n of every entry that keeps only every n-th of its slices.
+
+    Args:
+        cases: All N cases of the dataset, since a share is one of its subjects.
+        labeling: What is taken away.
+
+    Returns:
+        N tuples; an empty one keeps all slices.
+
+    Raises:
+        InputError: As `annotated_maps`.
+    """
+    steps: list[tuple[int, ...]] = [()] * len(cases)
+    for removal in labeling.removals:
+        if removal.slices is not None:
+            for number in np.flatnonzero(_concerned(cases, removal, labeling.name)):
+                steps[number] += (removal.slices,)
+    return steps
+
+
+def _kept_slices(steps: Sequence[int], depth: int) -> np.ndarray:
+    """(Z,) bool: the slices of a case that stay, which is at least one of each entry."""
+    kept = np.ones(depth, bool)
+    for step in steps:
+        # The first one is half a step from the edge; where the case ends before that, the middle
+        # one is kept.
+        first = step // 2 if step // 2 < depth else (depth - 1) // 2
+        kept &= np.arange(depth) % step == first
+    if not kept.any():
+        raise InputError(
+            f"slices {' and '.join(map(str, steps))} of one labeling keep none of the {depth} "
+            "slices of a case together; let its entries be of different cases"
+        )
+    return kept
+
+
 def apply_labeling(
-    labels: np.ndarray, annotated: np.ndarray, labeling: Labeling, overlapping: bool = False
+    labels: np.ndarray,
+    annotated: np.ndarray,
+    steps: Sequence[Sequence[int]],
+    overlapping: bool = False,
 ) -> np.ndarray:
     """The training labels: maps that are not annotated become background, as in the paper.
 
@@ -99,11 +153,14 @@ def apply_labeling(
         labels: (N, X, Y, Z) uint8, 0 background, k for the k-th class, `IGNORE`. It is left as it
             is.
         annotated: (N, K) bool, from `annotated_maps`.
-        labeling: Its slices are applied here.
+        steps: Of each case which slices stay, from `slice_steps`; the others become `IGNORE`.
         overlapping: Whether the k-th bit stands for the k-th class instead; see `Coding`.
 
     Returns:
         (N, X, Y, Z) uint8.
+
+    Raises:
+        InputError: Entries that together keep no slice of a case.
     """
     # One look-up table per case: value k stays k, or becomes 0; or its bit does.
     count = annotated.shape[1]
@@ -115,10 +172,8 @@ def apply_labeling(
         tables[:, 1 : count + 1] = np.arange(1, count + 1) * annotated
     tables[:, IGNORE] = IGNORE
     result = np.stack([table[label] for table, label in zip(tables, labels, strict=True)])
-    for removal in labeling.removals:
-        if removal.slices is not None:
-            kept = np.arange(result.shape[3]) % removal.slices == removal.slices // 2
-            result[:, :, :, ~kept] = IGNORE
+    for label, of_case in zip(result, steps, strict=True):
+        label[:, :, ~_kept_slices(of_case, label.shape[2])] = IGNORE
     return result
 
 

@@ -16,6 +16,7 @@ from dicegrad.study.labeling import (
     Removal,
     find_labeling,
     make_labelings,
+    of_partial,
 )
 from dicegrad.study.regions import check_regions, overlap
 from dicegrad.study.schemas import Settings, read_schema, read_yaml
@@ -161,9 +162,10 @@ class Dataset:
     def listed(self, labeling: str) -> dict[str, int]:
         """Group -> how often its cases count in the heuristic epsilon.
 
-        A share of partial is sampled as `partial` is; a group that is not named counts once.
+        A share of partial is sampled as `partial` is, and no other labeling goes by a name that is
+        not its own; a group that is not named counts once.
         """
-        return dict(self.sampling.get(labeling.partition("-")[0], {}))
+        return dict(self.sampling.get(PARTIAL if of_partial(labeling) else labeling, {}))
 
     def released_of(self, experiment: Experiment) -> tuple[str, ...]:
         """The switches of the authors' code that an experiment depends on."""

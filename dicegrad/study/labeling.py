@@ -25,7 +25,8 @@ class Removal:
             their random order, (0, 1) being all.
         smallest: If given, only from this share of the cases concerned, those in which the class
             has the smallest volume.
-        slices: If given, maps stay, and every n-th slice along z is kept: the others are ignored.
+        slices: If given, maps stay, and every n-th slice along z is kept, at least one: the others
+            are ignored.
         seed: Of the random order.
     """
 
@@ -174,6 +175,16 @@ def missing_share(labeling: str) -> float:
     if share := _SHARE.fullmatch(labeling):
         return int(share[1]) / 100
     return 1.0 if labeling == PARTIAL else 0.99
+
+
+def of_partial(labeling: str) -> bool:
+    """Whether a labeling is `partial`, or a share of it, by its name.
+
+    Example:
+        >>> [of_partial(name) for name in ("partial", "partial-50", "full", "mine")]
+        [True, True, False, False]
+    """
+    return labeling == PARTIAL or _SHARE.fullmatch(labeling) is not None
 
 
 def labels_taken(shares: Mapping[str, Mapping[str, float]]) -> float:

@@ -106,15 +106,28 @@ def test_what_is_predicted_lies_where_the_original_lies(mine, tmp_path, orientat
         np.testing.assert_array_equal(laid_back(found, name, about), np.array([0, 2, 1, 3])[theirs])
 
 
-def test_a_labeling_takes_maps_and_slices_away(raw, tmp_path):
+def test_a_labeling_takes_maps_and_slices_away(mine, raw, tmp_path):
     annotated = np.array([[True, False], [True, True]])
     labeling = Labeling("mine", (Removal(slices=2),))
-    write_labels(("c0", "c1"), CLASSES, annotated, labeling, raw, tmp_path / "out")
+    cases = find_cases("nnunet", mine)
+    write_labels(cases, CLASSES, annotated, labeling, raw, tmp_path / "out")
     first = read_volume(tmp_path / "out" / "labelsTr" / "c0.nii.gz").voxels
     assert (first[:, :, 0::2] == 3).all(), "slices that nobody drew are ignored"
     assert set(np.unique(first[:, :, 1::2])) == {0, 1, 3}
     assert (tmp_path / "out" / "imagesTr" / "c0_0000.nii.gz").is_file()
     assert labels_in(raw) == [0, 1, 2, 3], "the full labels stay"
+
+
+def test_slices_are_taken_from_the_chosen_subjects_alone(mine, raw, tmp_path):
+    cases, folder = find_cases("nnunet", mine), tmp_path / "out"
+    labeling = Labeling("half", (Removal(share=(0, 0.5), slices=2),))
+    write_labels(cases, CLASSES, np.ones((2, 2), bool), labeling, raw, folder)
+    stayed = [
+        np.array_equal(*(read_volume(f / "labelsTr" / f"{c.case}.nii.gz").voxels for f in each))
+        for c in cases
+        for each in [(raw, folder)]
+    ]
+    assert sorted(stayed) == [False, True]
 
 
 def test_a_case_that_cannot_be_used_is_named(mine, tmp_path):

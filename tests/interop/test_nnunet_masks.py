@@ -72,11 +72,22 @@ def test_a_map_that_nobody_drew_has_no_score_in_the_summary():
         "mean": {"1": {"Dice": 0.7}, "2": {"Dice": 0.2}},
         "foreground_mean": {"Dice": 0.45},
     }
-    leave_out(summary, {"a": ("LV",), "ab": None}, {"1": "LV", "2": "RV"})
+    leave_out(summary, {"a": ("LV",), "ab": None}, {"1": "LV", "2": "RV"}, ".nii.gz")
     assert math.isnan(cases[0]["metrics"]["2"]["Dice"])
     assert cases[1]["metrics"]["2"]["Dice"] == 0.4
     assert summary["mean"] == {"1": {"Dice": pytest.approx(0.7)}, "2": {"Dice": 0.4}}
     assert summary["foreground_mean"]["Dice"] == pytest.approx(0.55)
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".png"])
+def test_a_case_whose_name_goes_on_after_that_of_another_has_its_own_line(ending):
+    cases = [
+        {"reference_file": f"/gt/{name}{ending}", "metrics": {"1": {"Dice": 0.5}}}
+        for name in ("1.2.3", "1.2.3.4", "1.2.3.5")
+    ]
+    summary = {"metric_per_case": cases, "mean": {"1": {"Dice": 0.5}}, "foreground_mean": {}}
+    leave_out(summary, {"1.2.3": (), "1.2.3.4": ("LV",)}, {"1": "LV"}, ending)
+    assert [math.isnan(case["metrics"]["1"]["Dice"]) for case in cases] == [True, False, False]
 
 
 def test_where_every_voxel_is_ignored_nothing_is_learnt():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from dicegrad.planning.pace import Pace
 from dicegrad.study import Dataset, Experiment
 from dicegrad.study.labeling import FULL, PARTIAL
 from dicegrad.study.losses import NONE
+from tests.conftest import refusal
 
 SETTINGS = {
     "adapter": "nnunet",
@@ -42,11 +45,31 @@ def dataset():
 def data():
     folds = {f"s{n}": int(n >= 4) for n in range(6)}  # four in the first, two in the second
     extents = np.array([[8.0, 8, 8]] * 5 + [[8.0, 12, 8]])
-    return Data(CASES, VOLUMES.copy(), folds, extents, ("MR",), False)
+    slice_mm = np.full((6, 2), 2.0)
+    return Data(CASES, VOLUMES.copy(), folds, extents, ("MR",), False, np.ones(6), slice_mm)
 
 
 def row(labeling=PARTIAL, epsilon="1e-7"):
     return Experiment("mine", labeling, "dice", "I", epsilon, 2)
+
+
+def test_the_smallest_structures_of_a_plan_are_those_of_least_volume(data):
+    small = {"labelings": {"small": [{"classes": ["organ"], "smallest": 0.2}]}}
+    dataset = Dataset.from_settings("mine", SETTINGS | small)
+    # Case 4, which the second fold holds out, is the only one with thin slices.
+    data = replace(data, voxel_mm3=np.array([10.0, 10, 10, 10, 5, 10]))
+    found = look(data, dataset, [dataset.labeling("small")], [0, 1])
+    assert [each.maps["organ"].not_annotated for each in found.folds] == [1, 0]
+
+
+def test_a_plan_refuses_slices_of_a_grid_that_is_finer_than_the_images(data):
+    data.slice_mm[4, 0] = 5.0  # of the image
+    changes = {"labelings": {"sparse": [{"group": "A", "slices": 2}]}}
+    dataset = Dataset.from_settings("mine", SETTINGS | changes)
+    sparse = dataset.labeling("sparse")
+    assert "dataset mine: labeling sparse leaves out" in refusal(look, data, dataset, [sparse], [0])
+    assert look(data, dataset, [dataset.labeling(FULL)], [0])
+    assert look(data, replace(dataset, engine="nnunet"), [sparse], [0])
 
 
 def test_maps_of_a_training_fold_are_filled_empty_or_not_annotated(dataset, data):

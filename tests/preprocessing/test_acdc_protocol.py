@@ -90,7 +90,9 @@ def study(cases):
 
 def test_epsilon_is_the_papers(cases, study):
     volumes, groups = study[0], [case.group for case in cases]
-    partial = volumes * annotated_maps(cases, CLASSES, PARTIAL_LABELS, volumes)
+    partial = volumes * annotated_maps(
+        cases, CLASSES, PARTIAL_LABELS, volumes, np.ones(len(volumes))
+    )
     full = mean_volumes(volumes, groups)
     thrice = mean_volumes(partial, groups, {"ED": 3})
     assert full[1] == pytest.approx(19893, rel=1e-3)
@@ -127,7 +129,9 @@ def test_epsilon_of_each_fold_is_the_protocols(cases, study, fold):
     kept = [case for case, kept in zip(cases, chosen, strict=True) if kept]
     groups, volumes = [case.group for case in kept], study[0][chosen]
     np.testing.assert_allclose(mean_volumes(volumes, groups), FULL[fold], rtol=2e-3)
-    partial = volumes * annotated_maps(kept, CLASSES, PARTIAL_LABELS, volumes)
+    partial = volumes * annotated_maps(
+        kept, CLASSES, PARTIAL_LABELS, volumes, np.ones(len(volumes))
+    )
     epsilon = mean_volumes(partial, groups, {"ED": 3})
     np.testing.assert_allclose(epsilon, PARTIAL[fold], rtol=2e-3)
 

@@ -14,7 +14,6 @@ from dicegrad.preprocessing.epsilon import class_volumes
 from dicegrad.preprocessing.labeling import IGNORE, apply_labeling
 from dicegrad.preprocessing.resampling import resample_label
 from dicegrad.preprocessing.settings import Preprocessing
-from dicegrad.study import Labeling
 
 # BRATS as nnU-Net writes it: 1 edema, 2 necrosis, 3 enhancing.
 REGIONS = {"whole": (1, 2, 3), "core": (2, 3), "enhancing": (3,)}
@@ -63,7 +62,7 @@ def test_a_value_of_several_classes_is_found_where_neither_includes_the_other():
 def test_a_class_that_was_not_annotated_loses_its_bit_alone():
     labels = np.stack([encode(RAW, ADAPTER, NAMES)] * 2)
     annotated = np.array([[True, True, True], [True, False, True]])
-    result = apply_labeling(labels, annotated, Labeling("mine", ()), overlapping=True)
+    result = apply_labeling(labels, annotated, [()] * 2, overlapping=True)
     assert result[0].tolist() == labels[0].tolist()
     assert result[1].ravel().tolist() == [0, 0b001, 0b001, 0b101, IGNORE]
 

@@ -12,6 +12,8 @@ from dicegrad.preprocessing.labeling import (
     annotated_maps,
     apply_labeling,
     read_annotated,
+    slice_steps,
+    voxel_volumes,
     write_annotated,
 )
 from dicegrad.study.labeling import Labeling, Removal, find_labeling, make_labelings
@@ -34,17 +36,19 @@ def labels():
     return np.random.default_rng(0).integers(0, 4, (3, 4, 5, 6)).astype(np.uint8)
 
 
-def volumes_of(labels):
+def voxels_of(labels):
     return np.stack([(labels == k).sum(axis=(1, 2, 3)) for k in (1, 2, 3)], axis=1)
 
 
-def maps(cases, labeling, volumes=None):
-    volumes = np.ones((len(cases), 3), int) if volumes is None else volumes
-    return annotated_maps(cases, CLASSES, labeling, volumes)
+def maps(cases, labeling, voxels=None, voxel_mm3=None):
+    voxels = np.ones((len(cases), 3), int) if voxels is None else voxels
+    voxel_mm3 = np.ones(len(cases)) if voxel_mm3 is None else voxel_mm3
+    return annotated_maps(cases, CLASSES, labeling, voxels, voxel_mm3)
 
 
 def relabel(labels, labeling, cases=CASES):
-    return apply_labeling(labels, maps(cases, labeling, volumes_of(labels)), labeling)
+    annotated = maps(cases, labeling, voxels_of(labels))
+    return apply_labeling(labels, annotated, slice_steps(cases, labeling))
 
 
 def test_full_is_the_identity(labels):
@@ -140,12 +144,27 @@ def test_another_seed_draws_other_subjects(hearts):
 
 
 def test_the_smallest_structures_are_those_of_least_volume(hearts):
-    volumes = np.tile(np.arange(40, 0, -1)[:, None], (1, 3))
-    volumes[:2] = 0  # a structure that is not there is none of the smallest
+    voxels = np.tile(np.arange(40, 0, -1)[:, None], (1, 3))
+    voxels[:2] = 0  # a structure that is not there is none of the smallest
     labeling = Labeling("small", (Removal(classes=("RV",), smallest=0.25),))
-    gone = ~maps(hearts, labeling, volumes)
+    gone = ~maps(hearts, labeling, voxels)
     assert np.flatnonzero(gone[:, 2]).tolist() == list(range(30, 40))
     assert not gone[:, :2].any()
+
+
+def test_a_structure_of_more_voxels_is_the_smaller_one_where_slices_are_thinner():
+    labeling = Labeling("small", (Removal(classes=("RV",), smallest=0.5),))
+    voxels = np.array([[64] * 3, [96] * 3])  # 0.64 ml and 0.48 ml
+    thick, thin = (1.0, 1.0, 10.0), (1.0, 1.0, 5.0)
+    gone = ~maps(CASES[1:], labeling, voxels, voxel_volumes([thick, thin]))
+    assert gone.tolist() == [[False] * 3, [False, False, True]]
+
+
+def test_equal_structures_go_in_the_order_of_cases_whatever_the_rounding_of_headers(hearts):
+    labeling = Labeling("small", (Removal(smallest=0.25),))
+    once_rounded = [(1.2, 1.2, float(np.float32(8.7))), (1.2, 1.2, 8.7)]
+    gone = ~maps(hearts, labeling, None, voxel_volumes(once_rounded * 20))
+    assert np.flatnonzero(gone[:, 0]).tolist() == list(range(10))
 
 
 def test_slices_that_are_left_out_are_ignored_and_the_maps_stay_annotated(labels):
@@ -154,6 +173,49 @@ def test_slices_that_are_left_out_are_ignored_and_the_maps_stay_annotated(labels
     result = relabel(labels, labeling)
     np.testing.assert_array_equal(result[..., [1, 4]], labels[..., [1, 4]])
     assert (result[..., [0, 2, 3, 5]] == IGNORE).all()
+
+
+def test_slices_are_left_out_of_the_chosen_subjects_and_group_alone(hearts):
+    es, half = Removal("ES", slices=2), Removal("ES", share=(0, 0.5), slices=2)
+    chosen = emptied(hearts, "partial-50")[:, 1]  # the same half of the subjects, by their ES maps
+    of_es = np.array([each.group == "ES" for each in hearts])
+    for removal, concerned in ((es, of_es), (half, chosen), (Removal(slices=2), of_es | True)):
+        result = relabel(np.ones((40, 2, 2, 6), np.uint8), Labeling("sparse", (removal,)), hearts)
+        shares = (result == IGNORE).mean(axis=(1, 2, 3))
+        assert shares.tolist() == (0.5 * concerned).tolist()
+    other = slice_steps(hearts, Labeling("sparse", (replace(half, seed=1),)))
+    assert np.flatnonzero(list(map(len, other))).tolist() != np.flatnonzero(chosen).tolist()
+
+
+@pytest.mark.parametrize(
+    ("n", "depth", "kept"),
+    [
+        (2, 1, [0]),
+        (8, 4, [1]),
+        (16, 8, [3]),
+        (8, 5, [4]),
+        (3, 6, [1, 4]),
+        (2, 8, [1, 3, 5, 7]),
+    ],
+)
+def test_a_case_of_few_slices_keeps_one_of_them(n, depth, kept):
+    labeling = Labeling("sparse", (Removal(slices=n),))
+    result = relabel(np.ones((1, 2, 2, depth), np.uint8), labeling, CASES[:1])
+    assert np.flatnonzero((result != IGNORE).any(axis=(0, 1, 2))).tolist() == kept
+    assert (result[..., kept] == 1).all()
+
+
+def test_entries_that_together_keep_no_slice_are_refused(labels):
+    text = refusal(relabel, labels, Labeling("none", (Removal(slices=2), Removal("ES", slices=4))))
+    assert text.startswith("slices 2 and 4 of one labeling keep none of the 6 slices of a case")
+
+
+def test_slices_of_a_group_or_share_that_is_none_are_refused(hearts):
+    for removal, message in (
+        (Removal("EX", slices=2), "no case is of group 'EX'"),
+        (Removal("ES", share=(0, 0.02), slices=2), "that share of 20 subjects of group ES is none"),
+    ):
+        assert message in refusal(maps, hearts, Labeling("sparse", (removal,)))
 
 
 def test_a_share_of_nobody_is_refused(hearts):

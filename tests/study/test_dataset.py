@@ -41,6 +41,16 @@ def test_the_heuristic_and_its_multiples_are_sampled_as_the_dataset_says():
     assert read_one().listed("partial") == {}
 
 
+def test_a_labeling_whose_name_begins_with_full_is_not_sampled_as_full():
+    named = {name: [{"classes": ["RV"]}] for name in ("full-no-rv", "partially", "sites-full")}
+    heart = read_one(labelings=named, sampling={"full": {"ED": 3}, "partial": {"ES": 2}})
+    assert heart.listed("full") == {"ED": 3}
+    assert heart.listed("partial-50") == heart.listed("partial") == {"ES": 2}
+    for labeling in (*named, "as-annotated"):
+        assert heart.listed(labeling) == {}
+    assert heart.sampling_of(row(labeling="full-no-rv", epsilon="heuristic")) == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "switches"),
     [
