@@ -90,6 +90,21 @@ def test_groups_with_full_labels_ask_for_partial():
     assert {row[0] for row in rows_of(proposal)} <= set(labelings)
 
 
+def test_what_partial_takes_from_a_group_another_group_still_shows():
+    groups = ["HGG"] * 6 + ["LGG"] * 6
+    volumes = [(100, 50, 10)] * 6 + [(100, 50, 0)] * 6
+    proposal = propose_rows(known(volumes, ("whole", "core", "enhancing"), groups))
+    block, why = proposal.missing
+    assert block == {"group": "LGG", "classes": ["core"]}
+    assert "core, the smallest class that several groups have," in why
+
+
+def test_groups_that_share_no_class_ask_for_full_labels():
+    proposal = propose_rows(known([(9, 0)] * 3 + [(0, 5)] * 3, groups=["A"] * 3 + ["B"] * 3))
+    assert proposal.missing is None
+    assert {row[0] for row in rows_of(proposal)} == {"full"}
+
+
 def test_a_single_class_is_never_marginal():
     drawn = [(), None, None]
     proposal = propose_rows(known([(0,), (5,), (5,)], classes=("tumor",), annotated=drawn))
