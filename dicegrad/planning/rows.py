@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from dicegrad.planning.fingerprint import Fingerprint
+from dicegrad.planning.hidden import HIDDEN, hide_like_gaps
 from dicegrad.study.experiment import Experiment
 from dicegrad.study.labeling import AS_ANNOTATED, FULL, PARTIAL
 from dicegrad.study.losses import AS_EMPTY, IGNORED, MARGINAL
 
-HIDDEN = "hidden"  # the labeling that is made to score what a loss does with missing labels
 _EPSILON = "1e-7"
 _HALF = 0.5
 
@@ -100,36 +100,22 @@ def _of_gaps(known: Fingerprint, gaps: np.ndarray) -> Rows:
         "is over what was annotated.",
         tuple((AS_ANNOTATED, "dice_ce", "I", word) for word in words),
     )
-    hidden = _like_gaps(known, gaps)
+    hidden = hide_like_gaps(known)
     if not hidden:
         return Rows((real,), None, {})
+    concerned = {name for entry in hidden for name in entry["classes"]}
     taken = ", ".join(
         f"{name} in {gaps[:, k].mean():.0%}"
         for k, name in enumerate(known.classes)
-        if gaps[:, k].any()
+        if name in concerned
     )
     why = f"hides as much as your own gaps do ({taken} of the cases), where the truth is known"
     scored = Question(
-        f"What nobody drew cannot be scored. So `{HIDDEN}` takes as much again from the cases that "
-        "were annotated: what a loss finds there, it finds in the others.",
+        f"What nobody drew cannot be scored. So `{HIDDEN}` takes as large a share of the maps that "
+        "were drawn: what a loss finds there, it finds in the others.",
         tuple((HIDDEN, "dice_ce", "I", word) for word in words),
     )
     return Rows((real, scored), None, {HIDDEN: (hidden, why)})
-
-
-def _like_gaps(known: Fingerprint, gaps: np.ndarray) -> list[dict[str, Any]]:
-    """Entries that hide each class with gaps: in as large a share of the subjects of each group."""
-    entries: list[dict[str, Any]] = []
-    of_group = np.array([each.case.group for each in known.facts])
-    for k, name in enumerate(known.classes):
-        for group in known.groups:
-            here = of_group == group
-            share = float(gaps[here, k].mean())
-            # A group in which nobody drew the class has nothing that could be hidden.
-            if 0 < share < 1 and np.any(known.filled[here, k]):
-                entry: dict[str, Any] = {"classes": [name], "share": round(share, 2)}
-                entries.append(entry if len(known.groups) == 1 else {"group": group, **entry})
-    return entries
 
 
 def _in_several_groups(known: Fingerprint) -> list[str]:
