@@ -67,12 +67,13 @@ def _overview(study: "Study", cores: int) -> "tuple[Overview, list[str]]":
     from dicegrad.machine import cores as all_cores
     from dicegrad.planning.look import original_data, prepared_data
     from dicegrad.planning.overview import Machine, overview
+    from dicegrad.planning.prepared import is_prepared
     from dicegrad.study import paths
 
     data, absent = [], []
     for name, dataset in study.datasets.items():
         folder = Path("resources", name)
-        if all((folder / file).is_file() for file in ("labels.npy", "prepared.json")):
+        if is_prepared(folder, dataset):
             data.append((dataset, prepared_data(folder, dataset)))
         elif dataset.root.is_dir() and any(dataset.root.iterdir()):
             with bar(f"reading {name}", None) as done:

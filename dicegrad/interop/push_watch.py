@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, is_grad_enabled, nn
+from torch.nn.modules.loss import _Loss
 
 from dicegrad.errors import InputError
 from dicegrad.files import Columns, read_rows, write_table
@@ -23,8 +24,9 @@ class PushWatch:
     """Watches a loss from step to step, and says when a class is being unlearnt.
 
     Args:
-        loss: A `DiceLoss`, `CrossEntropyLoss` or `DiceCELoss`, or a module that holds one, such as
-            a loss of `interop.monai` or a deep supervision. With ``twin``, any module.
+        loss: A `DiceLoss`, `CrossEntropyLoss` or `DiceCELoss`, or a module that holds one and no
+            other loss, such as a loss of `interop.monai` or a deep supervision. With ``twin``, any
+            module, such as a sum of losses.
         classes: Names of the classes; channel 0 is background unless there is a single channel.
         every: Steps that a row sums up, at least 1.
         report: Takes the warnings; by default they are printed.
@@ -35,7 +37,7 @@ class PushWatch:
         rows: One per ``every`` steps: ``step`` and the columns of `push_meter.PushMeter.take`.
 
     Raises:
-        InputError: ``every`` is below 1, or the loss is one that cannot be measured.
+        InputError: ``every`` is below 1, or the loss cannot be measured, or holds several losses.
 
     Example:
         >>> import torch
@@ -161,14 +163,32 @@ class PushWatch:
 
 
 def _measured_in(loss: nn.Module) -> nn.Module:
-    """The loss itself, or the first one in it that can be measured."""
-    for module in loss.modules():
-        if can_be_measured(module):
-            return module
-    raise InputError(
-        f"the push of {loss} cannot be measured, and it holds no loss whose push can be: give "
-        "twin=, the same loss of this package, which `dicegrad identify` names"
-    )
+    """The loss itself, or the only one in it, if that can be measured."""
+    found = list({id(each): each for each in _losses_in(loss)}.values())
+    if not any(map(can_be_measured, found)):
+        raise InputError(
+            f"the push of {loss} cannot be measured, and it holds no loss whose push can be: give "
+            "twin=, the same loss of this package, which `dicegrad identify` names"
+        )
+    if len(found) > 1:  # their factors, and what is done with their values, are in its code alone
+        names = ", ".join(type(each).__name__ for each in found)
+        raise InputError(
+            f"the push of {type(loss).__name__} does not follow from the {len(found)} losses that "
+            f"it holds ({names}): give twin=, the same sum as one loss of this package, such as "
+            "twin=DiceCELoss(...)"
+        )
+    return found[0]
+
+
+def _losses_in(module: nn.Module) -> Iterator[nn.Module]:
+    """The module if it can be measured; else the losses within it, or itself if it is one."""
+    if can_be_measured(module):
+        yield module
+        return
+    within = [loss for child in module.children() for loss in _losses_in(child)]
+    # Losses that cannot be measured count too: what they push on a class would be left out.
+    package = type(module).__module__.startswith("dicegrad.losses.")
+    yield from within or ([module] if package or isinstance(module, _Loss) else [])
 
 
 def _arguments(

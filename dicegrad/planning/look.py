@@ -16,12 +16,12 @@ from dicegrad.data.geometry import Grid
 from dicegrad.data.orientation import Turn
 from dicegrad.errors import InputError
 from dicegrad.planning.fingerprint import facts_of
+from dicegrad.planning.prepared import written_folds
 from dicegrad.preprocessing.about import read_about
 from dicegrad.preprocessing.epsilon import class_volumes
 from dicegrad.preprocessing.folds import (
     folds_of_splits,
     make_folds,
-    read_folds,
     validation_part,
 )
 from dicegrad.preprocessing.labeling import annotated_maps, voxel_volumes
@@ -108,20 +108,18 @@ class Data:
 def prepared_data(folder: Path, dataset: Dataset) -> Data:
     """The cases of a data set in a folder such as `resources/acdc`.
 
-    Where folds.tsv is not written yet, folds are drawn as it will hold them.
+    Where folds.tsv is not written yet, or of other settings, folds are drawn as it will hold them.
 
     Raises:
-        InputError: A file is missing or damaged.
+        InputError: A file is missing or damaged; or folds.tsv, edited since, is of other subjects.
     """
     cases = read_cases(folder / "cases.tsv")
     about = read_about(folder / "prepared.json")
     overlapping = overlap(about.class_values)
     labels = open_array(folder / "labels.npy", np.uint8, (len(cases), None, None, None))
     volumes = class_volumes(labels, len(dataset.classes), overlapping)
-    subjects, table = {case.subject for case in cases}, folder / "folds.tsv"
-    if table.is_file():
-        folds = read_folds(table, subjects, dataset.folds.count)
-    else:
+    folds = written_folds(folder / "folds.tsv", cases, dataset)
+    if folds is None:
         folds = _draw_folds(cases, dataset, volumes)
     originals = [about.originals[case.case].grid for case in cases]
     grids = [about.grids[case.case] for case in cases]

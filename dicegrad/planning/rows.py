@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from dicegrad.planning.fingerprint import Fingerprint
+from dicegrad.planning.hidden import HIDDEN, hide_like_gaps
 from dicegrad.study.experiment import Experiment
 from dicegrad.study.labeling import AS_ANNOTATED, FULL, PARTIAL
 from dicegrad.study.losses import AS_EMPTY, IGNORED, MARGINAL
 
-HIDDEN = "hidden"  # the labeling that is made to score what a loss does with missing labels
 _EPSILON = "1e-7"
 _HALF = 0.5
 
@@ -68,14 +68,14 @@ def propose_rows(known: Fingerprint, brief: bool = False) -> Rows:
 
     With maps that nobody annotated: the same loss with `as_empty`, `ignored` and `marginal`, on
     the labels as they are and on a labeling that hides as much again, which can be scored. With
-    several groups and full labels: the same under `partial`. Else full labels, and a labeling that
-    hides a class, ready to be used.
+    full labels, and a class that several groups have: the same under `partial`. Else full labels,
+    and a labeling that hides a class, ready to be used.
     """
     gaps = ~known.annotated
     if gaps.any():
         return _of_gaps(known, gaps)
-    if len(known.groups) > 1:
-        return _of_groups(known, brief)
+    if shared := _in_several_groups(known):
+        return _of_groups(known, shared, brief)
     return _of_full_labels(known)
 
 
@@ -100,42 +100,37 @@ def _of_gaps(known: Fingerprint, gaps: np.ndarray) -> Rows:
         "is over what was annotated.",
         tuple((AS_ANNOTATED, "dice_ce", "I", word) for word in words),
     )
-    hidden = _like_gaps(known, gaps)
+    hidden = hide_like_gaps(known)
     if not hidden:
         return Rows((real,), None, {})
+    concerned = {name for entry in hidden for name in entry["classes"]}
     taken = ", ".join(
         f"{name} in {gaps[:, k].mean():.0%}"
         for k, name in enumerate(known.classes)
-        if gaps[:, k].any()
+        if name in concerned
     )
     why = f"hides as much as your own gaps do ({taken} of the cases), where the truth is known"
     scored = Question(
-        f"What nobody drew cannot be scored. So `{HIDDEN}` takes as much again from the cases that "
-        "were annotated: what a loss finds there, it finds in the others.",
+        f"What nobody drew cannot be scored. So `{HIDDEN}` takes as large a share of the maps that "
+        "were drawn: what a loss finds there, it finds in the others.",
         tuple((HIDDEN, "dice_ce", "I", word) for word in words),
     )
     return Rows((real, scored), None, {HIDDEN: (hidden, why)})
 
 
-def _like_gaps(known: Fingerprint, gaps: np.ndarray) -> list[dict[str, Any]]:
-    """Entries that hide each class with gaps: in as large a share of the subjects of each group."""
-    entries: list[dict[str, Any]] = []
+def _in_several_groups(known: Fingerprint) -> list[str]:
+    """The classes that two groups or more have a voxel of: without one, another still shows it."""
     of_group = np.array([each.case.group for each in known.facts])
-    for k, name in enumerate(known.classes):
-        for group in known.groups:
-            here = of_group == group
-            share = float(gaps[here, k].mean())
-            # A group in which nobody drew the class has nothing that could be hidden.
-            if 0 < share < 1 and np.any(known.filled[here, k]):
-                entry: dict[str, Any] = {"classes": [name], "share": round(share, 2)}
-                entries.append(entry if len(known.groups) == 1 else {"group": group, **entry})
-    return entries
+    there = np.array([known.filled[of_group == group].any(axis=0) for group in known.groups])
+    return [known.classes[k] for k in np.flatnonzero(there.sum(axis=0) > 1)]
 
 
-def _of_groups(known: Fingerprint, brief: bool) -> Rows:
-    group, name = _rarest_group(known), _smallest_class(known)
+def _of_groups(known: Fingerprint, shared: Sequence[str], brief: bool) -> Rows:
+    name = _smallest_class(known, shared)
+    group = _rarest_group(known, name)
+    smallest = "the smallest class" + " that several groups have" * (shared != [*known.classes])
     why = (
-        f"labeling `partial` takes {name}, the smallest class, from group {group}; name the group "
+        f"labeling `partial` takes {name}, {smallest}, from group {group}; name the group "
         "that is most like your unlabelled cases"
     )
     words = _treatments(known)
@@ -153,26 +148,30 @@ def _of_groups(known: Fingerprint, brief: bool) -> Rows:
     return Rows(questions, ({"group": group, "classes": [name]}, why), {})
 
 
-def _rarest_group(known: Fingerprint) -> str:
-    """The group with the fewest cases that hold the smallest class; the last of equals."""
+def _rarest_group(known: Fingerprint, name: str) -> str:
+    """The group with the fewest cases that hold a class; the last of equals."""
     counts = dict.fromkeys(known.groups, 0)
-    k = known.classes.index(_smallest_class(known))
+    k = known.classes.index(name)
     for facts, filled in zip(known.facts, known.filled[:, k], strict=True):
         counts[facts.case.group] += bool(filled)
     there = [group for group in reversed(known.groups) if counts[group]]
     return min(there, key=lambda group: counts[group])
 
 
-def _smallest_class(known: Fingerprint) -> str:
-    """The class with the smallest median volume, where it is there."""
-    medians = [
-        float(np.median(known.volumes[known.filled[:, k], k])) for k in range(len(known.classes))
-    ]
-    return known.classes[int(np.argmin(medians))]
+def _smallest_class(known: Fingerprint, names: Sequence[str]) -> str:
+    """That of some classes with the smallest median volume, where it is there; the first of equals.
+
+    `take_fingerprint` has seen to it that each is somewhere.
+    """
+    medians = {}
+    for name in names:
+        k = known.classes.index(name)
+        medians[name] = float(np.median(known.volumes[known.filled[:, k], k]))
+    return min(names, key=medians.__getitem__)
 
 
 def _of_full_labels(known: Fingerprint) -> Rows:
-    name = _smallest_class(known)
+    name = _smallest_class(known, known.classes)
     rows = ((FULL, "dice_ce", "I", AS_EMPTY), (FULL, "dice", "I", AS_EMPTY))
     comment = (
         "Every case counts as annotated for every class: Dice + cross-entropy, the safe choice, "

@@ -28,9 +28,18 @@ _FREE = ("root", "download", "training.checkpoint_minutes")
 def write_made_with(file: Path, settings: Mapping[str, Any]) -> None:
     """Write beside a file below resources/ with which settings it was made.
 
-    It is for a study to which the file is copied; no job reads it.
+    It is for a study to which the file is copied, and for a plan; no other job reads it.
     """
     write_yaml(_made_with(file), settings)
+
+
+def read_made_with(file: Path) -> dict[str, Any]:
+    """The settings that `write_made_with` wrote; none where an earlier version wrote none.
+
+    Raises:
+        InputError: They are damaged.
+    """
+    return _read(_made_with(file))
 
 
 def _made_with(file: Path) -> Path:

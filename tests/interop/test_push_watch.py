@@ -8,7 +8,7 @@ import torch
 
 from dicegrad.files import read_cells
 from dicegrad.interop.push_watch import PushWatch
-from dicegrad.losses import DiceCELoss, DiceLoss, LeafDiceLoss
+from dicegrad.losses import CrossEntropyLoss, DiceCELoss, DiceLoss, LeafDiceLoss
 from tests.conftest import refusal
 
 
@@ -118,6 +118,44 @@ def test_of_a_deep_supervision_the_finest_resolution_is_a_step(other):
     assert measured == pytest.approx(
         {n: v for n, v in plain.rows[0].items() if n != "step"}, nan_ok=True
     )
+
+
+class Sum(torch.nn.Module):
+    """Two losses that its code adds up."""
+
+    def __init__(self, one, other):
+        super().__init__()
+        self.one, self.other = one, other
+
+    def forward(self, logits, y):
+        return self.one(logits, y) + self.other(logits, y.long())
+
+
+@pytest.mark.parametrize("entropy", [CrossEntropyLoss, torch.nn.CrossEntropyLoss])
+def test_a_sum_is_measured_as_its_twin_and_never_as_one_of_its_terms(entropy):
+    logits, y = batch()
+    theirs = Sum(DiceLoss("I", activation="softmax", include_background=False), entropy())
+    told = refusal(PushWatch, theirs, ["a", "b"])
+    assert "push of Sum does not follow from the 2 losses" in told
+    assert "(DiceLoss, CrossEntropyLoss): give twin=" in told
+    assert "twin=DiceCELoss(...)" in told
+    watch = PushWatch(theirs, ["a", "b"], every=1, twin=loss_of("I"))
+    plain = PushWatch(loss_of("I"), ["a", "b"], every=1)
+    plain(logits, y)
+    with watch.listening():
+        theirs(logits, y).backward()
+    assert watch.rows[0] == pytest.approx(plain.rows[0], nan_ok=True)
+    assert watch.rows[0]["push_empty_b"] > 0.1
+
+
+def test_a_sum_of_which_one_term_cannot_be_measured_is_not_measured_by_the_other():
+    told = refusal(PushWatch, DiceCELoss(label_smoothing=0.1), ["a", "b"])
+    assert "push of DiceCELoss does not follow" in told
+
+
+def test_a_loss_that_is_held_twice_is_one_loss():
+    loss = loss_of()
+    assert PushWatch(Sum(loss, loss), ["a", "b"]).inner is loss
 
 
 def test_a_run_that_goes_on_keeps_the_rows_before(tmp_path):

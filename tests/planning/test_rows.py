@@ -10,13 +10,13 @@ from dicegrad.study.labeling import Removal, make_labelings
 from dicegrad.study.regions import check_loss
 
 
-def known(volumes, classes=("LV", "RV"), groups=None, annotated=None, values=None):
+def known(volumes, classes=("LV", "RV"), groups=None, annotated=None, values=None, per_subject=1):
     """A fingerprint of cases with so many voxels of each class."""
     groups = groups or ["all"] * len(volumes)
     facts = []
     for number, each in enumerate(volumes):
         drawn = annotated[number] if annotated else None
-        case = Case(f"c{number}", f"c{number}", groups[number], (), Path("l"), drawn)
+        case = Case(f"c{number}", f"c{number // per_subject}", groups[number], (), Path("l"), drawn)
         facts.append(Facts(case, (8, 8, 8), (1.0, 1.0, 1.0), tuple(each), (-2.0,) * 3, (2.0,) * 3))
     values = values or {name: (k,) for k, name in enumerate(classes, start=1)}
     adapter = Adapter(
@@ -71,7 +71,9 @@ def test_what_is_hidden_is_of_the_groups_that_have_the_gaps():
     groups = ["A", "A", "A", "B", "B", "B"]
     volumes = [(9, 0)] + [(9, 5)] * 5
     proposal = propose_rows(known(volumes, groups=groups, annotated=drawn))
-    assert proposal.labelings[HIDDEN][0] == [{"group": "A", "classes": ["RV"], "share": 0.33}]
+    (entry,) = proposal.labelings[HIDDEN][0]
+    # With the first seed it would be the subject that was not annotated.
+    assert entry == {"group": "A", "classes": ["RV"], "share": 0.33, "seed": 1}
 
 
 def test_a_class_that_a_whole_group_lacks_leaves_nothing_to_hide():
@@ -88,6 +90,21 @@ def test_groups_with_full_labels_ask_for_partial():
     assert block == {"group": "ES", "classes": ["RV"]}
     labelings = make_labelings(Removal.from_dict(block), {})
     assert {row[0] for row in rows_of(proposal)} <= set(labelings)
+
+
+def test_what_partial_takes_from_a_group_another_group_still_shows():
+    groups = ["HGG"] * 6 + ["LGG"] * 6
+    volumes = [(100, 50, 10)] * 6 + [(100, 50, 0)] * 6
+    proposal = propose_rows(known(volumes, ("whole", "core", "enhancing"), groups))
+    block, why = proposal.missing
+    assert block == {"group": "LGG", "classes": ["core"]}
+    assert "core, the smallest class that several groups have," in why
+
+
+def test_groups_that_share_no_class_ask_for_full_labels():
+    proposal = propose_rows(known([(9, 0)] * 3 + [(0, 5)] * 3, groups=["A"] * 3 + ["B"] * 3))
+    assert proposal.missing is None
+    assert {row[0] for row in rows_of(proposal)} == {"full"}
 
 
 def test_a_single_class_is_never_marginal():
