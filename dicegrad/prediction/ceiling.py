@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
-from dicegrad.data.orientation import turn_of
-from dicegrad.data.volumes import Volume, read_channels, read_header, read_volume
+from dicegrad.data.orientation import Turn, turn_of
+from dicegrad.data.volumes import Volume, read_channels, read_headers, read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.restoration import restore
-from dicegrad.preprocessing.align import onto
+from dicegrad.preprocessing.align import on_image
 from dicegrad.preprocessing.coding import Coding
 from dicegrad.preprocessing.encoding import encode, resample_coded
 from dicegrad.preprocessing.grids import Grid, network_grid
@@ -81,26 +81,25 @@ def case_ceiling(
         InputError: A file cannot be read, or there is nothing to centre the crop on.
     """
     raw = read_volume(case.label)
-    header = read_header(case.images[0], case.images.count(case.images[0]))
-    if settings.align:
-        raw = onto(case.label, raw, header)
-    raw = turn_of((header, raw.header), settings.orientation).volume(raw)
+    headers = list(read_headers(case.images))
+    raw = on_image(case.label, raw, headers[0], settings.align)
+    turn = turn_of(headers, settings.orientation)
+    raw = turn.volume(raw)
     label, original = encode(raw.voxels, adapter, classes), raw.grid
     label[label == IGNORE] = 0  # nobody predicts it
     overlapping = Coding.of(adapter.class_values, classes).overlapping
     try:
-        grid = network_grid(_seen_by_crop(case, raw, settings), settings, raw)
+        grid = network_grid(_seen_by_crop(case, raw, settings, turn), settings, raw)
     except InputError as error:
         raise InputError(f"case {case.case}: {error}") from error
     return label_ceiling(label, original, grid, settings, classes, case.case, overlapping)
 
 
-def _seen_by_crop(case: Case, raw: Volume, settings: Preprocessing) -> Volume:
+def _seen_by_crop(case: Case, raw: Volume, settings: Preprocessing, turn: Turn) -> Volume:
     """The image, where the crop looks at its voxels; else the label map, which lies on its grid."""
     if settings.crop != "foreground":
         return raw
-    image = read_channels(case.images)[0]
-    return turn_of((image.header, raw.header), settings.orientation).volume(image)
+    return turn.volume(read_channels(case.images)[0])
 
 
 def dataset_ceiling(

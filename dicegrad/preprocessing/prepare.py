@@ -20,7 +20,7 @@ from dicegrad.data.volumes import Header, Volume, read_channels, read_volume
 from dicegrad.errors import InputError
 from dicegrad.interrupts import end_at_interrupts
 from dicegrad.preprocessing.about import About, write_about
-from dicegrad.preprocessing.align import onto
+from dicegrad.preprocessing.align import on_image
 from dicegrad.preprocessing.coding import Coding
 from dicegrad.preprocessing.encoding import encode, resample_coded
 from dicegrad.preprocessing.grids import (
@@ -84,8 +84,7 @@ def prepare_case(
     images = read_channels(case.images)
     raw = read_volume(case.label)
     check_geometry(case.images, images, (case.label, raw), settings.align)
-    if settings.align:
-        raw = onto(case.label, raw, images[0].header)
+    raw = on_image(case.label, raw, images[0].header, settings.align)
     _check(case, images, raw, adapter)
     try:
         prepared = prepare_images(images, settings, _drawn(raw, adapter))
