@@ -152,7 +152,9 @@ def seen_by(weights: Sequence[Weights]) -> Seen | None:
     if len(found) < len(weights):
         return None
     axes = dict.fromkeys(way for each in found for way in each.axes)
-    return Seen(tuple(axes), max(each.outside for each in found))
+    said = [each.unplaced for each in found]
+    unplaced = None if None in said else any(said)
+    return Seen(tuple(axes), max(each.outside for each in found), unplaced)
 
 
 def network_settings(settings: Mapping, adapter: Adapter, where: object) -> NetworkSettings:
