@@ -207,12 +207,14 @@ def place_grid(
         crop: Where to place the network's grid if `preprocessing.crop` is `label`, since a new
             image has no label; else None.
         where: Dataset file or weights, for the message.
-        slide: Whether the grid is moved over the whole image, so that its place is of no matter.
+        slide: Whether the grid is moved over the whole image, so that its place is of no matter,
+            unless the mean of the intensities is that of the grid.
 
     Raises:
         InputError: A crop is needed and not given, or given and not needed.
     """
-    if slide and preprocessing.crop == "label" and crop is None:
+    placeless = slide and not preprocessing.normalisation.of_grid
+    if placeless and preprocessing.crop == "label" and crop is None:
         return replace(preprocessing, crop="center")
     if preprocessing.crop == "label":
         if crop is None:
