@@ -17,7 +17,7 @@ from dicegrad.preprocessing.encoding import encode, resample_coded
 from dicegrad.preprocessing.grids import Grid, network_grid
 from dicegrad.preprocessing.kept import Kept, kept_volumes
 from dicegrad.preprocessing.labeling import IGNORE
-from dicegrad.preprocessing.prepare import map_cases
+from dicegrad.preprocessing.prepare import drawn, map_cases
 from dicegrad.preprocessing.settings import Preprocessing
 
 
@@ -49,7 +49,8 @@ def label_ceiling(
     """Bring a true label to the grid and back.
 
     Args:
-        label: (X, Y, Z) uint8, k for ``classes[k - 1]``, on ``original``.
+        label: (X, Y, Z) uint8, k for ``classes[k - 1]``, on ``original``; `IGNORE` where no label
+            is known, which no score looks at.
         original: The grid of the case's image.
         grid: The network's grid.
         settings: How labels go to the grid, and predictions back.
@@ -62,7 +63,9 @@ def label_ceiling(
     """
     coding = Coding(len(classes), overlapping)
     there = resample_coded(label, original, grid, coding, settings)
-    back = restore(there, grid, original, settings.restoration, overlapping)
+    known = np.where(there == IGNORE, 0, there)
+    back = restore(known, grid, original, settings.restoration, overlapping)
+    back[label == IGNORE] = 0
     overlap, returned = coding.both(label, back), coding.counts(back)
     kept = kept_volumes(label, original, there, grid, classes, overlapping)
     return [
@@ -86,10 +89,10 @@ def case_ceiling(
     turn = turn_of(headers, settings.orientation)
     raw = turn.volume(raw)
     label, original = encode(raw.voxels, adapter, classes), raw.grid
-    label[label == IGNORE] = 0  # nobody predicts it
     overlapping = Coding.of(adapter.class_values, classes).overlapping
     try:
-        grid = network_grid(_seen_by_crop(case, raw, settings, turn), settings, raw)
+        seen = _seen_by_crop(case, raw, settings, turn)
+        grid = network_grid(seen, settings, drawn(raw, adapter))
     except InputError as error:
         raise InputError(f"case {case.case}: {error}") from error
     return label_ceiling(label, original, grid, settings, classes, case.case, overlapping)

@@ -87,7 +87,7 @@ def prepare_case(
     raw = on_image(case.label, raw, images[0].header, settings.align)
     _check(case, images, raw, adapter)
     try:
-        prepared = prepare_images(images, settings, _drawn(raw, adapter))
+        prepared = prepare_images(images, settings, drawn(raw, adapter))
         grid = prepared.grid
         turned = _turn(images, settings).volume(raw)
         label, original = encode(turned.voxels, adapter, classes), turned.grid
@@ -139,7 +139,7 @@ def prepare_images(
     return Prepared(stack, grid, images[0].header, doubts=doubts)
 
 
-def _drawn(raw: Volume, adapter: Adapter) -> Volume:
+def drawn(raw: Volume, adapter: Adapter) -> Volume:
     """A label map without ignored voxels, which no crop is to be centred on."""
     if adapter.ignore is None:
         return raw
