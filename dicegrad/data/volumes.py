@@ -121,6 +121,18 @@ def read_header(path: Path, channels: int = 1) -> Header:
         return _header(nifti)
 
 
+def read_headers(paths: Sequence[Path]) -> Iterator[Header]:
+    """The headers of the images of a case, one a file, read as they are asked for.
+
+    Args:
+        paths: As for `read_channels`.
+
+    Raises:
+        InputError: As for `read_header`.
+    """
+    return (read_header(path, count) for path, count in Counter(paths).items())
+
+
 def read_volume(path: Path) -> Volume:
     """Read a file that holds one volume.
 

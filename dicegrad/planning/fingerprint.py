@@ -10,7 +10,7 @@ import numpy as np
 from dicegrad.data.adapter import Adapter, Case
 from dicegrad.data.annotated import contradictions
 from dicegrad.data.orientation import best_orientation, turn_of
-from dicegrad.data.volumes import read_channels, read_header, read_volume
+from dicegrad.data.volumes import read_channels, read_header, read_headers, read_volume
 from dicegrad.errors import InputError
 from dicegrad.preprocessing.grids import bounding_box
 from dicegrad.preprocessing.prepare import map_cases
@@ -222,8 +222,8 @@ def _facts(case: Case, values: Mapping[str, Sequence[int]], orientation: str) ->
     label = read_volume(case.label)
     if problems := contradictions(case, label.voxels, values):
         raise InputError(*problems)
-    image = read_header(case.images[0], case.images.count(case.images[0]))
-    label = turn_of((image, label.header), orientation).volume(label)
+    # As preparation turns it: by what the images say of place, whatever the label map says.
+    label = turn_of(read_headers(case.images), orientation).volume(label)
     size = label.grid.size
     box = bounding_box(np.isin(label.voxels, [v for group in values.values() for v in group]))
     counts = np.bincount(label.voxels[box].astype(np.int64).ravel(), minlength=256)

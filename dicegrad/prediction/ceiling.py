@@ -7,17 +7,17 @@ from functools import partial
 import numpy as np
 
 from dicegrad.data.adapter import Adapter, Case
-from dicegrad.data.orientation import turn_of
-from dicegrad.data.volumes import Volume, read_channels, read_header, read_volume
+from dicegrad.data.orientation import Turn, turn_of
+from dicegrad.data.volumes import Volume, read_channels, read_headers, read_volume
 from dicegrad.errors import InputError
 from dicegrad.prediction.restoration import restore
-from dicegrad.preprocessing.align import onto
+from dicegrad.preprocessing.align import on_image
 from dicegrad.preprocessing.coding import Coding
 from dicegrad.preprocessing.encoding import encode, resample_coded
 from dicegrad.preprocessing.grids import Grid, network_grid
 from dicegrad.preprocessing.kept import Kept, kept_volumes
 from dicegrad.preprocessing.labeling import IGNORE
-from dicegrad.preprocessing.prepare import map_cases
+from dicegrad.preprocessing.prepare import drawn, map_cases
 from dicegrad.preprocessing.settings import Preprocessing
 
 
@@ -49,7 +49,8 @@ def label_ceiling(
     """Bring a true label to the grid and back.
 
     Args:
-        label: (X, Y, Z) uint8, k for ``classes[k - 1]``, on ``original``.
+        label: (X, Y, Z) uint8, k for ``classes[k - 1]``, on ``original``; `IGNORE` where no label
+            is known, which no score looks at.
         original: The grid of the case's image.
         grid: The network's grid.
         settings: How labels go to the grid, and predictions back.
@@ -62,7 +63,9 @@ def label_ceiling(
     """
     coding = Coding(len(classes), overlapping)
     there = resample_coded(label, original, grid, coding, settings)
-    back = restore(there, grid, original, settings.restoration, overlapping)
+    known = np.where(there == IGNORE, 0, there)
+    back = restore(known, grid, original, settings.restoration, overlapping)
+    back[label == IGNORE] = 0
     overlap, returned = coding.both(label, back), coding.counts(back)
     kept = kept_volumes(label, original, there, grid, classes, overlapping)
     return [
@@ -81,26 +84,25 @@ def case_ceiling(
         InputError: A file cannot be read, or there is nothing to centre the crop on.
     """
     raw = read_volume(case.label)
-    header = read_header(case.images[0], case.images.count(case.images[0]))
-    if settings.align:
-        raw = onto(case.label, raw, header)
-    raw = turn_of((header, raw.header), settings.orientation).volume(raw)
+    headers = list(read_headers(case.images))
+    raw = on_image(case.label, raw, headers[0], settings.align)
+    turn = turn_of(headers, settings.orientation)
+    raw = turn.volume(raw)
     label, original = encode(raw.voxels, adapter, classes), raw.grid
-    label[label == IGNORE] = 0  # nobody predicts it
     overlapping = Coding.of(adapter.class_values, classes).overlapping
     try:
-        grid = network_grid(_seen_by_crop(case, raw, settings), settings, raw)
+        seen = _seen_by_crop(case, raw, settings, turn)
+        grid = network_grid(seen, settings, drawn(raw, adapter))
     except InputError as error:
         raise InputError(f"case {case.case}: {error}") from error
     return label_ceiling(label, original, grid, settings, classes, case.case, overlapping)
 
 
-def _seen_by_crop(case: Case, raw: Volume, settings: Preprocessing) -> Volume:
+def _seen_by_crop(case: Case, raw: Volume, settings: Preprocessing, turn: Turn) -> Volume:
     """The image, where the crop looks at its voxels; else the label map, which lies on its grid."""
     if settings.crop != "foreground":
         return raw
-    image = read_channels(case.images)[0]
-    return turn_of((image.header, raw.header), settings.orientation).volume(image)
+    return turn.volume(read_channels(case.images)[0])
 
 
 def dataset_ceiling(

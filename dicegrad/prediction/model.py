@@ -152,7 +152,9 @@ def seen_by(weights: Sequence[Weights]) -> Seen | None:
     if len(found) < len(weights):
         return None
     axes = dict.fromkeys(way for each in found for way in each.axes)
-    return Seen(tuple(axes), max(each.outside for each in found))
+    said = [each.unplaced for each in found]
+    unplaced = None if None in said else any(said)
+    return Seen(tuple(axes), max(each.outside for each in found), unplaced)
 
 
 def network_settings(settings: Mapping, adapter: Adapter, where: object) -> NetworkSettings:
@@ -205,12 +207,14 @@ def place_grid(
         crop: Where to place the network's grid if `preprocessing.crop` is `label`, since a new
             image has no label; else None.
         where: Dataset file or weights, for the message.
-        slide: Whether the grid is moved over the whole image, so that its place is of no matter.
+        slide: Whether the grid is moved over the whole image, so that its place is of no matter,
+            unless the mean of the intensities is that of the grid.
 
     Raises:
         InputError: A crop is needed and not given, or given and not needed.
     """
-    if slide and preprocessing.crop == "label" and crop is None:
+    placeless = slide and not preprocessing.normalisation.of_grid
+    if placeless and preprocessing.crop == "label" and crop is None:
         return replace(preprocessing, crop="center")
     if preprocessing.crop == "label":
         if crop is None:

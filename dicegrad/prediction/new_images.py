@@ -82,13 +82,16 @@ def _turn(paths: Sequence[Path], images: Sequence[Volume], model: Model) -> Turn
     Raises:
         InputError: No image says where it lies, and it is not read as the training images were.
     """
-    if model.seen is None or model.preprocessing.orientation != AS_IS:
+    if model.seen is None:
         return Turn()
     placed = next((each.header for each in images if each.header.placed), None)
+    if placed and model.preprocessing.orientation != AS_IS:
+        return Turn()
     grid = (placed or images[0].header).grid
     known = [replace(grid, direction=direction) for direction in model.seen.axes]
     turns = [Turn.between(grid, each) for each in known]
-    if any(turn.is_none for turn in turns):
+    # The axes made up for a file without a place mean nothing beside those of images with one.
+    if any(turn.is_none for turn in turns) and (placed or model.seen.unplaced is not False):
         return Turn()
     if placed is None:
         raise InputError(

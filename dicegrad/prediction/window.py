@@ -68,7 +68,8 @@ def slide_over_cases(
     Args:
         network: In evaluation mode.
         cases: To segment.
-        settings: Of the dataset; where its grid would lie is of no matter.
+        settings: Of the dataset. Where its grid lies in an image is of no matter, unless the mean
+            of the intensities is that of the grid.
         way_back: Writes the label maps.
         report: Takes the name of each case that is done.
 
@@ -79,12 +80,14 @@ def slide_over_cases(
         InputError: An image cannot be read, or has changed since it was found; see also
             `sliding_probabilities`.
     """
-    if settings.crop == "label":
+    known = settings.normalisation.of_grid
+    if settings.crop == "label" and not known:
         settings = replace(settings, crop="center")
     rows: list[dict[str, str | float]] = []
     for case in cases:
         check_originals(case)
-        prepared = prepare_images(read_channels(case.images), settings, whole=True)
+        own = way_back.about.grids[case.case] if known else None
+        prepared = prepare_images(read_channels(case.images), settings, whole=True, own=own)
         shares = sliding_probabilities([network], prepared.image, settings.size)
         rows += way_back.write(case.case, shares, prepared.grid)
         report(case.case)

@@ -10,6 +10,30 @@ from dicegrad.data.volumes import Header, Volume
 from dicegrad.errors import InputError
 
 
+def on_image(path: Path, label: Volume, header: Header, align: bool) -> Volume:
+    """Lay a label map on the voxels of its image, with which it was checked.
+
+    Where one of the two says nothing of place, the check compares size and spacing alone, and so
+    voxel counts as voxel: the grid that is made up for such a file is nowhere in the other's space.
+
+    Args:
+        path: As for `onto`.
+        label: As for `onto`.
+        header: Of the image that predictions are written on.
+        align: Whether a label map that lies elsewhere is resampled.
+
+    Returns:
+        As for `onto`; unless ``align`` is set, a label map that says where it lies stays there, if
+        its image says so too.
+
+    Raises:
+        InputError: As for `onto`.
+    """
+    if not align and header.placed and label.header.placed:
+        return label
+    return onto(path, label, header)
+
+
 def onto(path: Path, label: Volume, header: Header) -> Volume:
     """Resample a label map to the voxels of an image; each takes the nearest value.
 

@@ -1,5 +1,7 @@
 """Intensities with mean 0 and standard deviation 1."""
 
+from types import EllipsisType
+
 import numpy as np
 
 from dicegrad.preprocessing.settings import Normalisation
@@ -10,8 +12,12 @@ _FLAT = 0.999
 _SAMPLE = 10_000  # voxels that settle it for nearly all images
 _ROUNDING = 1e-6  # what interpolation in float32 makes of one value, relative to it
 
+Block = tuple[slice, ...] | EllipsisType
 
-def normalise(volume: np.ndarray, mask: np.ndarray, settings: Normalisation) -> np.ndarray:
+
+def normalise(
+    volume: np.ndarray, mask: np.ndarray, settings: Normalisation, block: Block = ...
+) -> np.ndarray:
     """Clip a resampled image if the settings say so, and scale it to mean 0 and deviation 1.
 
     With a window, the mean and the deviation are those of the data set, not of the image.
@@ -20,6 +26,8 @@ def normalise(volume: np.ndarray, mask: np.ndarray, settings: Normalisation) -> 
         volume: (X, Y, Z) float32.
         mask: (X, Y, Z) bool, what lies inside the original image.
         settings: What the mean is taken over, and the quantiles that are clipped to.
+        block: The part of the volume that quantiles, mean and deviation are those of; all of the
+            volume is changed.
 
     Returns:
         (X, Y, Z) float32.
@@ -30,35 +38,38 @@ def normalise(volume: np.ndarray, mask: np.ndarray, settings: Normalisation) -> 
         known = np.where(mask, np.clip(volume, low, high), low)
         return ((known - np.float32(mean)) / np.float32(std)).astype(np.float32)
     if settings.clip is not None:
-        volume = clip_quantiles(volume, mask, settings.clip)
-    return zscore(volume, settings.over)
+        volume = clip_quantiles(volume, mask, settings.clip, block)
+    return zscore(volume, settings.over, block)
 
 
-def clip_quantiles(volume: np.ndarray, mask: np.ndarray, clip: tuple[float, float]) -> np.ndarray:
-    """Clip to two quantiles of the voxels inside the mask; outside becomes 0.
+def clip_quantiles(
+    volume: np.ndarray, mask: np.ndarray, clip: tuple[float, float], block: Block = ...
+) -> np.ndarray:
+    """Clip to two quantiles of the voxels of a block inside the mask; outside the mask becomes 0.
 
     The quantiles are MATLAB's: the i-th of n sorted values has probability (i - 0.5) / n.
     """
-    low, high = np.quantile(volume[mask], clip, method="hazen").tolist()
+    low, high = np.quantile(volume[block][mask[block]], clip, method="hazen").tolist()
     return np.where(mask, np.clip(volume, low, high), np.float32(0))
 
 
-def zscore(volume: np.ndarray, over: str) -> np.ndarray:
+def zscore(volume: np.ndarray, over: str, block: Block = ...) -> np.ndarray:
     """Subtract the mean and divide by the standard deviation (of n - 1 degrees of freedom).
 
     Args:
         volume: (X, Y, Z) float32.
         over: ``whole``: all voxels are counted and all are changed, so what lies outside becomes
             -mean / std. ``nonzero``: only those are counted and changed, the others stay 0.
+        block: The part of the volume whose voxels are counted.
 
     Returns:
         (X, Y, Z) float32. A volume without contrast becomes 0.
     """
     if over == "whole":
-        chosen, values = np.ones(volume.shape, bool), volume
+        chosen, values = np.ones(volume.shape, bool), volume[block]
     else:
         chosen = volume != 0
-        values = volume[chosen]
+        values = volume[block][chosen[block]]
     if values.size < 2:
         return np.zeros_like(volume)
     mean = values.mean(dtype=np.float64)

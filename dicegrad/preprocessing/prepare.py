@@ -20,7 +20,7 @@ from dicegrad.data.volumes import Header, Volume, read_channels, read_volume
 from dicegrad.errors import InputError
 from dicegrad.interrupts import end_at_interrupts
 from dicegrad.preprocessing.about import About, write_about
-from dicegrad.preprocessing.align import onto
+from dicegrad.preprocessing.align import on_image
 from dicegrad.preprocessing.coding import Coding
 from dicegrad.preprocessing.encoding import encode, resample_coded
 from dicegrad.preprocessing.grids import (
@@ -84,11 +84,10 @@ def prepare_case(
     images = read_channels(case.images)
     raw = read_volume(case.label)
     check_geometry(case.images, images, (case.label, raw), settings.align)
-    if settings.align:
-        raw = onto(case.label, raw, images[0].header)
+    raw = on_image(case.label, raw, images[0].header, settings.align)
     _check(case, images, raw, adapter)
     try:
-        prepared = prepare_images(images, settings, _drawn(raw, adapter))
+        prepared = prepare_images(images, settings, drawn(raw, adapter))
         grid = prepared.grid
         turned = _turn(images, settings).volume(raw)
         label, original = encode(turned.voxels, adapter, classes), turned.grid
@@ -106,6 +105,7 @@ def prepare_images(
     settings: Preprocessing,
     label: Volume | None = None,
     whole: bool = False,
+    own: Grid | None = None,
 ) -> Prepared:
     """Resample and normalise the images of one case.
 
@@ -114,6 +114,8 @@ def prepare_images(
         settings: Grid, crop, resampling and normalisation.
         label: Its label map; only ``crop: label`` looks at it.
         whole: Resample to a larger grid, in step with the network's, that has all of the image.
+            Its intensities are those that the network's grid would have them be.
+        own: The network's grid of this case, if it is known.
 
     Returns:
         The case without a label.
@@ -124,11 +126,10 @@ def prepare_images(
     turn = _turn(images, settings)
     turned = [turn.volume(image) for image in images]
     original = turned[0].grid
-    grid = network_grid(turned[0], settings, label and turn.volume(label))
-    if whole:
-        grid = whole_grid(original, grid)
-    refuse_blind(original, grid, settings)
-    channels = [_prepare_channel(i.voxels, original, grid, settings) for i in turned]
+    own = own or network_grid(turned[0], settings, label and turn.volume(label))
+    grid = whole_grid(original, own) if whole else own
+    refuse_blind(original, own if settings.normalisation.of_grid else grid, settings)
+    channels = [_prepare_channel(i.voxels, original, grid, own, settings) for i in turned]
     doubts = tuple(
         f"channel {number} of {len(channels)} {doubt}"
         for number, (_, doubt) in enumerate(channels, 1)
@@ -138,7 +139,7 @@ def prepare_images(
     return Prepared(stack, grid, images[0].header, doubts=doubts)
 
 
-def _drawn(raw: Volume, adapter: Adapter) -> Volume:
+def drawn(raw: Volume, adapter: Adapter) -> Volume:
     """A label map without ignored voxels, which no crop is to be centred on."""
     if adapter.ignore is None:
         return raw
@@ -162,17 +163,28 @@ def _check(case: Case, images: Sequence[Volume], raw: Volume, adapter: Adapter) 
 
 
 def _prepare_channel(
-    volume: np.ndarray, original: Grid, grid: Grid, settings: Preprocessing
+    volume: np.ndarray, original: Grid, grid: Grid, own: Grid, settings: Preprocessing
 ) -> tuple[np.ndarray, str]:
-    """Resample and normalise one image: (X, Y, Z) float16 on the network's grid; and a doubt."""
+    """Resample and normalise one image: (X, Y, Z) float16 on a grid; and a doubt.
+
+    The mean is that of the network's own grid, also on a larger one: an image looks as it would
+    have in training, whatever lies around.
+    """
     # Where the mean is that of the non-zero voxels, it is that of the whole head, not of the crop.
-    whole = settings.normalisation.over == "nonzero"
-    field, start = covering_grid(original, grid) if whole else (grid, (0, 0, 0))
+    head = settings.normalisation.over == "nonzero"
+    field, start = covering_grid(original, grid) if head else (grid, (0, 0, 0))
     image, mask = resample_image(volume, original, field, settings.antialias)
-    normalised = normalise(image, mask, settings.normalisation)
+    block = ... if head else _block(grid, own)
+    normalised = normalise(image, mask, settings.normalisation, block)
     channel = cut(normalised, start, grid.size).astype(np.float16)
     inside = cut(mask, start, grid.size)
     return channel, lost_contrast(cut(image, start, grid.size), channel, inside)
+
+
+def _block(grid: Grid, part: Grid) -> tuple[slice, ...]:
+    """Where a grid lies on a larger one that is in step with it."""
+    starts = (round(float(positions[0])) for positions in grid.positions(part))
+    return tuple(slice(s, s + n) for s, n in zip(starts, part.size, strict=True))
 
 
 def cut(volume: np.ndarray, start: Sequence[int], size: Sequence[int]) -> np.ndarray:

@@ -109,6 +109,11 @@ class Normalisation:
     mean: float | None = None
     std: float | None = None
 
+    @property
+    def of_grid(self) -> bool:
+        """Whether intensities depend on where the network's grid lies in the image."""
+        return self.over == "whole"
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read the block ``preprocessing: normalisation:``; fractions such as 1/101 are welcome."""

@@ -97,7 +97,22 @@ def check_sense(settings: Settings, where: str) -> None:
                 f"{where}: released has {switch}, which is about the mean over several classes; "
                 f"there is only {settings['classes'][0]}: remove it"
             )
+    _check_test(settings, where)
     _check_network(settings["network"], settings["preprocessing"]["size"], where)
+
+
+def _check_test(settings: Settings, where: str) -> None:
+    """Refuse a test set that would be predicted where its true labels lie, or normalised there."""
+    block = settings["preprocessing"]
+    if not settings.get("test") or block.get("crop") != "label":
+        return
+    slide = settings.get("prediction", {}).get("window") == SLIDE
+    if not slide or block.get("normalisation", {}).get("over") == "whole":
+        raise InputError(
+            f"{where}: test is true, and preprocessing.crop is label, the position of the true "
+            "label, which networks may not know of a test image; set crop to snap or foreground, "
+            "or remove test"
+        )
 
 
 def _check_nnunet(settings: Settings, where: str) -> None:

@@ -20,15 +20,19 @@ class Seen:
         axes: The direction of a grid (see `data.geometry.Grid`) for each way in which their axes
             run, the commonest first. Axes less than half a right angle apart run the same way.
         outside: The largest share of one of them that lay outside of the network's grid.
+        unplaced: Whether one of them said nothing of place, so that its axes are made up; None
+            where an earlier version wrote the weights.
     """
 
     axes: tuple[tuple[float, ...], ...]
     outside: float
+    unplaced: bool | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Seen":
         """Read what `to_dict` gave."""
-        return cls(tuple(map(tuple, values["axes"])), float(values["outside"]))
+        axes = tuple(map(tuple, values["axes"]))
+        return cls(axes, float(values["outside"]), values.get("unplaced"))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -56,12 +60,13 @@ def seen_in(arrays: Path, cases: Sequence[str]) -> Seen | None:
         chosen = [about[case] for case in cases if case in about]
         grids = [Grid.from_json(each["grid"]) for each in chosen]
         originals = [Grid.from_json(each["original"]["grid"]) for each in chosen]
+        unplaced = not all(each["original"]["placed"] for each in chosen)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: is damaged; delete it to prepare the cases again") from error
     if not grids:
         return None
     outside = (share_outside(*pair) for pair in zip(originals, grids, strict=True))
-    return Seen(_ways(grids), max(outside))
+    return Seen(_ways(grids), max(outside), unplaced)
 
 
 def _ways(grids: Sequence[Grid]) -> tuple[tuple[float, ...], ...]:

@@ -27,7 +27,7 @@ PREPROCESSING = {"spacing": [2, 2, 4], "size": [16, 16, 8], "normalisation": {"o
 RAS = np.diag([2.0, 2.0, 4.0, 1.0])
 
 
-def write_weights(path, seed=0, seen=("RAS",), fold=0, **preprocessing):
+def write_weights(path, seed=0, seen=("RAS",), fold=0, unplaced=None, **preprocessing):
     """Weights that nobody has trained, but that say all that trained ones say."""
     torch.manual_seed(seed)
     network = NetworkSettings.from_dict(NETWORK, 1, 2)
@@ -41,7 +41,7 @@ def write_weights(path, seed=0, seen=("RAS",), fold=0, **preprocessing):
         study="mine",
         network=asdict(network),
         source=Source.from_dict(source),
-        seen=Seen(tuple(map(direction, seen)), 0.0) if seen else None,
+        seen=Seen(tuple(map(direction, seen)), 0.0, unplaced) if seen else None,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     save_weights(UNet(network).state_dict(), trained, path)
@@ -129,13 +129,40 @@ def test_an_orientation_that_the_networks_were_trained_on_stays(capsys, tmp_path
     assert "axes brought" not in out
 
 
-def test_an_image_without_a_place_is_refused_where_its_orientation_matters(capsys, tmp_path):
-    weights = write_weights(tmp_path / "weights.pt", seen=("SPL",))
-    image = nib.Nifti1Image(np.random.default_rng(0).normal(size=(16, 16, 8)), None)
-    nib.save(image, tmp_path / "a.nii.gz")
-    code, _, err = predict(capsys, weights, tmp_path / "a.nii.gz", tmp_path / "out")
+def write_unplaced(path):
+    nib.save(nib.Nifti1Image(np.random.default_rng(0).normal(size=(16, 16, 8)), None), path)
+    return path
+
+
+@pytest.mark.parametrize("orientation", ["as-is", "RAS"])
+@pytest.mark.parametrize(
+    ("seen", "unplaced"), [("SPL", None), ("RAS", None), ("SPL", False), ("LPS", False)]
+)
+def test_an_image_without_a_place_is_refused_where_its_orientation_matters(
+    capsys, tmp_path, seen, unplaced, orientation
+):
+    given = {"seen": (seen,), "unplaced": unplaced, "orientation": orientation}
+    weights = write_weights(tmp_path / "weights.pt", **given)
+    image = write_unplaced(tmp_path / "a.nii.gz")
+    code, _, err = predict(capsys, weights, image, tmp_path / "out")
     assert (code, err.count("\n")) == (1, 1)
-    assert "a.nii.gz: says nothing of its orientation, and the networks were trained on SPL" in err
+    assert (
+        f"a.nii.gz: says nothing of its orientation, and the networks were trained on {seen}" in err
+    )
+
+
+@pytest.mark.parametrize("orientation", ["as-is", "RAS"])
+@pytest.mark.parametrize("unplaced", [True, None])
+def test_networks_trained_on_images_without_a_place_take_such_an_image(
+    capsys, tmp_path, unplaced, orientation
+):
+    # The axes that are made up for such a file read as LPS.
+    given = {"seen": ("LPS",), "unplaced": unplaced, "orientation": orientation}
+    weights = write_weights(tmp_path / "weights.pt", **given)
+    image = write_unplaced(tmp_path / "a.nii.gz")
+    code, out, err = predict(capsys, weights, image, tmp_path / "out")
+    assert (code, err) == (0, "")
+    assert "axes brought" not in out
 
 
 def test_another_spacing_is_resampled_and_comes_back(capsys, weights, tmp_path):

@@ -66,3 +66,15 @@ def test_spacings_are_compared_after_the_axes_were_turned(root):
     assert known.orientation == "RAS"
     assert {facts.size for facts in known.facts} == {(20, 18, 12)}
     assert {facts.spacing for facts in known.facts} == {(1.0, 1.0, 2.0)}
+
+
+def test_a_label_is_not_turned_where_its_image_says_nothing_of_place(root):
+    for kind in ("images", "labels"):
+        for path in root.glob(f"{kind}Tr/*.nii.gz"):
+            image = nibabel.load(path)
+            image = image.as_reoriented(np.array([[1, -1], [2, 1], [0, 1]]))
+            for form in (image.set_qform, image.set_sform):
+                form(None if kind == "images" else image.affine, int(kind == "labels"))
+            nibabel.save(image, path)
+    stored = nibabel.load(next(root.glob("labelsTr/*.nii.gz"))).shape
+    assert {facts.size for facts in taken(root).facts} == {stored}

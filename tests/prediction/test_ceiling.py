@@ -1,6 +1,7 @@
 """What a grid costs, on labels made on the spot and on real ones where they are."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,12 @@ import SimpleITK as sitk
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.data.volumes import read_volume
 from dicegrad.errors import InputError
-from dicegrad.prediction.ceiling import dataset_ceiling, describe, label_ceiling
+from dicegrad.evaluation.scores import score_case
+from dicegrad.prediction.ceiling import case_ceiling, dataset_ceiling, describe, label_ceiling
+from dicegrad.prediction.restoration import restore, write_prediction
 from dicegrad.preprocessing.grids import Grid, network_grid
+from dicegrad.preprocessing.labeling import IGNORE
+from dicegrad.preprocessing.prepare import prepare_case
 from dicegrad.preprocessing.settings import Preprocessing
 from tests.volumes import volume_on
 
@@ -124,6 +129,55 @@ def test_crop_foreground_looks_at_the_image_not_at_the_label(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(empty.T), str(case.images[0]))
     (found,) = dataset_ceiling([case], ADAPTER, ("LV",), settings(size=[4] * 3, crop="foreground"))
     assert found.kept.outside == 1
+
+
+IGNORING = replace(ADAPTER, ignore=9)
+
+
+def beside_ignored_voxels(size=(32, 32, 8)):
+    """A class, ignored voxels that touch it, and more of them far away."""
+    label = np.zeros(size, np.uint8)
+    label[8:15, 8:21] = 3
+    label[15:24, 8:21] = 9
+    label[26:, 26:] = 9
+    return label
+
+
+@pytest.mark.parametrize("crop", ["center", "snap", "label", "foreground"])
+def test_the_grid_is_that_of_preparation_whatever_is_ignored(tmp_path, crop):
+    label = beside_ignored_voxels()
+    label[8:15, 8:21, :2] = 0
+    case = write(tmp_path, "one", label)
+    chosen = settings(size=[16, 16, 8], crop=crop, allow_lost=True)
+    (found,) = case_ceiling(case, IGNORING, ("LV",), chosen)
+    assert (found.kept,) == prepare_case(case, IGNORING, ("LV",), chosen).kept
+
+
+def test_a_crop_on_the_label_keeps_a_class_far_from_what_is_ignored(tmp_path):
+    label = np.zeros((40, 40, 8), np.uint8)
+    label[4:10, 4:10, 2:6] = 3
+    label[20:, 20:] = 9
+    chosen = settings(size=[16, 16, 8], crop="label")
+    (found,) = case_ceiling(write(tmp_path, "one", label), IGNORING, ("LV",), chosen)
+    assert (found.dsc, found.kept.outside) == (1, 0)
+
+
+@pytest.mark.parametrize("method", ["distance", "linear"])
+@pytest.mark.parametrize("classes", [{"LV": (3,)}, {"LV": (3,), "heart": (2, 3)}])
+def test_the_ceiling_is_the_score_of_the_label_that_is_trained_on(tmp_path, classes, method):
+    case = write(tmp_path, "one", beside_ignored_voxels())
+    adapter = replace(IGNORING, class_values=classes)
+    chosen = settings(spacing=[3, 3, 1], size=[16, 16, 8], label=method)
+    prepared = prepare_case(case, adapter, tuple(classes), chosen)
+    known = np.where(prepared.label == IGNORE, 0, prepared.label)
+    original, overlapping = prepared.original.grid, len(classes) > 1
+    back = restore(known, prepared.grid, original, chosen.restoration, overlapping)
+    path = tmp_path / "predicted.nii.gz"
+    write_prediction(path, back, tuple(classes), classes, prepared.original)
+    scores = score_case(path, case.label, classes, surfaces=False, ignore=9)
+    found = case_ceiling(case, adapter, tuple(classes), chosen)
+    assert [each.dsc for each in found] == pytest.approx([each["dsc"] for each in scores])
+    assert found[0].dsc < 1
 
 
 @pytest.mark.slow

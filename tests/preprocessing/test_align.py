@@ -6,6 +6,10 @@ import pytest
 
 from dicegrad.data.adapter import Adapter, Case, Scan
 from dicegrad.data.checks import find_problems
+from dicegrad.data.volumes import read_header
+from dicegrad.evaluation.scores import score_case
+from dicegrad.prediction.ceiling import case_ceiling
+from dicegrad.prediction.restoration import restore, write_prediction
 from dicegrad.preprocessing.prepare import prepare_case
 from dicegrad.preprocessing.settings import Preprocessing
 from tests.conftest import refusal
@@ -99,6 +103,49 @@ def test_a_header_without_forms_fits_any_place_but_not_any_spacing(case, codes):
     assert find_problems([case], ADAPTER) == []
     save(case.label, LABEL, np.diag([2.0, 2.0, 3.0, 1.0]), codes)
     assert "spacing is 2 x 2 x 3 mm" in problem(case)
+
+
+def placed_at(x, *signs):
+    affine = np.diag([2.0 * sign for sign in signs] + [1.0])
+    affine[0, 3] = x
+    return affine
+
+
+@pytest.mark.parametrize("orientation", ["as-is", "RAS"])
+@pytest.mark.parametrize("crop", ["snap", "center", "label", "foreground"])
+@pytest.mark.parametrize("where", [placed_at(30, -1, -1, 1), placed_at(7, 1, 1, 1)])
+@pytest.mark.parametrize("unplaced", [("label",), ("a",), ("a", "b"), ("b", "label")])
+def test_a_label_lies_on_the_voxels_of_its_image_where_one_of_them_says_nothing_of_place(
+    case, unplaced, where, crop, orientation
+):
+    bright = np.where(LABEL, np.float32(1000), np.float32(100))
+    bright += np.random.default_rng(0).normal(size=LABEL.shape).astype(np.float32)
+    files = {"a": (case.images[0], bright), "b": (case.images[1], bright), "label": None}
+    for name in files:
+        path, voxels = files[name] or (case.label, LABEL)
+        save(path, voxels, where, (0, 0) if name in unplaced else (1, 1))
+    settings = replace(SETTINGS, crop=crop, orientation=orientation)
+    assert find_problems([case], ADAPTER) == []
+    found = prepare_case(case, ADAPTER, ("LV",), settings)
+    for channel in found.image:
+        np.testing.assert_array_equal(found.label, channel > channel.max() / 2)
+    (ceiling,) = case_ceiling(case, ADAPTER, ("LV",), settings)
+    assert (ceiling.kept.grid_ml, ceiling.kept.outside) == (found.kept[0].grid_ml, 0)
+
+
+def test_what_is_predicted_on_an_image_without_a_place_is_scored_voxel_by_voxel(case, tmp_path):
+    away = placed_at(30, -1, -1, 1)
+    for path in case.images:
+        save(path, np.random.default_rng(1).normal(size=LABEL.shape), codes=(0, 0))
+    save(case.label, LABEL, away)
+    found = prepare_case(case, ADAPTER, ("LV",), SETTINGS)
+    label = restore(found.label, found.grid, found.original.grid)
+    path = tmp_path / "predicted.nii.gz"
+    write_prediction(path, label, ("LV",), ADAPTER.class_values, found.original)
+    assert not read_header(path).placed
+    for align in (False, True):
+        (row,) = score_case(path, case.label, ADAPTER.class_values, align=align)
+        assert row["dsc"] == 1
 
 
 def test_units_are_compared_in_millimetres(case):

@@ -41,11 +41,22 @@ def test_axes_run_as_those_of_the_training_cases_the_commonest_first(tmp_path):
     about = About(("MR",), ("head",), {"head": (1,)}, None, grids, originals)
     write_about(tmp_path / "prepared.json", about)
     arrays = tmp_path / "images.npy"
-    assert seen_in(arrays, ["a", "b", "c"]) == Seen((RAS, LPS), 0.5)
-    assert seen_in(arrays, ["a"]) == Seen((LPS,), 0.0)
+    assert seen_in(arrays, ["a", "b", "c"]) == Seen((RAS, LPS), 0.5, False)
+    assert seen_in(arrays, ["a"]) == Seen((LPS,), 0.0, False)
     assert type(seen_in(arrays, ["c"]).outside) is float  # weights take plain values alone
     assert seen_in(arrays, []) is None
-    assert Seen.from_dict(Seen((RAS,), 0.25).to_dict()) == Seen((RAS,), 0.25)
+    for seen in (Seen((RAS,), 0.25), Seen((RAS,), 0.25, True)):
+        assert Seen.from_dict(seen.to_dict()) == seen
+    assert Seen.from_dict({"axes": [RAS], "outside": 0.25}).unplaced is None  # earlier weights
+
+
+def test_one_training_case_without_a_place_is_enough_to_know_such_images(tmp_path):
+    here = grid((4, 4, 4))
+    headers = {"a": Header(here), "b": Header(here, placed=False)}
+    about = About(("MR",), ("head",), {"head": (1,)}, None, dict.fromkeys("ab", here), headers)
+    write_about(tmp_path / "prepared.json", about)
+    known = {names: seen_in(tmp_path / "images.npy", names).unplaced for names in ("a", "b", "ab")}
+    assert known == {"a": False, "b": True, "ab": True}
 
 
 def test_arrays_of_other_means_say_nothing_and_a_damaged_file_is_one_line(tmp_path):
