@@ -58,26 +58,7 @@ def check_sense(settings: Settings, where: str) -> None:
     """
     if "missing" in settings:
         Removal.from_dict(settings["missing"]).check(f"{where}: missing", settings["classes"])
-    first: dict[str, str] = {}
-    for name, entries in settings.get("labelings", {}).items():
-        other = first.setdefault(name.casefold(), name)
-        if other != name:
-            raise InputError(
-                f"{where}: labelings has {other!r} and {name!r}, which are one folder where a disk "
-                "does not tell upper and lower case apart; give them different names"
-            )
-        if name.casefold() in WORDS or name.casefold().startswith(f"{PARTIAL}-"):
-            raise InputError(
-                f"{where}: labelings has {name!r}, a reserved word; give it another name"
-            )
-        if name.endswith(ANNOTATED):
-            raise InputError(
-                f"{where}: labelings has {name!r}, and {ANNOTATED} ends the tables of what was "
-                "annotated in another labeling; give it another name"
-            )
-        for number, entry in enumerate(entries, start=1):
-            place = f"{where}: labelings.{name}, entry {number}"
-            Removal.from_dict(entry).check(place, settings["classes"])
+    _check_labelings(settings, where)
     if "download" in settings and settings["adapter"] not in ("acdc", "brats"):
         raise InputError(
             f"{where}: download is for the adapters acdc and brats, not {settings['adapter']}; "
@@ -113,6 +94,30 @@ def _check_test(settings: Settings, where: str) -> None:
             "label, which networks may not know of a test image; set crop to snap or foreground, "
             "or remove test"
         )
+
+
+def _check_labelings(settings: Settings, where: str) -> None:
+    """See that labelings have names of their own, and entries that make sense."""
+    first: dict[str, str] = {}
+    for name, entries in settings.get("labelings", {}).items():
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            raise InputError(
+                f"{where}: labelings has {other!r} and {name!r}, which are one folder where a disk "
+                "does not tell upper and lower case apart; give them different names"
+            )
+        if name.casefold() in WORDS or name.casefold().startswith(f"{PARTIAL}-"):
+            raise InputError(
+                f"{where}: labelings has {name!r}, a reserved word; give it another name"
+            )
+        if name.endswith(ANNOTATED):
+            raise InputError(
+                f"{where}: labelings has {name!r}, and {ANNOTATED} ends the tables of what was "
+                "annotated in another labeling; give it another name"
+            )
+        for number, entry in enumerate(entries, start=1):
+            place = f"{where}: labelings.{name}, entry {number}"
+            Removal.from_dict(entry).check(place, settings["classes"])
 
 
 def _check_nnunet(settings: Settings, where: str) -> None:
