@@ -204,7 +204,10 @@ def test_what_sampling_and_partial_labels_do_to_the_log_is_said(folder, given):
     told = [line for line in lines if line.startswith("sampling")]
     (line,) = told
     assert "lists cases of ED 3 times: 4 steps an epoch instead of 2; compare with" in line
-    assert sum(line.startswith("DSC below is against partial labels") for line in lines) == 2
+    assert (
+        sum(line.startswith("DSC below is of the maps that partial labels hold") for line in lines)
+        == 2
+    )
 
 
 def test_with_a_validation_share_the_held_out_fold_changes_nothing_of_a_training_run(folder):
