@@ -42,12 +42,19 @@ def start(study):
     command += ["--directory", str(study.folder), "--configfile", str(study.config_file)]
     command += ["--cores", "2", f"{FOLD}/weights.pt"]
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    child = subprocess.Popen(command, cwd=study.folder, start_new_session=True, **pipes)
+    child = subprocess.Popen(
+        command, cwd=study.folder, start_new_session=True, preexec_fn=_hear_interrupts, **pipes
+    )
     history = study.folder / FOLD / "history.tsv"
     while not history.exists():
         assert child.poll() is None, "the training ended before it was killed"
         time.sleep(0.05)
     return child
+
+
+def _hear_interrupts():
+    """As at a terminal; what a shell starts in the background ignores Ctrl-C, children too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def script_of(child):

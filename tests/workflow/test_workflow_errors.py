@@ -118,7 +118,7 @@ def test_a_folder_that_goes_while_a_job_runs(tmp_path, fault, line):
     ("name", "line"),
     [
         ("SIGKILL", "as where memory runs out; end other programs or give fewer --cores"),
-        ("SIGBUS", "as where a file is cut while it is read, or its disk fails; look after"),
+        ("SIGBUS", "as where a file is cut while it is read, or its disk fails; check that disk"),
         ("SIGTERM", "start the same command again"),
     ],
 )
