@@ -29,8 +29,8 @@ def agreement(runs: pd.DataFrame) -> pd.DataFrame:
         Table with `AGREEMENT_COLUMNS`: mean of predicted - true volume with its bootstrap
         interval (ml, by subject), mean +- 1.96 standard deviations (NaN for one case), and
         Pearson's correlation (NaN where a volume does not vary), all over cases whose true volume
-        is known. The bias is of the mean of each
-        case over the seeds; limits and correlation are those of single training runs.
+        is known. The bias is of the mean of each case over the seeds; limits and correlation are
+        those of single training runs.
 
     Raises:
         InputError: Two experiments share a name.

@@ -55,6 +55,6 @@ def written_folds(table: Path, cases: Sequence[Case], dataset: Dataset) -> dict[
     try:
         return read_folds(table, {case.subject for case in cases}, dataset.folds.count)
     except InputError:
-        if made_with:  # it is kept, and what is wrong with it has to be mended by hand
+        if made_with:  # somebody edited it since, and the workflow would keep it
             raise
         return None  # of an earlier version, and of other settings

@@ -73,15 +73,12 @@ def _columns(table1: pd.DataFrame, datasets: Datasets) -> list[str]:
 
 def _lacking(part: pd.DataFrame, datasets: Datasets) -> dict[str, list[str]]:
     """Labeling -> the groups of a dataset and class whose labels it takes, in the order drawn."""
-    first = part.iloc[0]
-    return {
-        labeling: [
-            group
-            for group in _groups(part)
-            if group in lacking_groups(datasets[first["dataset"]], labeling, first["class"])
-        ]
-        for labeling in part["labeling"].unique()
-    }
+    about, class_name = datasets[part["dataset"].iloc[0]], part["class"].iloc[0]
+    found = {}
+    for labeling in part["labeling"].unique():
+        gone = lacking_groups(about, labeling, class_name)
+        found[labeling] = [group for group in _groups(part) if group in gone]
+    return found
 
 
 def _open_in_every_panel(
